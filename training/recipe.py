@@ -1,0 +1,114 @@
+"""A training run as data: dataclasses filled from a TOML file."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from training.synthesis.scene import SceneRecipe
+from training.towers.audio import AudioTowerConfig
+from training.towers.text import TextTowerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where the recordings are and how they are drawn.
+
+    A label with n recordings is drawn in proportion to n ** `label_exponent` (1: every recording equally often; 0: every
+    label). `ambiences` are labels whose recordings may lie behind a whole scene. `captions` names the caption
+    files: those of the labels, and those of the teacher's classes.
+    """
+
+    folder: Path = Path("audio")
+    captions: Path | None = None
+    label_exponent: float = 0.75
+    ambiences: tuple[str, ...] = ()
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherConfig:
+    """YAMNet as a start and as a teacher: a folder with `yamnet.safetensors` and `yamnet_class_map.csv`, or none."""
+
+    folder: Path | None = None
+    initialize: bool = True
+    weight: float = 0.5
+    captions: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizationConfig:
+    """The loop: AdamW with warm-up and cosine decay; `trunk_factor` scales the rate of pretrained convolutions."""
+
+    steps: int = 1000
+    batch: int = 16
+    learning_rate: float = 1e-3
+    trunk_factor: float = 0.2
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    average: float = 0.998
+    clip_norm: float = 1.0
+    precision: str = "bf16"
+    time_mask_s: float = 0.4
+    mel_mask_bands: int = 8
+    sentence_noise: float = 0.01
+    checkpoint_every_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that makes a run; saved in its checkpoints."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    version: str = "0"
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    scenes: SceneRecipe = field(default_factory=SceneRecipe)
+    audio: AudioTowerConfig = field(default_factory=AudioTowerConfig)
+    text: TextTowerConfig = field(default_factory=TextTowerConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+
+
+_ADAPTER = TypeAdapter(Recipe)
+
+
+def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain values. Raises pydantic.ValidationError, which names what is unknown or of the wrong type."""
+    return _ADAPTER.validate_python(values)
+
+
+def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
+    """Plain values that JSON could hold."""
+    return _ADAPTER.dump_python(recipe, mode="json")
+
+
+def read_recipe(file: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from TOML, with `section.key=value` overrides (values are TOML too; bare words are strings).
+
+    Raises:
+        ValueError: an override is not of that form, or the recipe is invalid.
+    """
+    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        if not equals:
+            raise ValueError(f"override {override!r}: section.key=value is accepted")
+        *sections, key = path.split(".")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[key] = _toml_value(value)
+    return recipe_from_dict(values)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,165 @@
+"""Soundscapes drawn on the fly: recordings at random times and gains over a background, with their truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from training.data.pack import AudioStore
+from training.synthesis.augmentation import Augmentation, augment_event, change_speed, through_codec
+from training.synthesis.noise import coloured_noise
+from training.synthesis.truth import BLOCK_S, active_blocks
+
+MIN_EVENT_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRecipe:
+    """How scenes are drawn.
+
+    An event's gain is the power of its active blocks over the background's, uniform in `snr_db`. The background is
+    coloured noise, and with `ambience_rate` a recording of an ambience mixed into it. With `silence_rate` a scene ends
+    early, in digital silence, as a clip shorter than the model's window does.
+    """
+
+    scene_s: float = 10.0
+    min_events: int = 1
+    max_events: int = 4
+    snr_db: tuple[float, float] = (-5.0, 25.0)
+    level_db: tuple[float, float] = (-35.0, 0.0)
+    ambience_rate: float = 0.3
+    silence_rate: float = 0.1
+    max_event_s: float = 10.0
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A recording in a scene: which one, where it starts, its gain, and its active 20 ms blocks from there on.
+
+    `speed` is the factor of the recording's own time that passes in a second of the scene and `source_onset_s` where in
+    the recording the event begins, so that frame-level knowledge of the recording can be carried over.
+    """
+
+    recording: int
+    onset_s: float
+    snr_db: float
+    active: NDArray[np.bool_]
+    source_onset_s: float = 0.0
+    speed: float = 1.0
+
+    def active_frames(self, n_frames: int, hop_s: float) -> NDArray[np.bool_]:
+        """Frames of the scene of which at least half is active: (T,)."""
+        blocks = self.onset_s + BLOCK_S * (np.flatnonzero(self.active) + 0.5)
+        counts = np.bincount((blocks / hop_s).astype(int), minlength=n_frames)[:n_frames]
+        return counts * BLOCK_S >= hop_s / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A soundscape: samples in [-1, 1], its events, and the recording of its ambience, if any."""
+
+    waveform: NDArray[np.float32]
+    events: tuple[Event, ...]
+    ambience: int | None = None
+
+
+class SceneSynthesizer:
+    """Draws scenes from a store; the same generator state gives the same scene.
+
+    `weights` tells how often each recording is drawn, and may be zero; `ambiences` are recordings that may lie behind a
+    whole scene.
+    """
+
+    def __init__(
+        self,
+        store: AudioStore,
+        recipe: SceneRecipe,
+        weights: NDArray[np.float64],
+        ambiences: Sequence[int] = (),
+    ) -> None:
+        if len(weights) != len(store):
+            raise ValueError(f"{len(weights)} weights for {len(store)} recordings; one each is needed")
+        self.store, self.recipe, self.ambiences = store, recipe, ambiences
+        self._cumulative = np.cumsum(weights / weights.sum())
+        self._n_samples = round(recipe.scene_s * store.sample_rate_hz)
+
+    def draw(self, rng: Generator) -> Scene:
+        """One scene."""
+        recipe = self.recipe
+        background, ambience = self._background(rng)
+        events: list[Event] = []
+        for _ in range(int(rng.integers(recipe.min_events, recipe.max_events + 1))):
+            event = self._add_event(rng, background)
+            if event is not None:
+                events.append(event)
+        if rng.random() < recipe.silence_rate:
+            events = self._cut(rng, background, events)
+        return Scene(self._level(rng, background), tuple(events), ambience)
+
+    def _background(self, rng: Generator) -> tuple[NDArray[np.float32], int | None]:
+        """Unit-power background: (N,)."""
+        noise = coloured_noise(rng, self._n_samples, rng.uniform(0, 2))
+        if not self.ambiences or rng.random() >= self.recipe.ambience_rate:
+            return noise, None
+        index = int(rng.choice(np.asarray(self.ambiences)))
+        recording = self.store[index]
+        recording = np.tile(recording, -(-self._n_samples // max(1, len(recording))))
+        ambience = np.roll(recording, int(rng.integers(len(recording))))[: self._n_samples]
+        ambience = ambience / np.sqrt(np.mean(ambience**2) + 1e-12)
+        share = rng.uniform(0.5, 1.0)
+        return (np.sqrt(share) * ambience + np.sqrt(1 - share) * noise).astype(np.float32), index
+
+    def _add_event(self, rng: Generator, scene: NDArray[np.float32]) -> Event | None:
+        recipe, rate = self.recipe, self.store.sample_rate_hz
+        index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.store) - 1)
+        samples, speed = self.store[index], 1.0
+        if recipe.augmentation and rng.random() < recipe.augmentation.speed_rate:
+            changed = change_speed(rng, samples, recipe.augmentation.speed)
+            speed = len(samples) / max(1, len(changed))
+            samples = changed
+        samples, cut_samples = self._crop(rng, samples)
+        active = active_blocks(samples, rate)
+        if active.sum() * BLOCK_S < MIN_EVENT_S / 2:
+            return None
+        mask = np.repeat(active, round(BLOCK_S * rate))[: len(samples)]
+        power = float(np.mean(samples[mask] ** 2))
+        if recipe.augmentation:
+            samples = augment_event(rng, samples, rate, recipe.augmentation)
+        snr_db = rng.uniform(*recipe.snr_db)
+        block = round(BLOCK_S * rate)
+        start = block * int(rng.integers(0, (len(scene) - len(samples)) // block + 1))
+        scene[start : start + len(samples)] += samples * np.float32(10 ** (snr_db / 20) / np.sqrt(power))
+        return Event(index, start / rate, snr_db, active, cut_samples * speed / rate, speed)
+
+    def _crop(self, rng: Generator, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+        """At most `max_event_s` and the scene's length; with the samples cut off before."""
+        most = min(self._n_samples, round(self.recipe.max_event_s * self.store.sample_rate_hz))
+        if len(samples) <= most:
+            return samples, 0
+        start = int(rng.integers(len(samples) - most + 1))
+        return samples[start : start + most], start
+
+    def _cut(self, rng: Generator, scene: NDArray[np.float32], events: list[Event]) -> list[Event]:
+        """Silences the end of the scene, and drops what lies there from the truth."""
+        end_s = BLOCK_S * int(rng.uniform(0.1, 0.95) * self.recipe.scene_s / BLOCK_S)
+        scene[round(end_s * self.store.sample_rate_hz) :] = 0.0
+        kept: list[Event] = []
+        for event in events:
+            blocks = max(0, round((end_s - event.onset_s) / BLOCK_S))
+            active = event.active[:blocks]
+            if active.any():
+                kept.append(
+                    Event(event.recording, event.onset_s, event.snr_db, active, event.source_onset_s, event.speed)
+                )
+        return kept
+
+    def _level(self, rng: Generator, scene: NDArray[np.float32]) -> NDArray[np.float32]:
+        augmentation = self.recipe.augmentation
+        peak = float(np.abs(scene).max()) or 1.0
+        scene = scene * np.float32(10 ** (rng.uniform(*self.recipe.level_db) / 20) / peak)
+        if augmentation and rng.random() < augmentation.codec_rate:
+            scene = through_codec(rng, scene, self.store.sample_rate_hz)
+        return scene.clip(-1, 1)
