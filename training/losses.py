@@ -23,3 +23,24 @@ def frame_sigmoid_loss(
     logits = scale * similarity + bias
     losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return torch.where(known, losses, 0.0).sum(dim=-1).mean()
+
+
+def frame_contrastive_loss(similarity: Tensor, target: Tensor, known: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of an active frame's captions among all captions, as TACOS (arXiv 2505.07609) does with regions.
+
+    Each true caption competes with the captions that are known not to be true of its frame; other true ones are left
+    out.
+
+    Args:
+        similarity: cosines (B, T, Q).
+        target: 1 where the caption is true of the frame, (B, T, Q).
+        known: False where neither yes nor no may be learnt, (B, T, Q).
+        scale: the learned scale (an inverse temperature), a scalar.
+
+    Returns:
+        The mean over all pairs of a frame and a caption true of it; 0 without any.
+    """
+    logits = scale * similarity
+    negatives = logits.masked_fill((target > 0) | ~known, -torch.inf).logsumexp(dim=-1, keepdim=True)  # (B, T, 1)
+    losses = F.softplus(negatives - logits)  # -log(exp(l) / (exp(l) + sum of negatives))
+    return torch.where(target > 0, losses, 0.0).sum() / (target > 0).sum().clamp(min=1)

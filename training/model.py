@@ -21,8 +21,8 @@ class LanguageAudioModel(nn.Module):
         super().__init__()
         self.audio = AudioTower(audio)
         self.projection = TextProjection(sentence_channels, audio.dimension, text)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.bias = nn.Parameter(torch.tensor(-8.0))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+        self.bias = nn.Parameter(torch.tensor(-10.0))
 
     @property
     def scale(self) -> Tensor:

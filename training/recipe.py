@@ -31,22 +31,33 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class TeacherConfig:
-    """YAMNet as a start and as a teacher: a folder with `yamnet.safetensors` and `yamnet_class_map.csv`, or none."""
+    """YAMNet as a start and as a teacher: a folder with `yamnet.safetensors` and `yamnet_class_map.csv`, or none.
+
+    Before the soundscapes, the maps into the shared space learn for `warm_start_steps` from YAMNet's features of the
+    clean recordings, which takes two minutes.
+    """
 
     folder: Path | None = None
-    initialize: bool = True
+    warm_start_steps: int = 800
     weight: float = 0.5
     captions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizationConfig:
-    """The loop: AdamW with warm-up and cosine decay; `trunk_factor` scales the rate of pretrained convolutions."""
+    """The loop: AdamW with warm-up and cosine decay.
+
+    `trunk_factor` and `sigmoid_factor` scale the rate of the pretrained convolutions (which have no batch norm: beyond
+    5e-5 they fall apart) and of the sigmoid's scale and bias. `contrastive_weight` is that of the frame-wise
+    contrastive loss beside the per-frame sigmoid.
+    """
 
     steps: int = 1000
     batch: int = 16
     learning_rate: float = 1e-3
-    trunk_factor: float = 0.2
+    trunk_factor: float = 0.03
+    sigmoid_factor: float = 10.0
+    contrastive_weight: float = 1.0
     weight_decay: float = 0.01
     warmup_steps: int = 100
     average: float = 0.998

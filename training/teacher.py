@@ -12,13 +12,12 @@ from torch.nn import functional as F
 
 from training.data.pack import AudioStore
 from training.synthesis.scene import Event
-from training.towers.audio import Trunk
+from training.towers.audio import PATCH_SAMPLES, STEPS_PER_PATCH, Trunk
 from training.towers.front_end import LogMel
 
 HOP_SAMPLES = 1280
 """One teacher frame: 80 ms at 16 kHz, two frames of the compact tower."""
-PATCH_FRAMES = 12
-"""YAMNet averages its last map over a patch of 0.96 s before it classifies."""
+FRAMES_PER_PATCH = PATCH_SAMPLES // HOP_SAMPLES
 
 
 def class_names(folder: Path) -> list[str]:
@@ -29,9 +28,16 @@ def class_names(folder: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TeacherScores:
-    """Class scores of every recording of a store, every 80 ms: `scores` (all frames, C) in 1/255; offsets as the store's."""
+    """What YAMNet hears in every recording of a store, every 80 ms.
+
+    Attributes:
+        scores: class scores in 1/255, of all frames end to end, (F, C).
+        features: the trunk's last map, three steps a patch, averaged over mel, (F, 1024).
+        offsets: recording i owns the frames [offsets[i], offsets[i + 1]).
+    """
 
     scores: NDArray[np.uint8]
+    features: NDArray[np.float16]
     offsets: NDArray[np.int64]
 
     def of_event(self, event: Event, n_frames: int) -> NDArray[np.float32]:
@@ -56,14 +62,17 @@ def score_recordings(store: AudioStore, folder: Path) -> TeacherScores:
     front_end, trunk = LogMel(), Trunk().to(memory_format=torch.channels_last)
     trunk.load_yamnet(folder / "yamnet.safetensors")
     weight, bias = weights["classifier.weight"].float(), weights["classifier.bias"].float()
-    parts: list[NDArray[np.uint8]] = []
+    scores: list[NDArray[np.uint8]] = []
+    features: list[NDArray[np.float16]] = []
     for samples in store:
         samples = samples / max(float(np.abs(samples).max()), 1e-6)
-        waveform = torch.from_numpy(np.pad(samples, (0, -len(samples) % HOP_SAMPLES)))[None]
-        log_mel = front_end(waveform.float())
+        waveform = torch.from_numpy(np.pad(samples, (0, -len(samples) % PATCH_SAMPLES)))[None]
+        log_mel = front_end(waveform)
         with torch.autocast("cpu", torch.bfloat16):
-            frames = trunk.lower(log_mel, len(trunk.blocks)).mean(dim=3).float()  # (1, 1024, T)
-        pooled = F.avg_pool1d(frames, PATCH_FRAMES + 1, 1, PATCH_FRAMES // 2, count_include_pad=False)
-        scores = torch.sigmoid(F.linear(pooled[0].T, weight, bias))
-        parts.append((scores * 255).round().to(torch.uint8).numpy())
-    return TeacherScores(np.concatenate(parts), np.cumsum([0, *(len(part) for part in parts)]))
+            steps = trunk.patches(trunk.local(log_mel))[0].float()  # (3 P, 1024)
+        patches = steps.unflatten(0, (-1, STEPS_PER_PATCH)).mean(dim=1)  # (P, 1024)
+        own = torch.sigmoid(F.linear(patches, weight, bias)) * 255
+        scores.append(own.round().to(torch.uint8).repeat_interleave(FRAMES_PER_PATCH, dim=0).numpy())
+        features.append(steps.repeat_interleave(FRAMES_PER_PATCH // STEPS_PER_PATCH, dim=0).half().numpy())
+    offsets = np.cumsum([0, *(len(own) for own in scores)])
+    return TeacherScores(np.concatenate(scores), np.concatenate(features), offsets)

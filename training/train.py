@@ -27,7 +27,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training.data.pack import AudioStore, Recording, read_table
-from training.losses import frame_sigmoid_loss
+from training.losses import frame_contrastive_loss, frame_sigmoid_loss
 from training.model import LanguageAudioModel
 from training.recipe import OptimizationConfig, Recipe, read_recipe, recipe_to_dict
 from training.synthesis.batches import Batch, SceneBatches, load_batches
@@ -37,6 +37,7 @@ from training.teacher import TeacherScores, class_names, score_recordings
 from training.towers.audio import FRAME_HOP_SAMPLES
 from training.towers.front_end import SAMPLE_RATE_HZ
 from training.towers.text import SentenceEncoder
+from training.warm_start import warm_start
 from training.vocabulary import Vocabulary, build_vocabulary
 
 logger = logging.getLogger(__name__)
@@ -53,10 +54,13 @@ def train(recipe: Recipe, out: Path) -> Path:
     vocabulary = prepare_vocabulary(recipe, recordings, encoder)
     logger.info("%d recordings, %d labels, %d captions", len(store), len(vocabulary.labels), len(vocabulary.bank.sentences))
 
+    torch.manual_seed(recipe.seed)
     model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
-    if recipe.teacher.folder and recipe.teacher.initialize:
+    if recipe.teacher.folder:
         model.audio.trunk.load_yamnet(recipe.teacher.folder / "yamnet.safetensors")
     model = model.to(device, memory_format=torch.channels_last)
+    if teacher and not (out / CHECKPOINT).is_file():
+        warm_start(model, store, teacher, recording_labels(recordings, vocabulary), vocabulary, recipe, device)
     optimizer = make_optimizer(model, config)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
     step = resume(out / CHECKPOINT, recipe, model, average, optimizer)
@@ -70,7 +74,7 @@ def train(recipe: Recipe, out: Path) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = group["factor"] * learning_rate(step, config)
         losses = learner.losses(batch.to(device), step)
-        loss = losses["label"] + recipe.teacher.weight * losses.get("teacher", torch.zeros(()))
+        loss = sum(learner.weights[name] * value for name, value in losses.items())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -94,8 +98,17 @@ class Learner:
     recipe: Recipe
     device: torch.device
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """What each loss counts."""
+        return {
+            "label": 1.0,
+            "contrastive": self.recipe.optimization.contrastive_weight,
+            "teacher": self.recipe.teacher.weight,
+        }
+
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """The loss on the labels' captions and that on the teacher's, unweighted."""
+        """The losses on the labels' captions and, with a teacher, on its classes' captions, unweighted."""
         config, vocabulary, model = self.recipe.optimization, self.vocabulary, self.model
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
         precision = {"bf16": torch.bfloat16, "fp32": torch.float32}[config.precision]
@@ -104,7 +117,10 @@ class Learner:
             captions = model.projection(self._noisy(vocabulary.bank.sample(generator)))  # (L, D)
             similarity = frames @ captions.T  # (B, T, L)
             target, known = label_targets(batch, vocabulary.relation.to(self.device))
-            losses = {"label": frame_sigmoid_loss(similarity.float(), target, known, model.scale, model.bias)}
+            losses = {
+                "label": frame_sigmoid_loss(similarity.float(), target, known, model.scale, model.bias),
+                "contrastive": frame_contrastive_loss(similarity.float(), target, known, model.scale),
+            }
             if vocabulary.class_bank is not None:
                 classes = model.projection(self._noisy(vocabulary.class_bank.sample(generator)))  # (C, D)
                 similarity = frames.unflatten(1, (-1, 2)).mean(dim=2) @ classes.T  # (B, T / 2, C)
@@ -137,6 +153,12 @@ def prepare_vocabulary(recipe: Recipe, recordings: Sequence[Recording], encoder:
     return build_vocabulary(recordings, recipe.data.captions, classes, recipe.teacher.captions, encoder)
 
 
+def recording_labels(recordings: Sequence[Recording], vocabulary: Vocabulary) -> list[int]:
+    """The number of each recording's label."""
+    index = vocabulary.index()
+    return [index[r.label] for r in recordings]
+
+
 def scene_batches(
     recipe: Recipe,
     recordings: Sequence[Recording],
@@ -146,10 +168,8 @@ def scene_batches(
     first: int,
 ) -> SceneBatches:
     """The run's batches from number `first` on."""
-    index = vocabulary.index()
-    labels = [index[r.label] for r in recordings]
-    counts = np.bincount(labels)[labels]
-    weights = counts.astype(np.float64) ** (recipe.data.label_exponent - 1)
+    labels = recording_labels(recordings, vocabulary)
+    weights = np.bincount(labels)[labels].astype(np.float64) ** (recipe.data.label_exponent - 1)
     ambiences = [i for i, r in enumerate(recordings) if r.label in recipe.data.ambiences]
     return SceneBatches(
         SceneSynthesizer(store, recipe.scenes, weights, ambiences),
@@ -169,6 +189,7 @@ def make_optimizer(model: LanguageAudioModel, config: OptimizationConfig) -> Ada
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             factor = config.trunk_factor if name.startswith("audio.trunk.") else 1.0
+            factor = config.sigmoid_factor if name in ("log_scale", "bias") else factor
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     return AdamW(
@@ -199,7 +220,8 @@ def report(
         return
     rate = progress.format_dict["rate"] or 0.0
     values = {f"loss/{name}": float(loss.detach()) for name, loss in losses.items()}
-    values |= {"scale": float(model.scale), "bias": float(model.bias), "clips_per_second": rate * batch}
+    values |= {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
+    values["clips_per_second"] = rate * batch
     for name, value in values.items():
         writer.add_scalar(name, value, step)
     progress.set_postfix({name.removeprefix("loss/"): f"{value:.3f}" for name, value in values.items()})

@@ -12,17 +12,18 @@ from torch.nn import functional as F
 from training.towers.front_end import HOP_SAMPLES, MEL_BANDS, LogMel
 
 FRAME_HOP_SAMPLES = 4 * HOP_SAMPLES
-"""One frame is 40 ms: the spectrogram's 10 ms, halved twice in time by the trunk."""
+"""One frame is 40 ms: the spectrogram's 10 ms, halved twice in time by the first blocks."""
+PATCH_FRAMES = 24
+"""YAMNet hears patches of 0.96 s. Beyond its first blocks it is used only so: on longer maps its last layers, which know
+the patch's zero padding at both sides, overflow (measured: the mean of the last map grows up to 20 times)."""
+PATCH_SAMPLES = PATCH_FRAMES * FRAME_HOP_SAMPLES
 
-# Channels out, stride (time, mel) and dilation in time of YAMNet's 13 depthwise-separable blocks. Three of its five
-# halvings of time remain; the later ones are dilations, which gives the same map on a finer grid (40, then 80 ms).
-BLOCKS = (
-    *((64, (1, 1), 1), (128, (2, 2), 1), (128, (1, 1), 1), (256, (1, 2), 1), (256, (1, 1), 2), (512, (2, 2), 2)),
-    *((512, (1, 1), 2),) * 5,
-    *((1024, (1, 2), 2), (1024, (1, 1), 4)),
-)
-SKIP_BLOCK = 5
-"""The last block on the 40 ms grid; its map joins the head beside the trunk's end."""
+BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
+"""Channels out and stride of YAMNet's 13 depthwise-separable blocks."""
+LOCAL_BLOCKS = 3
+"""The first blocks, on the 40 ms grid, run over the whole clip; their map joins the head beside the patches'."""
+LOCAL_MEL = MEL_BANDS // 4
+STEPS_PER_PATCH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class AudioTowerConfig:
     """
 
     width: float = 1.0
-    frozen_blocks: int = 6
+    frozen_blocks: int = 9
     dimension: int = 256
     head_channels: int = 384
     head_blocks: int = 3
@@ -46,48 +47,43 @@ class _InputGradientOnly(torch.autograd.Function):
     """Depthwise convolution whose filters are frozen: 5 to 10 times faster backward than autograd's on a CPU."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, dilation: int) -> Tensor:  # noqa: ANN001
+    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:  # noqa: ANN001
         ctx.save_for_backward(weight)
-        ctx.dilation = dilation
-        return F.conv2d(x, weight, padding=(dilation, 1), dilation=(dilation, 1), groups=len(weight))
+        return F.conv2d(x, weight, padding=1, groups=len(weight))
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
         (weight,) = ctx.saved_tensors
-        flipped, dilation = weight.flip(2, 3), ctx.dilation
-        padding = (dilation, 1)
-        gradient = F.conv2d(gradients[0], flipped, padding=padding, dilation=(dilation, 1), groups=len(weight))
-        return gradient, None, None
+        return F.conv2d(gradients[0], weight.flip(2, 3), padding=1, groups=len(weight)), None
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise 3x3 and pointwise convolution, a ReLU after each (batch norm folded in), centred in time.
+    """Depthwise 3x3 and pointwise convolution, a ReLU after each (batch norm folded in), padded as TensorFlow does.
 
     The depthwise filters are not trained: their gradient costs more than all the rest, and the pointwise layers
     on both sides can do what they would.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: tuple[int, int], dilation: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        self.stride, self.dilation = stride, dilation
+        self.stride = stride
         self.depthwise = nn.Conv2d(channels_in, channels_in, 3, groups=channels_in)
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1)
+        self.freeze_filters()
+
+    def freeze_filters(self) -> None:
+        """Freezes the depthwise filters."""
         self.depthwise.requires_grad_(requires_grad=False)
 
     def _depthwise(self, x: Tensor) -> Tensor:
         weight, bias = self.depthwise.weight.to(x.dtype), self.depthwise.bias
-        if self.stride == (1, 1):
-            plain = torch.onnx.is_in_onnx_export() or not x.requires_grad
-            y = (
-                F.conv2d(x, weight, padding=(self.dilation, 1), dilation=(self.dilation, 1), groups=len(weight))
-                if plain
-                else _InputGradientOnly.apply(x, weight, self.dilation)
-            )
-        else:  # TensorFlow pads an even axis that is halved at its end only
-            mel_before = 0 if self.stride[1] == 2 else 1
-            padded = F.pad(x, (mel_before, 1, self.dilation, self.dilation))
-            y = F.conv2d(padded, weight, stride=self.stride, dilation=(self.dilation, 1), groups=len(weight))
         assert bias is not None
+        if self.stride == 2:  # an even axis that is halved is padded at its end only
+            y = F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2, groups=len(weight))
+        elif x.requires_grad:
+            y = _InputGradientOnly.apply(x, weight)
+        else:
+            y = F.conv2d(x, weight, padding=1, groups=len(weight))
         return F.relu(y + bias.to(x.dtype)[:, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,15 +92,15 @@ class SeparableBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """YAMNet's convolutions (MobileNet v1; Google, Apache-2.0), frame-wise."""
+    """YAMNet's convolutions (MobileNet v1; Google, Apache-2.0)."""
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         channels = max(8, int(32 * width))
         self.stem = nn.Conv2d(1, channels, 3, stride=2)
         blocks: list[SeparableBlock] = []
-        for out, stride, dilation in BLOCKS:
-            blocks.append(SeparableBlock(channels, int(out * width), stride, dilation))
+        for out, stride in BLOCKS:
+            blocks.append(SeparableBlock(channels, int(out * width), stride))
             channels = int(out * width)
         self.blocks = nn.ModuleList(blocks)
 
@@ -118,18 +114,20 @@ class Trunk(nn.Module):
         for number, layer in enumerate(layers, start=1):
             layer.load_state_dict({k: weights[f"layer{number}.{k}"].float() for k in ("weight", "bias")})
 
-    def lower(self, log_mel: Tensor, blocks: int) -> Tensor:
-        """The stem and the first `blocks` blocks: log-mel (B, time, mel) to (B, C, time', mel')."""
+    def local(self, log_mel: Tensor) -> Tensor:
+        """The stem and the first blocks over the whole clip: log-mel (B, 4 T, 64) to (B, 128, T, 16)."""
         x = F.relu(self.stem(F.pad(log_mel[:, None], (0, 1, 0, 1))))
-        for block in self.blocks[:blocks]:
+        for block in self.blocks[:LOCAL_BLOCKS]:
             x = block(x)
         return x
 
-    def upper(self, x: Tensor, after: int) -> Tensor:
-        """The blocks after the first `after`."""
-        for block in self.blocks[after:]:
+    def patches(self, local: Tensor) -> Tensor:
+        """The other blocks, patch by patch: (B, 128, T, 16), T a multiple of 24, to (B, T / 8, 1024)."""
+        batch, channels, _, mel = local.shape
+        x = local.reshape(batch, channels, -1, PATCH_FRAMES, mel).transpose(1, 2).flatten(0, 1)
+        for block in self.blocks[LOCAL_BLOCKS:]:
             x = block(x)
-        return x
+        return x.mean(dim=3).transpose(1, 2).reshape(batch, -1, x.shape[1])
 
 
 class TemporalBlock(nn.Module):
@@ -142,6 +140,8 @@ class TemporalBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.expand = nn.Linear(channels, 2 * channels)
         self.project = nn.Linear(2 * channels, channels)
+        nn.init.zeros_(self.project.weight)  # a block begins as the identity
+        nn.init.zeros_(self.project.bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -158,11 +158,11 @@ class AudioTower(nn.Module):
         self.config = config
         self.front_end = LogMel()
         self.trunk = Trunk(config.width)
-        skip_channels = int(BLOCKS[SKIP_BLOCK - 1][0] * config.width)
+        local_channels = int(BLOCKS[LOCAL_BLOCKS - 1][0] * config.width) * LOCAL_MEL
         trunk_channels = int(BLOCKS[-1][0] * config.width)
         width = config.head_channels
         self.from_trunk = nn.Linear(trunk_channels, width)
-        self.from_skip = nn.Linear(skip_channels * MEL_BANDS // 8, width)
+        self.from_local = nn.Linear(local_channels, width)
         self.norm = nn.LayerNorm(width)
         dilations: Sequence[int] = [2**i for i in range(config.head_blocks)]
         self.head = nn.Sequential(
@@ -183,14 +183,22 @@ class AudioTower(nn.Module):
             return self.front_end(waveform.float())
 
     def embed(self, log_mel: Tensor) -> Tensor:
-        """Log-mel (B, 4 T, 64), T even, to embeddings (B, T, D) of unit norm."""
-        skip = self.trunk.lower(log_mel, SKIP_BLOCK)  # (B, 256, T, 8)
-        deep = self.trunk.upper(skip, SKIP_BLOCK).mean(dim=3).transpose(1, 2)  # (B, T / 2, 1024)
-        coarse = self.from_trunk(deep).repeat_interleave(2, dim=1)  # (B, T, C)
-        fine = self.from_skip(skip.transpose(1, 2).flatten(2))  # (B, T, C)
-        frames = self.output(self.head(self.norm(coarse + fine)))
-        return F.normalize(frames.float(), dim=-1)
+        """Log-mel (B, 4 T, 64) to embeddings (B, T, D) of unit norm; T is a multiple of 24, and at least 48."""
+        local = self.trunk.local(log_mel)  # (B, 128, T, 16)
+        fine = self.from_local(local.transpose(1, 2).flatten(2))  # (B, T, C)
+        return F.normalize(self.output(self.head(self.norm(self.coarse(local) + fine))).float(), dim=-1)
+
+    def coarse(self, local: Tensor) -> Tensor:
+        """What the patches tell each frame: patches end to end, and again half a patch later, averaged; (B, T, C)."""
+        half = PATCH_FRAMES // 2
+        aligned, shifted = (self.from_trunk(self.trunk.patches(x)) for x in (local, local[:, :, half:-half]))
+        aligned, shifted = (x.repeat_interleave(PATCH_FRAMES // STEPS_PER_PATCH, dim=1) for x in (aligned, shifted))
+        return (aligned + torch.cat([aligned[:, :half], shifted, aligned[:, -half:]], dim=1)) / 2
+
+    def embed_single(self, deep: Tensor) -> Tensor:
+        """Embeddings (F, D) of single steps of a patch (F, 1024), without local map and temporal head: for a warm start."""
+        return F.normalize(self.output(self.norm(self.from_trunk(deep))).float(), dim=-1)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N), N a multiple of 1,280 (80 ms), to embeddings (B, N / 640, D) of unit norm."""
+        """`waveform` (B, N), N a multiple of 0.96 s and at least twice that, to embeddings (B, N / 640, D) of unit norm."""
         return self.embed(self.spectrogram(waveform))

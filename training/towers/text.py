@@ -83,7 +83,8 @@ class TextProjection(nn.Module):
 
     def __init__(self, channels: int, dimension: int, config: TextTowerConfig) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, dimension)
+        self.norm = nn.LayerNorm(channels)
+        self.linear = nn.Linear(channels, dimension, bias=False)
         self.perceptron = nn.Sequential(
             nn.Linear(channels, config.hidden),
             nn.GELU(),
@@ -93,4 +94,5 @@ class TextProjection(nn.Module):
 
     def forward(self, sentences: Tensor) -> Tensor:
         """(Q, C) to (Q, D)."""
-        return F.normalize((self.linear(sentences) + self.perceptron(sentences)).float(), dim=-1)
+        x = self.norm(sentences)  # unit variance: a unit-norm sentence would drown in the layers' biases
+        return F.normalize((self.linear(x) + self.perceptron(x)).float(), dim=-1)

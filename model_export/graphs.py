@@ -1,0 +1,102 @@
+"""Torch modules to ONNX files, and how their weights are stored."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+from torch.export import Dim
+
+from training.model import LanguageAudioModel
+from training.towers.audio import PATCH_SAMPLES
+from training.towers.text import SentenceEncoder, TextProjection
+
+OPSET = 18
+HALF_PRECISION_FROM = 4096
+"""Weights with at least this many elements are stored in half precision."""
+
+
+class TextTower(nn.Module):
+    """Sentence encoder and projection as one graph."""
+
+    def __init__(self, encoder: SentenceEncoder, projection: TextProjection) -> None:
+        super().__init__()
+        self.encoder, self.projection = encoder, projection
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Token ids and mask (Q, L) to query embeddings (Q, D)."""
+        return self.projection(self.encoder(input_ids, attention_mask))
+
+
+def round_to_half(model: LanguageAudioModel) -> None:
+    """Rounds the audio tower's large weights to what half precision holds, in place: the model that is exported."""
+    with torch.no_grad():
+        for parameter in model.audio.parameters():
+            if parameter.numel() >= HALF_PRECISION_FROM:
+                parameter.copy_(parameter.half().float())
+
+
+def export_audio(model: LanguageAudioModel, file: Path) -> None:
+    """Writes the audio tower: `waveform` (B, N) to `frames` (B, T, D), for N a multiple of 0.96 s, twice that or more."""
+    waveform = torch.zeros(2, 5 * PATCH_SAMPLES)
+    axes = {0: Dim("batch"), 1: PATCH_SAMPLES * Dim("patches", min=2)}
+    _export(model.audio, {"waveform": waveform}, axes, "frames", file)
+    graph = onnx.load(file)
+    store_in_half_precision(graph)
+    onnx.save(graph, file)
+
+
+def export_text(tower: TextTower, file: Path) -> None:
+    """Writes the text tower, its weights quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D)."""
+    ids = torch.ones(2, 8, dtype=torch.int64)
+    with tempfile.TemporaryDirectory() as folder:
+        full = Path(folder) / "full.onnx"
+        axes = {0: Dim("queries"), 1: Dim("tokens")}
+        _export(tower, {"input_ids": ids, "attention_mask": ids}, axes, "embedding", full)
+        quantize_dynamic(full, file, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def _export(
+    module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], output: str, file: Path
+) -> None:
+    """Traces a module whose inputs all have the same dynamic axes."""
+    program = torch.onnx.export(
+        module.eval(),
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        dynamic_shapes=tuple(axes for _ in inputs),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    graph = program.model.graph
+    for value in (value for node in graph for value in node.outputs if value.name == output):
+        value.name = f"inner_{output}"
+    graph.outputs[0].name = output
+    program.save(file)
+
+
+def store_in_half_precision(graph: onnx.ModelProto) -> None:
+    """Stores large weights as float16 behind a Cast, in place; ONNX Runtime folds the Cast when it loads the graph.
+
+    Values that half precision does not hold exactly (the Fourier basis) stay as they are, so that nothing changes but the size.
+    """
+    casts: list[onnx.NodeProto] = []
+    for weight in graph.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(weight)
+        half = values.astype(np.float16)
+        if values.size < HALF_PRECISION_FROM or not np.array_equal(half.astype(np.float32), values):
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(half, f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.graph.node.insert(0, cast)

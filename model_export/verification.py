@@ -1,0 +1,171 @@
+"""Does a bundle give what its checkpoint gives? Names, axes, shapes, values, batches, segments."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from model_export.errors import BatchDiffers, GraphInterfaceDiffers, SegmentsDiffer, ShapeDiffers, ValuesDiffer
+from service.core import scoring
+from service.core.localization import localize
+from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, Manifest
+from training.model import LanguageAudioModel
+from training.towers.audio import FRAME_HOP_SAMPLES
+from training.towers.text import SentenceEncoder
+
+Float32 = NDArray[np.float32]
+
+AUDIO_TOLERANCE = 1e-4
+BATCH_TOLERANCE = 1e-5
+TEXT_TOLERANCE = 0.02
+"""Of the cosine between a query's embedding in float32 and with 8-bit weights."""
+LENGTHS_FRAMES = (48, 120)
+BATCHES = (1, 2, 5)
+QUERIES = (
+    "a dog barks",
+    "rain",
+    "someone is typing on a computer keyboard in a quiet office",
+    "glass shatters",
+    "a church bell rings in the distance while birds are singing",
+)
+AUDIO_INTERFACE = {"waveform": 2, "frames": 3}
+TEXT_INTERFACE = {"input_ids": 2, "attention_mask": 2, "embedding": 2}
+
+
+def verify(folder: Path, manifest: Manifest, model: LanguageAudioModel, encoder: SentenceEncoder) -> dict[str, float]:
+    """Compares the graphs in `folder` with the torch model that they were made from.
+
+    Returns:
+        The largest differences found, by what was compared.
+
+    Raises:
+        ExportError: one of its kinds, with the largest difference.
+    """
+    audio, text = (_session(folder / name) for name in (AUDIO_GRAPH, TEXT_GRAPH))
+    verify_interface(AUDIO_GRAPH, audio, AUDIO_INTERFACE)
+    verify_interface(TEXT_GRAPH, text, TEXT_INTERFACE)
+    return {
+        "audio": verify_audio(audio, manifest, model),
+        "audio_batched": verify_batches(audio, manifest),
+        "text": verify_text(text, model, encoder),
+        "curves": verify_segments(audio, manifest, model, encoder),
+    }
+
+
+def _session(file: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+
+def verify_interface(graph: str, session: onnxruntime.InferenceSession, expected: dict[str, int]) -> None:
+    """Checks the names of inputs and outputs, their ranks, and that all axes but an embedding's are dynamic."""
+    values = [*session.get_inputs(), *session.get_outputs()]
+    found = {value.name: len(value.shape) for value in values}
+    if found != expected:
+        raise GraphInterfaceDiffers(graph, found, expected)
+    for value in values:
+        free = value.shape[:2] if value.name != "embedding" else value.shape[:1]
+        if not all(isinstance(axis, str) for axis in free):
+            raise GraphInterfaceDiffers(graph, f"{value.name} {value.shape}", "dynamic axes")
+
+
+def example_waveforms(batch: int, n_samples: int) -> Float32:
+    """Seeded test clips: noise bursts, tones and silence, (B, N)."""
+    rng = np.random.default_rng(batch * n_samples)
+    time = np.arange(n_samples) / 16_000
+    tones = np.sin(2 * np.pi * rng.uniform(100, 4000, (batch, 1)) * time)
+    bursts = rng.standard_normal((batch, n_samples)) * (np.sin(2 * np.pi * rng.uniform(0.3, 2, (batch, 1)) * time) > 0.3)
+    return (0.2 * tones * (np.sin(time) > 0) + 0.1 * bursts).astype(np.float32)
+
+
+def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, model: LanguageAudioModel) -> float:
+    """Compares frame embeddings over several lengths and batch sizes."""
+    largest = 0.0
+    for n_frames in (*LENGTHS_FRAMES, manifest.window_frames):
+        for batch in BATCHES:
+            waveform = example_waveforms(batch, n_frames * FRAME_HOP_SAMPLES)
+            found = session.run(None, {"waveform": waveform})[0]
+            if found.shape != (batch, n_frames, manifest.dimension):
+                raise ShapeDiffers(AUDIO_GRAPH, found.shape, (batch, n_frames, manifest.dimension))
+            with torch.inference_mode():
+                expected = model.audio(torch.from_numpy(waveform)).numpy()
+            difference = float(np.abs(found - expected).max())
+            if not difference <= AUDIO_TOLERANCE:
+                raise ValuesDiffer(AUDIO_GRAPH, f"batch {batch}, {n_frames} frames", difference, AUDIO_TOLERANCE)
+            largest = max(largest, difference)
+    return largest
+
+
+def verify_batches(session: onnxruntime.InferenceSession, manifest: Manifest) -> float:
+    """Compares each item of a batch with the same item alone."""
+    waveform = example_waveforms(max(BATCHES), manifest.window_samples)
+    batched = session.run(None, {"waveform": waveform})[0]
+    single = np.concatenate([session.run(None, {"waveform": one[None]})[0] for one in waveform])
+    largest = float(np.abs(batched - single).max())
+    if not largest <= BATCH_TOLERANCE:
+        raise BatchDiffers(AUDIO_GRAPH, largest, BATCH_TOLERANCE)
+    return largest
+
+
+def verify_text(
+    session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder
+) -> float:
+    """Compares query embeddings, together and one by one; returns the largest distance of their cosine from 1."""
+    with torch.inference_mode():
+        expected = model.projection(encoder.encode(list(QUERIES))).numpy()
+    batches = [list(QUERIES), *([query] for query in QUERIES)]
+    largest = 0.0
+    for queries in batches:
+        found = embed_queries(session, encoder, queries)
+        rows = [QUERIES.index(query) for query in queries]
+        if found.shape != expected[rows].shape:
+            raise ShapeDiffers(TEXT_GRAPH, found.shape, expected[rows].shape)
+        distance = float((1 - (found * expected[rows]).sum(axis=1)).max())
+        if not distance <= TEXT_TOLERANCE:
+            raise ValuesDiffer(TEXT_GRAPH, f"{len(queries)} queries", distance, TEXT_TOLERANCE)
+        largest = max(largest, distance)
+    return largest
+
+
+def embed_queries(
+    session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]
+) -> Float32:
+    """Query embeddings (Q, D) from the text graph."""
+    tokens = encoder.tokenizer(queries, padding=True, return_tensors="np")
+    return session.run(None, {name: tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask")})[0]
+
+
+def verify_segments(
+    session: onnxruntime.InferenceSession, manifest: Manifest, model: LanguageAudioModel, encoder: SentenceEncoder
+) -> float:
+    """Compares the segments of one window, cut at a threshold that no frame is near; returns the curves' difference."""
+    waveform = example_waveforms(1, manifest.window_samples)
+    duration_s = manifest.grid.duration_s(manifest.window_samples)
+    with torch.inference_mode():
+        queries = model.projection(encoder.encode(list(QUERIES))).numpy()
+        torch_frames = model.audio(torch.from_numpy(waveform))[0].numpy()
+    graph_frames = session.run(None, {"waveform": waveform})[0][0]
+    largest = 0.0
+    for query, embedding in zip(QUERIES, queries, strict=True):
+        threshold = _clear_threshold(torch_frames, embedding, manifest)
+        settings = manifest.postprocessing.override(threshold=threshold, threshold_off=threshold)
+        ours, theirs = (
+            localize(frames, [query], embedding[None], manifest, settings, duration_s)[0]
+            for frames in (torch_frames, graph_frames)
+        )
+        largest = max(largest, float(np.abs(ours.score - theirs.score).max()))
+        same = [(s.onset_s, s.offset_s) for s in ours.segments] == [(s.onset_s, s.offset_s) for s in theirs.segments]
+        if not same:
+            raise SegmentsDiffer(ours.segments, theirs.segments, largest)
+    return largest
+
+
+def _clear_threshold(frames: Float32, query: Float32, manifest: Manifest) -> float:
+    """The middle of the widest gap between the scores of the middle half of the frames."""
+    score = scoring.score(scoring.similarity(frames, query[None]), manifest.scale, manifest.bias)
+    smoothed = scoring.median_filter(score, manifest.grid.odd_frames_for(manifest.postprocessing.median_filter_s))
+    ordered = np.sort(smoothed[0])
+    middle = ordered[len(ordered) // 4 : -len(ordered) // 4]
+    widest = int(np.diff(middle).argmax())
+    return float((middle[widest] + middle[widest + 1]) / 2)

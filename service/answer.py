@@ -1,0 +1,65 @@
+"""How an answer with its curves becomes JSON: straight from numpy, with no object per number."""
+
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from service.core.localization import QueryResult
+from service.core.manifest import Manifest
+from service.core.segments import Segment
+from service.engine.engine import Localization
+
+Curves = Literal["score", "similarity", "both", "none"]
+
+_SECONDS_DECIMALS = 6  # a sample at 16 kHz lasts 62.5 us: durations and edges stay in step
+_SCORE_DECIMALS = 6  # low scores keep their order, which curves of detection rates over thresholds need
+_SIMILARITY_DECIMALS = 5
+
+
+def encode_answer(localization: Localization, manifest: Manifest, curves: Curves) -> bytes:
+    """Writes the answer of POST /localize and of `earmark localize --json`, in UTF-8, with the curves that are wanted."""
+    answer = {
+        "clip": {
+            "id": localization.clip_id,
+            "duration_s": round(localization.duration_s, _SECONDS_DECIMALS),
+            "cached": localization.cached,
+        },
+        "model": {"name": manifest.name, "version": manifest.version},
+        "hop_s": manifest.grid.hop_s,
+        "results": [_result(result, curves) for result in localization.results],
+    }
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _result(result: QueryResult, curves: Curves) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "query": result.query,
+        "present": result.present,
+        "clip_score": _score(result.clip_score),
+    }
+    if curves in ("score", "both"):
+        told["score"] = _curve(result.score, _SCORE_DECIMALS)
+    if curves in ("similarity", "both"):
+        told["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS)
+    return told | {"segments": [segment_values(segment) for segment in result.segments]}
+
+
+def _curve(values: NDArray[np.float32], decimals: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.round(values, decimals))  # (T,), as orjson needs it
+
+
+def _score(value: float) -> np.float32:
+    """Rounded like the curve, in which it is found again exactly."""
+    return np.round(np.float32(value), _SCORE_DECIMALS)
+
+
+def segment_values(segment: Segment) -> dict[str, float | np.float32]:
+    """A segment's numbers by name, rounded as they are told everywhere."""
+    return {
+        "onset_s": round(segment.onset_s, _SECONDS_DECIMALS),
+        "offset_s": round(segment.offset_s, _SECONDS_DECIMALS),
+        "score": _score(segment.score),
+        "peak_s": round(segment.peak_s, _SECONDS_DECIMALS),
+    }

@@ -1,0 +1,1 @@
+"""HTTP, and nothing else: routes, what is on the wire, problems, limits and middleware."""

@@ -1,0 +1,237 @@
+"""How a form with one file is read: bounded while it comes in, in UTF-8 only, the file spooled to disk.
+
+Starlette's own reader bounds no file parts, and takes text that is not UTF-8 for Latin-1.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import anyio.to_thread
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.core.errors import (
+    AudioTooLarge,
+    FieldKindWrong,
+    FieldNotUtf8,
+    FieldRepeated,
+    FieldTooLarge,
+    FieldUnknown,
+    FormMalformed,
+    NotAForm,
+    TooManyFields,
+)
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+_IN_MEMORY_BYTES = 1 << 20
+_PART_OVERHEAD_BYTES = 16 << 10  # more than the parser lets a part's headers have
+_SHOWN_CHARS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    """What a form may hold.
+
+    Attributes:
+        file_field: Name of the one field that is a file.
+        text_fields: Names of the fields that are texts; each may come several times.
+        max_file_bytes: Of the file.
+        max_text_bytes: Of one text.
+        max_fields: Fields of the form, repeated ones counted each time.
+    """
+
+    file_field: str
+    text_fields: tuple[str, ...]
+    max_file_bytes: int
+    max_text_bytes: int
+    max_fields: int
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Of the whole body, with room for what is around the fields."""
+        return self.max_file_bytes + self.max_fields * (self.max_text_bytes + _PART_OVERHEAD_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that came in whole.
+
+    Attributes:
+        file: The file, rewound; None if none came.
+        texts: Values by name of the field, in the order in which they came.
+    """
+
+    file: BinaryIO | None
+    texts: dict[str, list[str]]
+
+
+@asynccontextmanager
+async def open_form(request: Request, limits: FormLimits) -> AsyncGenerator[Form]:
+    """Reads the form of a request, and deletes its file in the end.
+
+    Raises:
+        NotAForm: If the body is of another media type.
+        FormMalformed: If it is not what its media type says, or ends too early.
+        FieldUnknown, FieldRepeated, FieldKindWrong, FieldNotUtf8, FieldTooLarge, TooManyFields: If a field is wrong.
+        AudioTooLarge: If the file has too many bytes; at once if the request says so in its Content-Length.
+        ClientDisconnect: If the client goes away meanwhile.
+    """
+    boundary = _boundary(request)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limits.max_body_bytes:
+        raise AudioTooLarge(limits.max_file_bytes)
+    builder = _FormBuilder(limits)
+    try:
+        await _feed(request, boundary, builder)
+        yield builder.form()
+    finally:
+        builder.close()
+
+
+def _boundary(request: Request) -> bytes:
+    content_type = request.headers.get("content-type", "")
+    media_type, options = parse_options_header(content_type)
+    if media_type != b"multipart/form-data":
+        raise NotAForm(content_type[:_SHOWN_CHARS] or "missing")
+    if not options.get(b"boundary"):
+        raise FormMalformed("Content-Type names no boundary")
+    return options[b"boundary"]
+
+
+async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder") -> None:
+    try:
+        parser = MultipartParser(boundary, builder.callbacks())
+        n_bytes = 0
+        async for chunk in request.stream():
+            n_bytes += len(chunk)
+            if n_bytes > builder.limits.max_body_bytes:
+                raise AudioTooLarge(builder.limits.max_file_bytes)
+            parser.write(chunk)
+            if builder.unwritten_bytes >= _IN_MEMORY_BYTES:
+                await anyio.to_thread.run_sync(builder.write_out)
+    except FormParserError as error:
+        raise FormMalformed("its boundaries or part headers are wrong") from error
+    builder.write_out()
+
+
+@dataclass(slots=True)
+class _Part:
+    headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    header_name: bytes = b""
+    header_value: bytes = b""
+    name: str = ""
+    text: bytearray | None = None
+
+
+@dataclass(slots=True)
+class _FormBuilder:
+    """Puts a form together from the parser's events."""
+
+    limits: FormLimits
+    unwritten_bytes: int = 0
+    _part: _Part = field(default_factory=_Part)
+    _texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    _file: BinaryIO | None = None
+    _unwritten: list[bytes] = field(default_factory=list[bytes])
+    _file_bytes: int = 0
+    _n_fields: int = 0
+    _ended: bool = False
+
+    def callbacks(self) -> "MultipartCallbacks":
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._add_header_name,
+            "on_header_value": self._add_header_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._open,
+            "on_part_data": self._add_data,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+
+    def form(self) -> Form:
+        if not self._ended:
+            raise FormMalformed("it ends before its last boundary")
+        if self._file:
+            self._file.seek(0)
+        return Form(self._file, self._texts)
+
+    def write_out(self) -> None:
+        """Passes the file's bytes on; may block when they go to disk."""
+        if self._file:
+            self._file.writelines(self._unwritten)
+        self._unwritten, self.unwritten_bytes = [], 0
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
+    def _begin(self) -> None:
+        self._part = _Part()
+        self._n_fields += 1
+        if self._n_fields > self.limits.max_fields:
+            raise TooManyFields(self.limits.max_fields)
+
+    def _add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_name += data[start:end]
+
+    def _add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._part.headers[self._part.header_name.lower()] = self._part.header_value
+        self._part.header_name = self._part.header_value = b""
+
+    def _open(self) -> None:
+        _, options = parse_options_header(self._part.headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise FormMalformed("a part has no name in its Content-Disposition")
+        name = self._part.name = options[b"name"].decode(errors="replace")
+        if name == self.limits.file_field:
+            self._open_file(is_file=b"filename" in options or b"content-type" in self._part.headers)
+        elif name not in self.limits.text_fields:
+            raise FieldUnknown(name[:_SHOWN_CHARS], ", ".join((self.limits.file_field, *self.limits.text_fields)))
+        elif b"filename" in options:
+            raise FieldKindWrong(name, "a file", f"text (with curl: -F {name}=...)")
+        else:
+            self._part.text = bytearray()
+
+    def _open_file(self, is_file: bool) -> None:
+        name = self._part.name
+        if not is_file:
+            raise FieldKindWrong(name, "text", f"a file (with curl: -F {name}=@clip.wav)")
+        if self._file:
+            raise FieldRepeated(name)
+        spooled = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `close`
+        self._file = cast(BinaryIO, spooled)
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        text = self._part.text
+        if text is not None:
+            if len(text) + end - start > self.limits.max_text_bytes:
+                raise FieldTooLarge(self._part.name, self.limits.max_text_bytes)
+            text += data[start:end]
+            return
+        self._file_bytes += end - start
+        if self._file_bytes > self.limits.max_file_bytes:
+            raise AudioTooLarge(self.limits.max_file_bytes)
+        self._unwritten.append(data[start:end])
+        self.unwritten_bytes += end - start
+
+    def _end(self) -> None:
+        if self._part.text is None:
+            return
+        try:
+            text = self._part.text.decode()
+        except UnicodeDecodeError as error:
+            raise FieldNotUtf8(self._part.name) from error
+        self._texts.setdefault(self._part.name, []).append(text)
+
+    def _finish(self) -> None:
+        self._ended = True

@@ -1,0 +1,44 @@
+"""What GET /info tells, put together once from the bundle, the settings and the engine."""
+
+from dataclasses import asdict
+
+from service.api.localize_form import DEFAULT_CURVES
+from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut
+from service.core.manifest import Manifest
+from service.engine.containers import ACCEPTED
+from service.settings import Settings
+
+
+def describe(manifest: Manifest, provider: str, settings: Settings, version: str) -> InfoOut:
+    """Describes a service.
+
+    Args:
+        manifest: Of the model that it serves.
+        provider: What the model runs on.
+        settings: For the limits.
+        version: Of the service.
+    """
+    grid = manifest.grid
+    return InfoOut(
+        version=version,
+        model=ModelInfoOut(
+            name=manifest.name,
+            version=manifest.version,
+            licences=list(manifest.licences),
+            trained_on=list(manifest.trained_on),
+            sample_rate_hz=manifest.sample_rate_hz,
+            hop_s=grid.hop_s,
+            window_s=grid.duration_s(grid.n_samples(manifest.window_frames)),
+            overlap_s=grid.duration_s(grid.n_samples(manifest.overlap_frames)),
+            dimension=manifest.dimension,
+        ),
+        provider=provider,
+        accepted_audio=ACCEPTED,
+        defaults=DefaultsOut(**asdict(manifest.postprocessing), curves=DEFAULT_CURVES),
+        limits=LimitsOut(
+            max_clip_s=settings.max_clip_s,
+            max_upload_bytes=settings.max_upload_bytes,
+            max_queries=settings.max_queries,
+            max_query_chars=settings.max_query_chars,
+        ),
+    )

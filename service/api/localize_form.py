@@ -1,0 +1,138 @@
+"""The form of POST /localize: its fields as documented, and how they are read."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, BinaryIO, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from service.answer import Curves
+from service.api.form import Form, FormLimits
+from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
+from service.settings import Settings
+
+DEFAULT_CURVES: Curves = "score"
+NUMBERS = ("threshold", "threshold_off", "median_filter_s", "min_duration_s", "merge_gap_s")
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SHOWN_CHARS = 40
+_MAX_UTF8_BYTES_PER_CHAR = 4
+_SHORTEST_TEXT_LIMIT_BYTES = 256
+
+_Level = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
+_Seconds = Annotated[float, Field(ge=0)] | SkipJsonSchema[None]
+
+
+class LocalizeForm(BaseModel):
+    """Exactly one of audio and clip_id, at least one query, and what is to differ from the model's defaults."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    audio: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})] | SkipJsonSchema[None] = None
+    """The clip: WAV, FLAC, Ogg, MP3 or AIFF, at any usual rate; channels are mixed. `GET /info` has the limits."""
+
+    clip_id: str | SkipJsonSchema[None] = None
+    """Instead of audio: the `clip.id` of an earlier answer, as long as the service remembers that clip."""
+
+    query: list[str] = Field(min_length=1, examples=[["a dog barks", "rain on a roof"]])
+    """A sound in plain words; repeat the field to ask for several at once."""
+
+    threshold: _Level = None
+    """A segment has a score above it. The model's calibrated default if not given."""
+
+    threshold_off: _Level = None
+    """A segment ends where the score is not above it; at most `threshold`, and in proportion to it if not given."""
+
+    median_filter_s: _Seconds = None
+    """Width in seconds of the median filter that smooths the score; 0 for none."""
+
+    min_duration_s: _Seconds = None
+    """Shorter segments are dropped; in seconds."""
+
+    merge_gap_s: _Seconds = None
+    """Segments with at most this gap between them become one; in seconds."""
+
+    curves: Curves = DEFAULT_CURVES
+    """Which curves come with each result: the calibrated `score`, the raw `similarity`, `both` or `none`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalizeRequest:
+    """What a client asks for.
+
+    Attributes:
+        clip: The audio; None if the clip is named by its id.
+        clip_id: Of a clip seen before; None if audio came.
+        queries: As they came; not yet checked.
+        overrides: Post-processing values that are to differ from the model's defaults, by name; not yet checked.
+        curves: Which curves are wanted.
+    """
+
+    clip: BinaryIO | None
+    clip_id: str | None
+    queries: tuple[str, ...]
+    overrides: dict[str, float]
+    curves: Curves
+
+
+def form_limits(settings: Settings) -> FormLimits:
+    """What the form may hold under an operator's settings."""
+    texts = tuple(name for name in LocalizeForm.model_fields if name != "audio")
+    return FormLimits(
+        file_field="audio",
+        text_fields=texts,
+        max_file_bytes=settings.max_upload_bytes,
+        max_text_bytes=max(_SHORTEST_TEXT_LIMIT_BYTES, _MAX_UTF8_BYTES_PER_CHAR * settings.max_query_chars),
+        max_fields=2 * settings.max_queries + len(LocalizeForm.model_fields),
+    )
+
+
+def read_localize_form(form: Form) -> LocalizeRequest:
+    """Reads the fields of a form.
+
+    Raises:
+        ClipUnclear: If neither or both of audio and clip_id came.
+        FieldRepeated: If a field other than query came again.
+        ParameterInvalid: If a number is none, or a choice is not on offer.
+    """
+    for name, values in form.texts.items():
+        if name != "query" and len(values) > 1:
+            raise FieldRepeated(name)
+    single = {name: values[0] for name, values in form.texts.items()}
+    clip_id = single.get("clip_id")
+    if (form.file is None) == (clip_id is None):
+        raise ClipUnclear("both audio and clip_id" if form.file else "neither audio nor clip_id")
+    return LocalizeRequest(
+        clip=form.file,
+        clip_id=clip_id,
+        queries=tuple(form.texts.get("query", ())),
+        overrides={name: _number(name, single[name].strip()) for name in NUMBERS if name in single},
+        curves=_curves(single.get("curves", DEFAULT_CURVES).strip()),
+    )
+
+
+def _number(name: str, text: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ParameterInvalid(name, _shown(text), "a number in decimal digits, such as 0.5")
+    return float(text)
+
+
+def _curves(text: str) -> Curves:
+    for choice in get_args(Curves):
+        if text == choice:
+            return choice
+    raise ParameterInvalid("curves", _shown(text), ", ".join(get_args(Curves)))
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}...")
+
+
+def request_body() -> dict[str, Any]:
+    """The form as OpenAPI documents it."""
+    content = {
+        "schema": LocalizeForm.model_json_schema(),
+        "encoding": {"query": {"style": "form", "explode": True}},
+    }
+    return {"required": True, "content": {"multipart/form-data": content}}

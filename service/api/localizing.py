@@ -1,0 +1,107 @@
+"""POST /localize and HEAD /clips/{clip_id}: from a form to the engine and back."""
+
+import time
+from http import HTTPStatus
+
+from fastapi import APIRouter, Path, Request, Response
+
+from service.answer import encode_answer
+from service.api.form import open_form
+from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form, request_body
+from service.api.metrics import Metrics
+from service.api.problem_examples import ANYTHING_ELSE, problem_responses
+from service.api.schemas import LOCALIZE_EXAMPLE, LocalizeOut
+from service.api.workers import Workers
+from service.core.errors import ClipNotFound
+from service.core.postprocessing import Postprocessing
+from service.engine.engine import Engine
+from service.settings import Settings
+
+DESCRIPTION = """
+Send a recording and what to listen for; get the times in which each sound is heard.
+
+```
+curl -F audio=@street.wav -F 'query=a dog barks' -F 'query=a siren' http://127.0.0.1:8000/localize
+```
+
+The answer's `clip.id` names the recording: ask again with `-F clip_id=...` instead of the file, and only the queries
+are computed. A query is heard where its calibrated score is above the threshold; if it is nowhere, `present` is false
+and `segments` is empty. The `Server-Timing` header tells what the request spent its time on.
+"""
+
+
+class Localizing:
+    """The routes that ask the engine.
+
+    Args:
+        engine: Answers; called from worker threads.
+        settings: For the limits of the form.
+        workers: Where decoding and inference are done.
+        metrics: Where clips and stages are counted.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, workers: Workers, metrics: Metrics) -> None:
+        self._engine = engine
+        self._limits = form_limits(settings)
+        self._workers = workers
+        self._metrics = metrics
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(tags=["localization"])
+        router.add_api_route(
+            "/localize",
+            self.localize,
+            methods=["POST"],
+            summary="When is each sound heard?",
+            description=DESCRIPTION,
+            response_model=None,
+            response_description="When each query is heard",
+            responses={
+                200: {"model": LocalizeOut, "content": {"application/json": {"example": LOCALIZE_EXAMPLE}}},
+                **problem_responses(),
+            },
+            openapi_extra={"requestBody": request_body()},
+        )
+        router.add_api_route(
+            "/clips/{clip_id}",
+            self.know_clip,
+            methods=["HEAD"],
+            summary="Is this clip still known?",
+            status_code=HTTPStatus.NO_CONTENT,
+            response_model=None,
+            response_description="It is: send its id instead of its audio",
+            responses={404: {"description": "It is not: send its audio again"}, "default": ANYTHING_ELSE},
+        )
+        return router
+
+    async def localize(self, request: Request) -> Response:
+        """Answers one request."""
+        began = time.perf_counter()
+        async with open_form(request, self._limits) as form:
+            asked = read_localize_form(form)
+            postprocessing = self._engine.manifest.postprocessing.override(**asked.overrides)
+            uploaded = time.perf_counter()
+            (body, stages), queue_s = await self._workers.run(lambda: self._answer(asked, postprocessing))
+        stages = {"upload": uploaded - began, "queue": queue_s} | stages
+        self._metrics.count_stages(stages)
+        timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
+        return Response(body, media_type="application/json", headers={"Server-Timing": timing})
+
+    async def know_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
+        """Tells whether a clip's audio need not be sent again."""
+        if not self._engine.knows_clip(clip_id):
+            raise ClipNotFound(clip_id)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _answer(self, asked: LocalizeRequest, postprocessing: Postprocessing) -> tuple[bytes, dict[str, float]]:
+        """Does all that is heavy: the answer's JSON, and the seconds that its stages took."""
+        began = time.perf_counter()
+        if asked.clip is not None:
+            localization = self._engine.localize_clip(asked.clip, asked.queries, postprocessing)
+        else:
+            localization = self._engine.localize_known(asked.clip_id or "", asked.queries, postprocessing)
+        localized = time.perf_counter()
+        body = encode_answer(localization, self._engine.manifest, asked.curves)
+        self._metrics.count_clip(localization.duration_s, localization.cached, len(asked.queries))
+        return body, {"localize": localized - began, "encode": time.perf_counter() - localized}

@@ -1,0 +1,85 @@
+"""What happens around every request: its id, its log line, its count, and the answer to a crash.
+
+Pure ASGI: Starlette's BaseHTTPMiddleware hides a client's disconnect from the app.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.metrics import OTHER_ROUTE, Metrics
+from service.api.problems import crash_response
+from service.logs import request_id
+
+REQUEST_ID = "X-Request-ID"
+CLIENT_GONE = 499  # what nginx logs when the client hangs up first
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
+
+log = logging.getLogger(__name__)
+
+
+class Observation:
+    """Gives every request an id, logs it, counts it, and answers if the app crashes.
+
+    Args:
+        app: The app around which this is put.
+        metrics: Where requests are counted.
+        on_server_fault: Called whenever the app crashes.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, on_server_fault: Callable[[], None]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._on_server_fault = on_server_fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        came = Headers(scope=scope).get(REQUEST_ID, "")
+        token = request_id.set(came if _ACCEPTED_ID.fullmatch(came) else uuid.uuid4().hex)
+        began = time.perf_counter()
+        status = 0
+        self._metrics.begin_request()
+        try:
+            status = await self._answer(scope, receive, send)
+        finally:
+            self._record(scope, status or CLIENT_GONE, time.perf_counter() - began)
+            request_id.reset(token)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Lets the app answer, or answers for it, and gives the status."""
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id.get() or ""
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            return CLIENT_GONE
+        except Exception:
+            log.exception("the app crashed")
+            self._on_server_fault()
+            if status:
+                raise
+            await crash_response()(scope, receive, send_with_id)
+        return status
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", OTHER_ROUTE)
+        self._metrics.end_request(route, status, seconds)
+        fields = {"method": scope["method"], "route": route, "status": status, "duration_ms": round(seconds * 1000, 1)}
+        log.log(logging.DEBUG if route in _QUIET_ROUTES else logging.INFO, "request", extra=fields)

@@ -1,0 +1,77 @@
+"""What an operator and a machine that watches ask: is it alive, is it ready, what is it, what has it done."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Path, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+from service.api.metrics import Metrics
+from service.api.problem_examples import ANYTHING_ELSE, problem_responses
+from service.api.problems import all_problems
+from service.api.readiness import Readiness
+from service.api.schemas import InfoOut, ProblemTypeOut, StatusOut
+from service.core.errors import EarmarkError, NotReady
+
+
+class Operating:
+    """The routes beside the service's purpose.
+
+    Args:
+        info: What GET /info tells; it never changes.
+        readiness: What GET /readyz asks.
+        metrics: What GET /metrics shows.
+    """
+
+    def __init__(self, info: InfoOut, readiness: Readiness, metrics: Metrics) -> None:
+        self._info = info
+        self._readiness = readiness
+        self._metrics = metrics
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(tags=["operation"])
+        router.add_api_route("/livez", self.livez, summary="Is the process alive?")
+        router.add_api_route(
+            "/readyz", self.readyz, summary="Can it answer?", responses=problem_responses([NotReady(), EarmarkError()])
+        )
+        router.add_api_route("/info", self.tell_info, summary="Which model, defaults and limits?")
+        router.add_api_route(
+            "/metrics",
+            self.tell_metrics,
+            summary="What has it done?",
+            response_model=None,
+            response_class=Response,
+            responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
+        )
+        router.add_api_route(
+            "/problems/{name}",
+            self.tell_problem,
+            summary="What does this type of problem mean?",
+            responses={404: {"description": "There is no such type"}, "default": ANYTHING_ELSE},
+        )
+        return router
+
+    async def livez(self) -> StatusOut:
+        """Answers whatever the model and the queue do."""
+        return StatusOut(status="alive")
+
+    async def readyz(self) -> StatusOut:
+        """Answers once the model has passed a check; after a fault it is checked again, by a real forward pass."""
+        await self._readiness.ensure()
+        return StatusOut(status="ready")
+
+    async def tell_info(self) -> InfoOut:
+        """Tells what is served, what holds by default, and what is accepted."""
+        return self._info
+
+    async def tell_metrics(self) -> Response:
+        """Tells all counters, gauges and histograms."""
+        return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def tell_problem(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:
+        """Tells what a problem's `type` leads to."""
+        problem = all_problems().get(name)
+        if problem is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return ProblemTypeOut(type=problem.type, title=problem.title, status=problem.status)

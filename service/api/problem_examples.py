@@ -1,0 +1,77 @@
+"""Problems as OpenAPI shows them: made from real errors, so that they cannot drift from what is told."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.api.problems import MEDIA_TYPE, problem_body, problem_of
+from service.api.schemas import ProblemOut
+from service.core.errors import (
+    AudioEmpty,
+    AudioTooLarge,
+    AudioTooLong,
+    AudioUndecodable,
+    ClipNotFound,
+    ClipUnclear,
+    EarmarkError,
+    FieldUnknown,
+    FormMalformed,
+    NotAForm,
+    ParameterInvalid,
+    QueriesMissing,
+    QueryTooLong,
+    TooManyFields,
+    TooManyQueries,
+    UnsupportedAudio,
+)
+
+LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
+    FormMalformed("it ends before its last boundary"),
+    ClipNotFound("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+    AudioTooLong(3600.0),
+    AudioTooLarge(536870912),
+    TooManyFields(138),
+    UnsupportedAudio("MP4 or M4A", "WAV, FLAC, Ogg, MP3, AIFF"),
+    NotAForm("application/json"),
+    ClipUnclear("neither audio nor clip_id"),
+    QueriesMissing(),
+    TooManyQueries(65, 64),
+    QueryTooLong(2, 700, 512),
+    ParameterInvalid("threshold", "1.5", "0 to 1"),
+    FieldUnknown("treshold", "audio, clip_id, query, threshold"),
+    AudioUndecodable("FLAC", "lost sync"),
+    AudioEmpty(0),
+    EarmarkError(),
+)
+ANYTHING_ELSE: dict[str, Any] = {"description": "Anything else that goes wrong; its type tells what"}
+
+
+def problem_responses(errors: Sequence[EarmarkError] = LOCALIZE_PROBLEMS) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of what goes wrong with a request, by status code."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        problem = problem_of(type(error))
+        response = responses.setdefault(
+            problem.status,
+            {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: {"examples": {}}}},
+        )
+        response["content"][MEDIA_TYPE]["schema"] = {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}
+        response["content"][MEDIA_TYPE]["examples"][problem.name] = {
+            "summary": problem.title,
+            "value": problem_body(error),
+        }
+    return dict(sorted(responses.items(), key=lambda item: str(item[0])))
+
+
+def document_problems(app: FastAPI) -> None:
+    """Adds to an app's OpenAPI document the schema that all problems share, which no route gives as its model."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document["components"]["schemas"][ProblemOut.__name__] = ProblemOut.model_json_schema()
+        return document
+
+    app.openapi = openapi

@@ -1,0 +1,47 @@
+"""Whether the model can answer, told by a real forward pass at first and after every fault."""
+
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+
+from service.api.metrics import Metrics
+from service.core.errors import NotReady
+
+
+class Readiness:
+    """Trusts the model from a check that it passes to the next fault.
+
+    Args:
+        check: Does a forward pass, and raises if it goes wrong.
+        metrics: Where readiness is shown.
+    """
+
+    def __init__(self, check: Callable[[], object], metrics: Metrics) -> None:
+        self._check = check
+        self._metrics = metrics
+        self._trusted = False
+        self._lock = anyio.Lock()
+
+    def doubt(self) -> None:
+        """Asks for a check before the model is trusted again."""
+        self._trust(False)
+
+    async def ensure(self) -> None:
+        """Checks the model unless it is trusted.
+
+        Raises:
+            NotReady: If the check goes wrong.
+        """
+        async with self._lock:
+            if self._trusted:
+                return
+            try:
+                await anyio.to_thread.run_sync(self._check)
+            except Exception as error:
+                raise NotReady from error
+            self._trust(True)
+
+    def _trust(self, trusted: bool) -> None:
+        self._trusted = trusted
+        self._metrics.set_ready(trusted)

@@ -1,0 +1,69 @@
+"""The ASGI app: built parts in, routes around them out; nothing is kept outside it."""
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from service.api.info import describe
+from service.api.localizing import Localizing
+from service.api.metrics import OTHER_ROUTE, Metrics
+from service.api.middleware import CLIENT_GONE, Observation
+from service.api.operating import Operating
+from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
+from service.api.problems import add_problem_handlers, problem_of
+from service.api.readiness import Readiness
+from service.api.workers import Workers
+from service.engine.engine import Engine
+from service.settings import Settings
+
+DESCRIPTION = """
+Tells when, in a recording, a sound described in plain words is heard. (Temporal localization: when, not where.)
+
+Every failure is `application/problem+json` (RFC 9457) whose `type` names the kind of problem and never changes, and
+whose `detail` says what came, what is accepted and which of the operator's settings decides. Every answer carries an
+`X-Request-ID`: the request's own if it has one of up to 64 letters, digits, dots, dashes and underscores.
+"""
+
+
+def create_app(engine: Engine, settings: Settings, version: str) -> FastAPI:
+    """Makes the app.
+
+    Args:
+        engine: Open; whoever opened it closes it.
+        settings: For limits and the number of workers.
+        version: Of the service.
+    """
+    metrics = Metrics()
+    metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
+    readiness = Readiness(engine.check, metrics)
+    app = FastAPIOffline(  # /docs works without any other host
+        title="Earmark",
+        description=DESCRIPTION,
+        version=version,
+        redoc_url=None,
+        static_url="/docs/static",
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.include_router(Localizing(engine, settings, Workers(settings.concurrency), metrics).router())
+    app.include_router(
+        Operating(describe(engine.manifest, engine.provider, settings, version), readiness, metrics).router()
+    )
+    add_problem_handlers(app, readiness.doubt)
+    document_problems(app)
+    app.add_middleware(Observation, metrics=metrics, on_server_fault=readiness.doubt)
+    metrics.declare_routes(_known_statuses())
+    return app
+
+
+def _known_statuses() -> dict[str, set[int]]:
+    """Which status codes each route is known to give."""
+    faults = {problem_of(type(error)).status for error in LOCALIZE_PROBLEMS}
+    return {
+        "/localize": {200, CLIENT_GONE, *faults},
+        "/clips/{clip_id}": {204, 404},
+        "/livez": {200},
+        "/readyz": {200, 503},
+        "/info": {200},
+        "/metrics": {200},
+        "/problems/{name}": {200, 404},
+        OTHER_ROUTE: {404},
+    }

@@ -1,0 +1,1 @@
+"""`earmark localize`: what it takes, and how it tells an answer."""

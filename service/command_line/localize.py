@@ -1,0 +1,80 @@
+"""`earmark localize`: a clip and queries in, a table or a file for another program out."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.command_line import plot, renderings
+from service.core.manifest import PACKAGED_BUNDLE
+from service.engine.engine import Engine, Localization, open_engine
+from service.engine.options import EngineOptions
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
+
+_POSTPROCESSING = {
+    "threshold": "a segment has a score above it, 0 to 1",
+    "threshold_off": "a segment ends where the score is not above it, 0 to the threshold",
+    "median_filter_s": "width of the smoothing of the score, in seconds",
+    "min_duration_s": "drop shorter segments, in seconds",
+    "merge_gap_s": "join segments with at most this gap, in seconds",
+}
+_MAX_CLIP_S = 24 * 3600.0  # whoever runs the command waits for it himself
+_MAX_CLIP_BYTES = 64 * 2**30
+
+
+def add_localize_parser(subparsers: "Subparsers") -> None:
+    """Adds the subcommand; the parsed arguments' `run` is then `run`."""
+    parser = subparsers.add_parser("localize", help="tell when sounds are heard in a recording, without a server")
+    parser.set_defaults(run=run)
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF")
+    parser.add_argument("queries", nargs="+", type=_text, metavar="QUERY", help='what to listen for, such as "a dog barks"')
+    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model (default: packaged)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
+    for name, help_text in _POSTPROCESSING.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", dest="form", action="store_const", const="json", help="the answer with its curves")
+    output.add_argument("--csv", dest="form", action="store_const", const="csv", help="a row for each segment")
+    output.add_argument("--audacity", dest="form", action="store_const", const="audacity", help="a label track")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw waveform, curves and segments (.png .svg .pdf)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the subcommand with arguments as `add_localize_parser` has them parsed.
+
+    Raises:
+        EarmarkError: If something that was given cannot be used.
+        OSError: If a file cannot be read or written.
+    """
+    if args.plot is not None:
+        plot.check_possible(args.plot)
+    options = EngineOptions(max_clip_s=_MAX_CLIP_S, max_upload_bytes=_MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
+    with args.clip.open("rb") as clip:
+        engine = open_engine(args.bundle, options)
+        postprocessing = engine.manifest.postprocessing.override(
+            **{name: getattr(args, name) for name in _POSTPROCESSING}
+        )
+        localization = engine.localize_clip(clip, args.queries, postprocessing)
+        sys.stdout.write(_rendered(args.form, args.clip.name, localization, engine))
+        if args.plot is not None:
+            waveform = plot.envelope_of(clip, engine.manifest.sample_rate_hz, localization.duration_s)
+            plot.draw(args.plot, args.clip.name, localization, engine.manifest, postprocessing, waveform)
+
+
+def _text(argument: str) -> str:
+    """An argument of the command line, unless its bytes are no text."""
+    if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8")
+    return argument
+
+
+def _rendered(form: str | None, name: str, localization: Localization, engine: Engine) -> str:
+    if form == "json":
+        return renderings.as_json(localization, engine.manifest)
+    if form == "csv":
+        return renderings.as_csv(localization)
+    if form == "audacity":
+        return renderings.as_audacity(localization)
+    return renderings.as_table(localization, engine.manifest, name)

@@ -1,0 +1,59 @@
+"""An answer as text: a table for people, JSON, CSV and Audacity labels for other programs."""
+
+import csv
+import io
+from dataclasses import fields
+
+from service.answer import encode_answer, segment_values
+from service.core.localization import QueryResult
+from service.core.manifest import Manifest
+from service.core.segments import Segment
+from service.engine.engine import Localization
+
+_HEADER = ("query", "present", "score", "segments")
+
+
+def as_table(localization: Localization, manifest: Manifest, name: str) -> str:
+    """A table with a line for each segment, for people."""
+    rows = [_HEADER] + [row for result in localization.results for row in _rows(result)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    rule = "  ".join("─" * width for width in widths)
+    title = f"{name}, {localization.duration_s:.2f} s, heard by {manifest.name} {manifest.version}"
+    return "\n".join([title, "", lines[0], rule, *lines[1:]]) + "\n"
+
+
+def _rows(result: QueryResult) -> list[tuple[str, ...]]:
+    """The query's line, with the first segment, and a line for each further one."""
+    query = " ".join(result.query.split())
+    if not result.segments:
+        return [(query, "no", f"{result.clip_score:.2f}", "-")]
+    told = [f"{one.onset_s:8.2f} to {one.offset_s:8.2f} s  score {one.score:.2f}" for one in result.segments]
+    first = (query, "yes", f"{result.clip_score:.2f}", told[0])
+    return [first, *(("", "", "", line) for line in told[1:])]
+
+
+def as_json(localization: Localization, manifest: Manifest) -> str:
+    """The answer as POST /localize gives it, with both curves."""
+    return encode_answer(localization, manifest, "both").decode() + "\n"
+
+
+def as_csv(localization: Localization) -> str:
+    """A row for each segment, under a header."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["query", *(field.name for field in fields(Segment))])
+    for result in localization.results:
+        for segment in result.segments:
+            writer.writerow([result.query, *segment_values(segment).values()])
+    return file.getvalue()
+
+
+def as_audacity(localization: Localization) -> str:
+    """A label track for Audacity (File, Import, Labels): onset, offset and query between tabs, in order of time."""
+    labels = sorted(
+        (segment.onset_s, segment.offset_s, " ".join(result.query.split()))
+        for result in localization.results
+        for segment in result.segments
+    )
+    return "".join(f"{onset_s:.6f}\t{offset_s:.6f}\t{query}\n" for onset_s, offset_s, query in labels)

@@ -1,0 +1,71 @@
+"""The only converter between seconds, samples and frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class FrameGrid:
+    """Frames of a fixed hop: frame i covers samples [i * hop_samples, (i + 1) * hop_samples).
+
+    Attributes:
+        sample_rate_hz: Samples per second of the waveform that the model hears.
+        hop_samples: Samples per frame.
+    """
+
+    sample_rate_hz: int
+    hop_samples: int
+
+    def __post_init__(self) -> None:
+        if self.sample_rate_hz < 1 or self.hop_samples < 1:
+            raise ValueError(f"a frame grid needs a positive rate and hop, not {self}")
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds per frame."""
+        return self.hop_samples / self.sample_rate_hz
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that cover `n_samples` samples; the last one may be only partly filled."""
+        return -(-n_samples // self.hop_samples)
+
+    def n_samples(self, n_frames: int) -> int:
+        """Samples that fill `n_frames` frames."""
+        return n_frames * self.hop_samples
+
+    def samples_for(self, seconds: float) -> int:
+        """The number of samples nearest to a length in seconds."""
+        return round(seconds * self.sample_rate_hz)
+
+    def duration_s(self, n_samples: int) -> float:
+        """Seconds that `n_samples` samples last."""
+        return n_samples / self.sample_rate_hz
+
+    def frames_for(self, seconds: float) -> int:
+        """The number of whole frames in a length in seconds."""
+        return self.samples_for(seconds) // self.hop_samples
+
+    def odd_frames_for(self, seconds: float) -> int:
+        """The odd number of frames nearest to a length in seconds, at least 1: the width of a centred filter."""
+        return 2 * (self.samples_for(seconds) // (2 * self.hop_samples)) + 1
+
+    def edges(self, n_frames: int, duration_s: float) -> NDArray[np.float64]:
+        """Boundaries of the frames in seconds, shape (T + 1,), of which the last is the clip's end.
+
+        Args:
+            n_frames: T.
+            duration_s: The clip's length; its end lies in frame T - 1.
+
+        Raises:
+            ValueError: If the clip does not end in the last frame.
+        """
+        edges = np.arange(n_frames + 1) * self.hop_samples / self.sample_rate_hz
+        last_begins_s = edges[-2] if n_frames else -_TOLERANCE_S
+        if not last_begins_s < duration_s <= edges[-1] + _TOLERANCE_S:
+            raise ValueError(f"{n_frames} frames of {self.hop_s} s do not end with a clip of {duration_s} s")
+        edges[-1] = duration_s
+        return edges

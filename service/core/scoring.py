@@ -1,0 +1,63 @@
+"""From embeddings to calibrated, smoothed curves."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+_CHUNK_VALUES = 1 << 20  # values that the median filter sorts at a time: 4 MiB of float32
+
+
+def similarity(frames: Float32, queries: Float32) -> Float32:
+    """Cosine similarity of every query with every frame.
+
+    Args:
+        frames: Unit-norm frame embeddings, shape (T, D).
+        queries: Unit-norm query embeddings, shape (Q, D).
+
+    Returns:
+        Similarities in [-1, 1], shape (Q, T).
+    """
+    return np.clip(queries @ frames.T, -1, 1).astype(np.float32, copy=False)
+
+
+def score(similarity: Float32, scale: float, bias: float) -> Float32:
+    """Calibrated score in [0, 1] of similarities of any shape: sigmoid(scale * similarity + bias)."""
+    logit = np.float32(scale) * similarity + np.float32(bias)
+    return (0.5 + 0.5 * np.tanh(0.5 * logit)).astype(np.float32, copy=False)  # the sigmoid, without overflow
+
+
+def median_filter(curves: Float32, width_frames: int) -> Float32:
+    """Median over a centred window along the frames, the first and last frames repeated beyond the ends.
+
+    Equal to `scipy.ndimage.median_filter(curves, (1, width_frames), mode="nearest")`.
+
+    Args:
+        curves: Shape (Q, T).
+        width_frames: An odd number of frames; 1 leaves the curves as they are.
+
+    Returns:
+        Smoothed curves, shape (Q, T).
+
+    Raises:
+        ValueError: If the width is even or not positive.
+    """
+    if width_frames < 1 or width_frames % 2 == 0:
+        raise ValueError(f"a median filter's width is odd and positive, not {width_frames}")
+    if width_frames == 1 or curves.shape[1] == 0:
+        return curves.copy()
+    half = width_frames // 2
+    smoothed = np.empty_like(curves)
+    step = max(1, _CHUNK_VALUES // width_frames)
+    for curve, out in zip(curves, smoothed, strict=True):
+        padded = np.pad(curve, half, mode="edge")  # (T + 2 * half,)
+        views = sliding_window_view(padded, width_frames)  # (T, width)
+        for begin in range(0, len(curve), step):
+            out[begin : begin + step] = np.partition(views[begin : begin + step], half, axis=1)[:, half]
+    return smoothed
+
+
+def clip_score(smoothed: Float32) -> Float32:
+    """Score of the whole clip for each query, shape (Q,): the maximum of the smoothed curves (Q, T)."""
+    return smoothed.max(axis=1)

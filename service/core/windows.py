@@ -1,0 +1,105 @@
+"""How a clip is cut into fixed windows, and how their embeddings become the clip's again.
+
+Neighbouring windows are cross-faded over the last `overlap_frames` of the earlier one. For the windows at the regular
+step that is all of their overlap; the last window, which is shifted back to end with the clip, overlaps more, and is
+used from the same place on. Each frame is therefore a mix of at most two windows, whatever the clip's length.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+_SMALLEST_NORM = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """Where the windows of a clip begin, and how they are stitched.
+
+    Attributes:
+        window_frames: Frames per window.
+        overlap_frames: Frames that neighbouring windows share; at most half a window.
+    """
+
+    window_frames: int
+    overlap_frames: int
+
+    def __post_init__(self) -> None:
+        if self.window_frames < 1 or not 0 <= 2 * self.overlap_frames <= self.window_frames:
+            raise ValueError(f"the overlap is at most half a window of 1 frame or more, not {self}")
+
+    @property
+    def step_frames(self) -> int:
+        """Frames from one window's start to the next one's."""
+        return self.window_frames - self.overlap_frames
+
+    def starts(self, n_frames: int) -> list[int]:
+        """First frames of the windows that cover `n_frames` frames, in order.
+
+        The last window ends with the last frame, unless the clip is shorter than a window: then it is padded.
+        """
+        if n_frames <= self.window_frames:
+            return [0] if n_frames > 0 else []
+        last = n_frames - self.window_frames
+        return [*range(0, last, self.step_frames), last]
+
+    def stitch(self, embeddings: Float32, starts: list[int], n_frames: int) -> Float32:
+        """Joins the windows' frame embeddings to the clip's.
+
+        Args:
+            embeddings: Unit-norm frame embeddings of the windows, shape (W, Tw, D).
+            starts: The windows' first frames, as `starts(n_frames)` gives them.
+            n_frames: T, frames of the clip.
+
+        Returns:
+            Unit-norm frame embeddings, shape (T, D).
+        """
+        stitcher = Stitcher(self)
+        parts = [stitcher.add(window, start) for window, start in zip(embeddings, starts, strict=True)]
+        return np.concatenate([*parts, stitcher.finish()])[:n_frames]  # (T, D)
+
+
+@dataclass(slots=True)
+class Stitcher:
+    """Stitches windows one after another as they come, holding no more than the last one."""
+
+    plan: WindowPlan
+    _held: Float32 | None = field(default=None, init=False)
+    _held_start: int = field(default=0, init=False)
+
+    def add(self, window: Float32, start: int) -> Float32:
+        """Takes the next window's embeddings, shape (Tw, D), and gives the frames that are now final, (F, D)."""
+        if self._held is None:
+            self._held, self._held_start = window, start
+            return window[:0]
+        held, held_start = self._held, self._held_start
+        held_end = held_start + len(held)
+        fade_start = held_end - self.plan.overlap_frames
+        if not held_start < start <= fade_start:
+            raise ValueError(f"a window at frame {start} cannot follow one at frame {held_start}")
+        final = held[: fade_start - held_start]
+        faded = cross_fade(held[fade_start - held_start :], window[fade_start - start : held_end - start])
+        self._held, self._held_start = np.concatenate([faded, window[held_end - start :]]), fade_start
+        return final
+
+    def finish(self) -> Float32:
+        """Gives the frames that were held back for a next window, shape (F, D).
+
+        Raises:
+            ValueError: If no window came.
+        """
+        if self._held is None:
+            raise ValueError("no window came")
+        held, self._held = self._held, None
+        return held
+
+
+def cross_fade(earlier: Float32, later: Float32) -> Float32:
+    """Fades linearly from one stretch of embeddings to another, both (F, D), and renormalizes to unit length."""
+    weight = np.arange(1, len(earlier) + 1, dtype=np.float32)[:, None] / np.float32(len(earlier) + 1)  # (F, 1)
+    mixed = (1 - weight) * earlier + weight * later
+    norm = np.linalg.norm(mixed, axis=1, keepdims=True)
+    return np.where(norm > _SMALLEST_NORM, mixed / np.maximum(norm, _SMALLEST_NORM), later).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Decoding, windows, inference and caching: the only place that runs ONNX Runtime."""

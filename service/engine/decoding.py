@@ -1,0 +1,121 @@
+"""From the bytes of a clip, whoever made them, to blocks of mono samples at the model's rate.
+
+Nothing that a header says is believed: clips are read in blocks until they end or the limit is passed, so memory
+stays bounded whatever a file of a few hundred bytes claims to hold.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
+import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships some for its compiled part only
+from numpy.typing import NDArray
+
+from service.core.errors import AudioEmpty, AudioNotFinite, AudioTooLong, AudioUndecodable, UnsupportedAudio
+from service.engine.containers import ACCEPTED, identify
+
+Float32 = NDArray[np.float32]
+
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
+MAX_CHANNELS = 8
+LARGEST_SAMPLE = 2.0**31  # 32-bit integers kept as floats; beyond that the energies of a spectrum overflow
+_BLOCK_VALUES = 1 << 13  # samples of all channels read at a time; when a read meets damage, its block is lost
+_FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF"}
+_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
+
+
+class _SequentialFile(soundfile.SoundFile):
+    """A clip that is only read forward: soundfile would seek after each block, which damaged clips do not survive."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def decode(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float) -> Iterator[Float32]:
+    """Decodes a clip to mono at another rate, block by block.
+
+    A clip that is cut short or damaged gives what could be read before the damage.
+
+    Args:
+        clip: The upload, seekable; must not change meanwhile.
+        sample_rate_hz: Rate of the samples that are given.
+        max_clip_s: The longest clip that is accepted, in seconds.
+
+    Yields:
+        Samples, shape (N,), finite; N varies and all of them together are the clip.
+
+    Raises:
+        UnsupportedAudio: If the container, codec, rate or number of channels is not accepted.
+        AudioUndecodable: If no sample can be read because the clip is damaged.
+        AudioEmpty: If the clip holds no sample.
+        AudioNotFinite: If a sample is NaN, infinite or absurdly large.
+        AudioTooLong: If the clip goes on after `max_clip_s`.
+    """
+    container = identify(clip)
+    try:
+        file = _SequentialFile(clip)
+    except soundfile.LibsndfileError as error:
+        raise AudioUndecodable(container, _reason(error)) from error
+    with file:
+        _check_form(file)
+        blocks = _mono_blocks(file, container, max_clip_s)
+        first = next(blocks, None)
+        if first is None:
+            raise AudioEmpty(clip.seek(0, os.SEEK_END))
+        yield from _resample(itertools.chain([first], blocks), file.samplerate, sample_rate_hz)
+
+
+def _check_form(file: soundfile.SoundFile) -> None:
+    if file.format not in _FORMATS or file.subtype not in _SUBTYPES:
+        raise UnsupportedAudio(f"{file.format} with {file.subtype}", ACCEPTED)
+    if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
+        raise UnsupportedAudio(f"sampled at {file.samplerate} Hz", ACCEPTED)
+    if not 1 <= file.channels <= MAX_CHANNELS:
+        raise UnsupportedAudio(f"of {file.channels} channels", ACCEPTED)
+
+
+def _mono_blocks(file: soundfile.SoundFile, container: str, max_clip_s: float) -> Iterator[Float32]:
+    """Means of the channels, shape (N,) each, at the clip's own rate."""
+    buffer = np.empty((_BLOCK_VALUES // file.channels, file.channels), np.float32)
+    most_samples = round(max_clip_s * file.samplerate)
+    n_samples = 0
+    while True:
+        try:
+            block = file.read(out=buffer)  # (N, channels)
+        except soundfile.LibsndfileError as error:
+            if n_samples == 0:
+                raise AudioUndecodable(container, _reason(error)) from error
+            return
+        if len(block) == 0:
+            return
+        largest = max(abs(float(block.max())), abs(float(block.min())))
+        if not largest <= LARGEST_SAMPLE:  # also if it is NaN
+            raise AudioNotFinite(n_samples / file.samplerate)
+        n_samples += len(block)
+        if n_samples > most_samples:
+            raise AudioTooLong(max_clip_s)
+        yield block.mean(axis=1, dtype=np.float32)
+
+
+def _resample(blocks: Iterator[Float32], from_hz: int, to_hz: int) -> Iterator[Float32]:
+    """Resamples with an anti-alias filter; N samples become round(N * to_hz / from_hz), and at least one."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+    n_in, n_out = 0, 0
+    for block in blocks:
+        n_in += len(block)
+        resampled = stream.resample_chunk(block)
+        n_out += len(resampled)
+        yield resampled
+    missing = max(0, max(1, round(n_in * to_hz / from_hz)) - n_out)
+    tail = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    yield np.pad(tail, (0, max(0, missing - len(tail))))[:missing]
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).rstrip(".")

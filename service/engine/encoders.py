@@ -1,0 +1,132 @@
+"""The two towers as functions on arrays: windows to frame embeddings, queries to query embeddings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from service.core.errors import GraphMismatch
+from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
+from service.core.queries import normalize_query
+from service.engine.options import EngineOptions
+from service.engine.sessions import GraphSession, failures_as_mismatch
+
+Float32 = NDArray[np.float32]
+
+_NORM_TOLERANCE = 1e-2
+
+
+class AudioEncoder:
+    """The audio tower, always run on batches of the same shape."""
+
+    def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
+        """Opens the tower of a verified bundle.
+
+        Raises:
+            DeviceUnavailable: If CUDA was asked for and cannot be used.
+            GraphMismatch: If the graph is not what the contract says.
+        """
+        self._manifest = manifest
+        self._batch_windows = options.batch_windows
+        self._session = GraphSession(
+            bundle_dir / AUDIO_GRAPH,
+            options.device,
+            options.intra_op_threads,
+            inputs={"waveform": "tensor(float)"},
+            output="frames",
+        )
+        self.provider = self._session.provider
+
+    def embed(self, windows: Float32) -> Float32:
+        """Embeds windows, each as if it were alone.
+
+        Args:
+            windows: Mono samples at the model's rate, shape (W, N) with N samples of one window.
+
+        Returns:
+            Unit-norm frame embeddings, shape (W, T, D).
+        """
+        step = self._batch_windows
+        batches = [self._embed_batch(windows[begin : begin + step]) for begin in range(0, len(windows), step)]
+        return np.concatenate(batches)
+
+    def _embed_batch(self, windows: Float32) -> Float32:
+        missing = self._batch_windows - len(windows)
+        batch = np.pad(windows, ((0, missing), (0, 0)))  # (B, N)
+        return self._session.run({"waveform": batch})[: len(windows)]
+
+    def close(self) -> None:
+        """Frees the tower; no call may follow."""
+        self._session.close()
+
+    def check(self) -> None:
+        """Embeds a batch of silence and of noise, which also warms the tower up.
+
+        Raises:
+            GraphMismatch: If the embeddings' shape, values or lengths are not what the manifest says.
+        """
+        noise = np.random.default_rng(0).normal(0, 0.1, self._manifest.window_samples)
+        with failures_as_mismatch(AUDIO_GRAPH):
+            frames = self.embed(np.stack([np.zeros_like(noise), noise]).astype(np.float32))
+        _check_embeddings(AUDIO_GRAPH, frames, (2, self._manifest.window_frames, self._manifest.dimension))
+
+
+class TextEncoder:
+    """The text tower with its tokenizer.
+
+    Queries go through one by one: a quantized graph takes its scales from all that is in a batch, so that in a common
+    one a query's embedding would depend on its neighbours.
+    """
+
+    def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
+        """Opens the tower of a verified bundle.
+
+        Raises:
+            DeviceUnavailable: If CUDA was asked for and cannot be used.
+            GraphMismatch: If the graph is not what the contract says.
+        """
+        self._manifest = manifest
+        self._tokenizer = Tokenizer.from_file(str(bundle_dir / TOKENIZER))
+        self._tokenizer.enable_truncation(manifest.max_query_tokens)  # pyright: ignore[reportUnknownMemberType] - its stub types no kwargs
+        self._tokenizer.no_padding()
+        self._session = GraphSession(
+            bundle_dir / TEXT_GRAPH,
+            options.device,
+            options.intra_op_threads,
+            inputs={"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
+            output="embedding",
+        )
+
+    def embed(self, queries: Sequence[str]) -> Float32:
+        """Embeds queries as they were asked: unit norm, shape (Q, D)."""
+        return np.concatenate([self._embed_one(query) for query in queries])
+
+    def _embed_one(self, query: str) -> Float32:
+        text = normalize_query(query, self._manifest.query_normalization)
+        ids = np.array([self._tokenizer.encode(text).ids], np.int64)  # (1, L)
+        return self._session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
+
+    def close(self) -> None:
+        """Frees the tower; no call may follow."""
+        self._session.close()
+
+    def check(self) -> None:
+        """Embeds a short and a long query, which also warms the tower up.
+
+        Raises:
+            GraphMismatch: If the embeddings' shape, values or lengths are not what the manifest says.
+        """
+        long_query = "a dog barks " * self._manifest.max_query_tokens
+        with failures_as_mismatch(TEXT_GRAPH):
+            embeddings = self.embed(["a dog barks", long_query])
+        _check_embeddings(TEXT_GRAPH, embeddings, (2, self._manifest.dimension))
+
+
+def _check_embeddings(name: str, embeddings: Float32, shape: tuple[int, ...]) -> None:
+    if embeddings.shape != shape:
+        raise GraphMismatch(name, f"embeddings of shape {embeddings.shape}", f"shape {shape}")
+    off = float(np.max(np.abs(np.linalg.norm(embeddings, axis=-1) - 1)))
+    if not off <= _NORM_TOLERANCE:  # also if it is NaN
+        raise GraphMismatch(name, f"embeddings whose length is off by {off:g}", "finite embeddings of length 1")

@@ -1,0 +1,181 @@
+"""The engine: a clip and queries in, a localization out; synchronous and safe to call from several threads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.errors import ClipNotFound
+from service.core.localization import QueryResult, localize
+from service.core.manifest import Manifest, verify_bundle
+from service.core.postprocessing import Postprocessing
+from service.core.queries import check_queries
+from service.engine.cache import ClipEmbedding, EmbeddingCache, LruCache, memory_cache
+from service.engine.clip_embedding import clip_id_of, embed_clip
+from service.engine.encoders import AudioEncoder, TextEncoder
+from service.engine.keyed_locks import KeyedLocks
+from service.engine.options import EngineOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Localization:
+    """The answer to one call.
+
+    Attributes:
+        clip_id: Names the clip in later calls, for as long as it is cached.
+        duration_s: The clip's length.
+        cached: Whether the clip's embedding was known already.
+        results: One for each query, in the same order.
+    """
+
+    clip_id: str
+    duration_s: float
+    cached: bool
+    results: tuple[QueryResult, ...]
+
+
+class Engine:
+    """Answers calls with the model of one bundle; made by `open_engine`.
+
+    Attributes:
+        manifest: The facts about the model.
+        options: The limits that calls are held to.
+        provider: The ONNX Runtime execution provider of the audio tower.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        options: EngineOptions,
+        audio_encoder: AudioEncoder,
+        text_encoder: TextEncoder,
+        cache: EmbeddingCache,
+    ) -> None:
+        self.manifest = manifest
+        self.options = options
+        self.provider = audio_encoder.provider
+        self._audio_encoder = audio_encoder
+        self._text_encoder = text_encoder
+        self._cache = cache
+        self._query_cache: LruCache[NDArray[np.float32]] = LruCache(options.cached_queries, size=lambda _: 1)
+        self._embedding_now = KeyedLocks()
+
+    def localize_clip(
+        self, clip: bytes | BinaryIO, queries: Sequence[str], postprocessing: Postprocessing | None = None
+    ) -> Localization:
+        """Tells when each query is heard in a clip.
+
+        Args:
+            clip: The bytes of a recording, or a seekable binary file of them.
+            queries: What to listen for, in words.
+            postprocessing: How curves become segments; the bundle's default if None. See
+                `manifest.postprocessing.override`.
+
+        Raises:
+            AudioError: If the clip cannot be used.
+            QueryError: If the queries cannot be used.
+        """
+        check_queries(queries, self.options.max_queries, self.options.max_query_chars)
+        file = BytesIO(clip) if isinstance(clip, bytes) else clip
+        clip_id = clip_id_of(file, self.manifest, self.options.max_upload_bytes)
+        with self._embedding_now.hold(clip_id):
+            known = self._cache.get(clip_id)
+            embedding = known or self._embed(file)
+            if known is None:
+                self._cache.put(clip_id, embedding)
+        return self._answer(clip_id, embedding, known is not None, queries, postprocessing)
+
+    def localize_known(
+        self, clip_id: str, queries: Sequence[str], postprocessing: Postprocessing | None = None
+    ) -> Localization:
+        """Tells when each query is heard in a clip that came before.
+
+        Args:
+            clip_id: The clip's name, from an earlier answer.
+            queries: What to listen for, in words.
+            postprocessing: How curves become segments; the bundle's default if None.
+
+        Raises:
+            ClipNotFound: If the clip is not in the cache.
+            QueryError: If the queries cannot be used.
+        """
+        check_queries(queries, self.options.max_queries, self.options.max_query_chars)
+        embedding = self._cache.get(clip_id)
+        if embedding is None:
+            raise ClipNotFound(clip_id)
+        return self._answer(clip_id, embedding, True, queries, postprocessing)
+
+    def knows_clip(self, clip_id: str) -> bool:
+        """Whether a clip is in the cache, so that `localize_known` can answer."""
+        return self._cache.contains(clip_id)
+
+    def check(self) -> None:
+        """Runs both towers once, and so warms them up.
+
+        Raises:
+            GraphMismatch: If what they give is not what the manifest says.
+        """
+        self._audio_encoder.check()
+        self._text_encoder.check()
+
+    def close(self) -> None:
+        """Frees both towers; no call may follow."""
+        self._audio_encoder.close()
+        self._text_encoder.close()
+
+    def _embed(self, clip: BinaryIO) -> ClipEmbedding:
+        return embed_clip(clip, self._audio_encoder, self.manifest, self.options.max_clip_s, self.options.batch_windows)
+
+    def _answer(
+        self,
+        clip_id: str,
+        embedding: ClipEmbedding,
+        cached: bool,
+        queries: Sequence[str],
+        postprocessing: Postprocessing | None,
+    ) -> Localization:
+        results = localize(
+            embedding.frames,
+            queries,
+            np.stack([self._embed_query(query) for query in queries]),  # (Q, D)
+            self.manifest,
+            postprocessing or self.manifest.postprocessing,
+            embedding.duration_s,
+        )
+        return Localization(clip_id, embedding.duration_s, cached, tuple(results))
+
+    def _embed_query(self, query: str) -> NDArray[np.float32]:
+        known = self._query_cache.get(query)
+        if known is not None:
+            return known
+        embedding = self._text_encoder.embed([query])[0]  # (D,)
+        self._query_cache.put(query, embedding)
+        return embedding
+
+
+def open_engine(bundle_dir: Path, options: EngineOptions, cache: EmbeddingCache | None = None) -> Engine:
+    """Verifies a bundle, opens its towers and warms them up.
+
+    Args:
+        bundle_dir: The bundle.
+        options: Limits and resources.
+        cache: Where clip embeddings are kept; in this process's memory if None.
+
+    Raises:
+        BundleError: If the bundle is not complete, not intact, or not what it says.
+        DeviceUnavailable: If CUDA was asked for and cannot be used.
+    """
+    manifest = verify_bundle(bundle_dir)
+    engine = Engine(
+        manifest,
+        options,
+        AudioEncoder(bundle_dir, manifest, options),
+        TextEncoder(bundle_dir, manifest, options),
+        memory_cache(options.cache_bytes) if cache is None else cache,
+    )
+    engine.check()
+    return engine

@@ -1,0 +1,78 @@
+"""How the service gets an address and serves on it: bound before the model is loaded, announced once it answers."""
+
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.core.errors import AddressUnavailable
+
+_GRACE_S = 30
+
+
+class _Http(H11Protocol):
+    """Refuses what is no HTTP/1.1, which never reaches the app, as the app refuses everything else."""
+
+    def send_400_response(self, msg: str) -> None:
+        body, media_type = not_http(msg)
+        headers = [("Content-Type", media_type), ("Content-Length", str(len(body))), ("Connection", "close")]
+        self.transport.write(self.conn.send(h11.Response(status_code=400, headers=headers, reason=b"Bad Request")))
+        self.transport.write(self.conn.send(h11.Data(data=body)))
+        self.transport.write(self.conn.send(h11.EndOfMessage()))
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Tells its address when it answers."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(f"Earmark listens on {self._url} (documentation: {self._url}/docs)\n")
+        sys.stdout.flush()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Takes an address, without answering on it yet.
+
+    Raises:
+        AddressUnavailable: If it is taken, or not one of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise AddressUnavailable(host, port, error.strerror or str(error)) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise AddressUnavailable(host, port, error.strerror or str(error)) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL at which a bound socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: FastAPI, listener: socket.socket) -> None:
+    """Serves an app on a bound socket until the process is told to end; requests that run are let finish."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    _Server(config, url_of(listener)).run(sockets=[listener])

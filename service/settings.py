@@ -1,0 +1,102 @@
+"""Every knob that an operator may turn: the EARMARK_* environment variables."""
+
+import difflib
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.core.errors import SettingInvalid, SettingUnknown
+from service.core.manifest import PACKAGED_BUNDLE
+from service.engine.options import EngineOptions
+
+PREFIX = "EARMARK_"
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """What an operator decides; a variable that is set to nothing counts as not set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    host: str = Field("127.0.0.1", min_length=1)
+    """Address to listen on; 0.0.0.0 for all of the machine's IPv4 addresses."""
+
+    port: int = Field(8000, ge=0, le=65535)
+    """TCP port to listen on; 0 takes a free one."""
+
+    bundle: Path = PACKAGED_BUNDLE
+    """Directory of the model bundle; the packaged one if not set."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_lower)] = "auto"
+    """Where the model runs: `cuda` stops the start if there is no CUDA, `auto` takes it if it is there."""
+
+    intra_op_threads: int = Field(0, ge=0, le=1024)
+    """Threads of one inference on the CPU; 0 takes one per core."""
+
+    batch_windows: int = Field(1, ge=1, le=1024)
+    """Windows that go through the audio tower at a time: 1 is best on a CPU, more use a GPU better."""
+
+    concurrency: int = Field(4, ge=1, le=256)
+    """Clips that are decoded and localized at the same time; more wait for their turn."""
+
+    max_clip_s: float = Field(3600.0, gt=0, le=86_400, allow_inf_nan=False)
+    """Longest clip that is accepted, in seconds."""
+
+    max_upload_bytes: int = Field(512 * 2**20, ge=1024)
+    """Largest audio file that is accepted, in bytes; larger ones are refused while they come in."""
+
+    max_queries: int = Field(64, ge=1, le=4096)
+    """Most queries in one request."""
+
+    max_query_chars: int = Field(512, ge=1, le=65_536)
+    """Longest query, in characters."""
+
+    cache_bytes: int = Field(512 * 2**20, ge=0)
+    """Memory for embeddings of clips seen before, in bytes; 0 keeps none, and then no clip_id is ever known."""
+
+    cached_queries: int = Field(4096, ge=0)
+    """Embeddings of queries that are kept in memory."""
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """Least severity that is logged; what was asked and sent is not, at any."""
+
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    """How a log line is written: for people, or one JSON object a line."""
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field: EARMARK_PORT for port."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def read_settings() -> Settings:
+    """Reads the settings from the environment.
+
+    Raises:
+        SettingUnknown: If an EARMARK_* variable is none of them.
+        SettingInvalid: If a value is not accepted.
+    """
+    known = [variable(field) for field in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingUnknown(name, difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0])
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue] - the fields come from the environment
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        accepted = first["msg"].removeprefix("Input should be ")
+        raise SettingInvalid(variable(str(first["loc"][0])), repr(first["input"]), accepted) from error
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """What the settings say about the engine; each of its options is a setting of the same name."""
+    return EngineOptions(**{option.name: getattr(settings, option.name) for option in fields(EngineOptions)})

@@ -1,0 +1,40 @@
+"""Clips for tests: tones that the tiny bundle hears, written in any container."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from tests.tiny_bundle import TONES_HZ
+
+Float32 = NDArray[np.float32]
+_WRITE_FRAMES = 8_000  # libsndfile's Vorbis writer crashes on long single writes
+
+
+def tones(events: Sequence[tuple[str, float, float]], duration_s: float, rate_hz: int = 16_000) -> Float32:
+    """Tones by name, onset and offset in seconds, over silence; shape (N,)."""
+    time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
+    waveform = np.zeros(len(time_s))
+    for name, onset_s, offset_s in events:
+        heard = (time_s >= onset_s) & (time_s < offset_s)
+        waveform += 0.3 * heard * np.sin(2 * np.pi * TONES_HZ[name] * time_s)
+    return waveform.astype(np.float32)
+
+
+def encoded(
+    waveform: Float32, rate_hz: int = 16_000, container: str = "WAV", subtype: str = "PCM_16", channels: int = 1
+) -> bytes:
+    """A clip's bytes, each channel holding the same waveform."""
+    file = io.BytesIO()
+    samples = np.tile(waveform[:, None], (1, channels))
+    with soundfile.SoundFile(file, "w", rate_hz, channels, subtype, format=container) as writer:
+        for begin in range(0, len(samples), _WRITE_FRAMES):
+            writer.write(samples[begin : begin + _WRITE_FRAMES])
+    return file.getvalue()
+
+
+def wav(waveform: Float32, rate_hz: int = 16_000) -> bytes:
+    """A WAV clip of 32-bit floats."""
+    return encoded(waveform, rate_hz, subtype="FLOAT")

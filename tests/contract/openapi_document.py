@@ -1,0 +1,24 @@
+"""The OpenAPI document as it is promised to clients. To rewrite it: python -m tests.contract.openapi_document"""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from service.app import create_app
+from service.engine.engine import Engine
+from service.settings import Settings
+from tests.unit.api.fake_engine import FakeEngine
+
+COMMITTED = Path(__file__).with_name("openapi.json")
+
+
+def current_document() -> dict[str, Any]:
+    return create_app(cast(Engine, FakeEngine()), Settings(), version="0").openapi()
+
+
+def main() -> None:
+    COMMITTED.write_text(json.dumps(current_document(), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

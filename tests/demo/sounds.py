@@ -1,0 +1,151 @@
+"""Everyday sounds made from nothing: sines, noise, filters and rooms, each a pure function of a generator.
+
+Every sound is mono at 16 kHz, of any level, begins at its first sample and is (N,) float64.
+"""
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.signal import butter, lfilter, oaconvolve, sosfilt
+
+RATE_HZ = 16_000
+HIGHEST_HZ = 7_600.0
+Signal = NDArray[np.float64]
+
+
+def seconds(duration_s: float) -> Signal:
+    """The time of every sample of a sound: (N,)."""
+    return np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+
+
+def fades(time: Signal, rise_s: float, fall_s: float) -> Signal:
+    """An envelope that rises from 0 to 1 and falls back to 0 at the end."""
+    return np.minimum(1.0, np.minimum(time / rise_s, (len(time) / RATE_HZ - time) / fall_s))
+
+
+def add(into: Signal, sound: Signal, onset_s: float) -> None:
+    """Mixes a sound in at its time; what lies past the end is cut."""
+    start = round(onset_s * RATE_HZ)
+    length = max(0, min(len(sound), len(into) - start))
+    into[start : start + length] += sound[:length]
+
+
+def tones(frequency_hz: Signal, amplitudes: list[float]) -> Signal:
+    """Harmonics 1, 2, ... of a gliding fundamental; those too high for the rate are left out."""
+    phase = 2 * np.pi * np.cumsum(frequency_hz) / RATE_HZ
+    sound = np.zeros_like(phase)
+    for number, amplitude in enumerate(amplitudes, start=1):
+        sound += amplitude * np.sin(number * phase) * (number * frequency_hz < HIGHEST_HZ)
+    return sound
+
+
+def ringing(time: Signal, partials: list[tuple[float, float, float]]) -> Signal:
+    """Decaying sines, each (frequency in Hz, amplitude, decay in s)."""
+    return sum((a * np.sin(2 * np.pi * f * time) * np.exp(-time / d) for f, a, d in partials), np.zeros_like(time))
+
+
+def resonance(source: Signal, centre_hz: float, width_hz: float) -> Signal:
+    """A source through one formant."""
+    radius = np.exp(-np.pi * width_hz / RATE_HZ)
+    angle = 2 * np.pi * centre_hz / RATE_HZ
+    return np.asarray(lfilter([1 - radius], [1.0, -2 * radius * np.cos(angle), radius**2], source))
+
+
+def band(source: Signal, low_hz: float, high_hz: float) -> Signal:
+    """A source through a gentle band-pass."""
+    return np.asarray(sosfilt(butter(1, [low_hz, high_hz], "band", fs=RATE_HZ, output="sos"), source))
+
+
+def in_room(rng: Generator, dry: Signal, decay_s: float, direct_db: float) -> Signal:
+    """The sound in a room that falls by 60 dB in `decay_s`, the direct path `direct_db` over it; as long as `dry`."""
+    time = seconds(decay_s)
+    tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay_s)
+    tail *= 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
+    tail[0] += 1.0
+    return np.asarray(oaconvolve(dry, tail))[: len(dry)]
+
+
+def siren(rng: Generator, duration_s: float) -> Signal:
+    """A wail that sweeps between 620 and 1,500 Hz and back every 3 s."""
+    time = seconds(duration_s)
+    sweep = (0.5 - 0.5 * np.cos(2 * np.pi * time / 3.0)) ** 0.8
+    wail = tones(620.0 * (1500.0 / 620.0) ** sweep, [1.0, 0.6, 0.5, 0.3, 0.25, 0.15, 0.1])
+    return in_room(rng, wail, 1.0, 6.0) * fades(time, 0.3, 0.5)
+
+
+def car_horn(rng: Generator, duration_s: float) -> Signal:
+    """Two short honks and one long, a buzz of two notes."""
+    sound = np.zeros(len(seconds(duration_s)))
+    for onset_s, honk_s in ((0.0, 0.35), (0.5, 0.35), (1.0, duration_s - 1.2)):
+        time = seconds(honk_s)
+        glide = 1 - 0.03 * np.exp(-time / 0.03)
+        amplitudes = [0.6, 0.8, 1.0, 0.9, 0.7, 0.6, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1]
+        honk = tones(415.0 * glide, amplitudes) + tones(523.0 * glide, amplitudes)
+        add(sound, honk * fades(time, 0.02, 0.04), onset_s)
+    return in_room(rng, sound, 0.5, 8.0)
+
+
+def telephone(rng: Generator, duration_s: float) -> Signal:
+    """One ring of a bell telephone: a clapper between two gongs, 22 strokes a second, and the gongs' decay."""
+    shape = ((1.0, 1.0, 0.3), (1.51, 0.2, 0.2), (2.42, 0.8, 0.2), (2.74, 0.4, 0.15), (3.8, 0.35, 0.1), (4.3, 0.3, 0.08))
+    gongs = [ringing(seconds(0.6), [(base * r, a, d) for r, a, d in shape]) for base in (1420.0, 1150.0)]
+    sound = np.zeros(len(seconds(duration_s)))
+    for stroke in range(int((duration_s - 0.5) / 0.045)):
+        add(sound, gongs[stroke % 2] * rng.uniform(0.8, 1.0), stroke * 0.045)
+    return sound * fades(seconds(duration_s), 0.001, 0.1)
+
+
+def rain(rng: Generator, duration_s: float) -> Signal:
+    """Hissing noise and 900 drops a second."""
+    time, drop_time = seconds(duration_s), seconds(0.012)
+    sound = 0.35 * band(rng.standard_normal(len(time)), 800.0, 7_000.0)
+    for _ in range(int(900 * duration_s)):
+        strength = min(rng.pareto(2.5) * 0.25, 2.5)
+        drop = ringing(drop_time, [(rng.uniform(1_500, 7_000), strength, 0.0025)])
+        add(sound, drop, rng.uniform(0, duration_s))
+    return sound * fades(time, 0.3, 0.5)
+
+
+def bark(rng: Generator, pitch_hz: float) -> Signal:
+    """One bark: a rough voice that rises and falls within 0.22 s, through three formants."""
+    time = seconds(0.22)
+    part = time / 0.22
+    pitch = pitch_hz * (0.75 + 0.55 * np.sin(np.pi * np.minimum(1.0, 1.1 * part))) * (1 - 0.35 * part)
+    voice = 0.4 * tones(pitch * (1 + 0.03 * rng.standard_normal(len(time))), [k**-0.6 for k in range(1, 20)])
+    source = (voice + 0.5 * rng.standard_normal(len(time))) * (1 + 0.5 * np.sin(2 * np.pi * 60 * time))
+    formants = ((750.0, 150.0, 6.0), (1_400.0, 200.0, 5.0), (2_700.0, 400.0, 3.0))
+    sound = sum((gain * resonance(source, centre, width) for centre, width, gain in formants), np.zeros_like(time))
+    return sound * fades(time, 0.012, 0.02) * np.exp(-5 * np.maximum(0.0, part - 0.35))
+
+
+def dog(rng: Generator, duration_s: float) -> Signal:
+    """Barks in pairs, 0.35 s and then 0.6 s apart."""
+    sound = np.zeros(len(seconds(duration_s)))
+    onset_s, number = 0.0, 0
+    while onset_s + 0.24 <= duration_s:
+        add(sound, bark(rng, rng.uniform(400.0, 460.0)), onset_s)
+        onset_s += 0.35 if number % 2 == 0 else 0.6
+        number += 1
+    return in_room(rng, sound, 0.35, 8.0)
+
+
+def chirp(part: Signal, kind: int) -> Signal:
+    """How far the pitch of a bird's syllable lies over its base, along the syllable: falling, arched or trilled."""
+    falling, arched = 0.35 * (1 - part), 0.25 * np.sin(np.pi * part)
+    return (falling, arched, 0.3 * part - 0.12 * np.sin(6 * np.pi * part))[kind]
+
+
+def birds(rng: Generator, duration_s: float) -> Signal:
+    """Phrases of three to six whistled syllables of one kind, between 3 and 6 kHz."""
+    sound = np.zeros(len(seconds(duration_s)))
+    onset_s = 0.0
+    while onset_s < duration_s - 0.9:
+        kind, base_hz = int(rng.integers(3)), rng.uniform(3_000.0, 4_500.0)
+        for _ in range(int(rng.integers(3, 7))):
+            syllable_s = rng.uniform(0.06, 0.12)
+            part = seconds(syllable_s) / syllable_s
+            pitch = base_hz * (1 + chirp(part, kind))
+            add(sound, np.sin(np.pi * np.minimum(1.0, part)) ** 0.7 * tones(pitch, [1.0, 0.12]), onset_s)
+            onset_s += syllable_s + rng.uniform(0.03, 0.07)
+        onset_s += rng.uniform(0.15, 0.3)
+    return in_room(rng, sound, 0.7, 9.0)

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from model_export.__main__ import main
+from model_export.errors import GraphInterfaceDiffers, ValuesDiffer
+from model_export.graphs import round_to_half
+from model_export.verification import AUDIO_TOLERANCE, example_waveforms, verify
+from service.core.localization import localize
+from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
+from service.engine.engine import open_engine
+from service.engine.options import EngineOptions
+from tests.clips import wav
+from training.model import load_checkpoint
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    card = folder / "CARD.md"
+    card.write_text("# tiny\n")
+    out = folder / "bundle"
+    assert main([str(tiny_checkpoint), "--out", str(out), "--card", str(card)]) == 0
+    return out
+
+
+def test_a_bundle_says_what_its_files_are(exported: Path) -> None:
+    manifest = verify_bundle(exported)
+    assert (manifest.name, manifest.dimension, manifest.window_frames) == ("tiny", 32, 264)
+
+
+def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Path) -> None:
+    model, encoder, _ = load_checkpoint(tiny_checkpoint)
+    round_to_half(model)
+    manifest = verify_bundle(exported)
+    clip = example_waveforms(1, manifest.window_samples)[0]
+    engine = open_engine(exported, EngineOptions())
+    try:
+        served = engine.localize_clip(wav(clip), ["a tone", "hiss"])
+    finally:
+        engine.close()
+    with torch.inference_mode():
+        frames = model.audio(torch.from_numpy(clip)[None])[0].numpy()
+        queries = model.projection(encoder.encode(["a tone", "hiss"])).numpy()
+    expected = localize(frames, ["a tone", "hiss"], queries, manifest, manifest.postprocessing, served.duration_s)
+    for ours, theirs in zip(expected, served.results, strict=True):
+        np.testing.assert_allclose(ours.similarity, theirs.similarity, atol=0.15)  # the text tower has 8-bit weights
+
+
+def test_a_changed_weight_is_found_with_the_largest_difference(exported: Path, tiny_checkpoint: Path) -> None:
+    graph = onnx.load(exported / AUDIO_GRAPH)
+    weight = max(graph.graph.initializer, key=lambda w: int(np.prod(w.dims)) if w.data_type == 10 else 0)
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float16(1.5), weight.name))
+    changed = exported.parent / "changed"
+    changed.mkdir()
+    onnx.save(graph, changed / AUDIO_GRAPH)
+    (changed / TEXT_GRAPH).write_bytes((exported / TEXT_GRAPH).read_bytes())
+    model, encoder, _ = load_checkpoint(tiny_checkpoint)
+    round_to_half(model)
+    with pytest.raises(ValuesDiffer) as raised:
+        verify(changed, verify_bundle(exported), model, encoder)
+    assert raised.value.largest > AUDIO_TOLERANCE
+
+
+def test_a_renamed_output_is_found(exported: Path, tiny_checkpoint: Path) -> None:
+    graph = onnx.load(exported / AUDIO_GRAPH)
+    for node in graph.graph.node:
+        node.output[:] = ["other" if name == "frames" else name for name in node.output]
+    graph.graph.output[0].name = "other"
+    renamed = exported.parent / "renamed"
+    renamed.mkdir()
+    onnx.save(graph, renamed / AUDIO_GRAPH)
+    (renamed / TEXT_GRAPH).write_bytes((exported / TEXT_GRAPH).read_bytes())
+    model, encoder, _ = load_checkpoint(tiny_checkpoint)
+    with pytest.raises(GraphInterfaceDiffers, match="other"):
+        verify(renamed, verify_bundle(exported), model, encoder)
+
+
+def test_a_missing_card_writes_nothing(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "bundle"
+    assert main([str(tiny_checkpoint), "--out", str(out), "--card", str(tmp_path / "none.md")]) == 1
+    assert not out.exists()
+    assert "none.md" in capsys.readouterr().err

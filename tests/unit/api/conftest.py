@@ -1,0 +1,53 @@
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.engine.engine import Engine
+from service.settings import Settings
+from tests.unit.api.fake_engine import FakeEngine
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(max_upload_bytes=2048, max_queries=3, max_query_chars=40)
+
+
+@pytest.fixture
+async def client(engine: FakeEngine, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with make_client(engine, settings) as client:
+        yield client
+
+
+def make_client(engine: FakeEngine, settings: Settings) -> httpx.AsyncClient:
+    app = create_app(cast(Engine, engine), settings, version="0")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark")
+
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture
+def post(client: httpx.AsyncClient) -> Post:
+    """Posts a form to /localize: a good one, but for what is given."""
+
+    async def post_form(
+        *fields: tuple[str, str], audio: bytes | None = b"RIFF", query: str | None = "a dog barks"
+    ) -> httpx.Response:
+        parts: list[tuple[str, Any]] = [("audio", ("clip.wav", audio))] if audio is not None else []
+        parts += [("query", (None, query))] if query is not None else []
+        return await client.post("/localize", files=parts + [(name, (None, value)) for name, value in fields])
+
+    return post_form

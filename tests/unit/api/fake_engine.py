@@ -1,0 +1,89 @@
+"""An engine that hears nothing and yet answers: what the API is tested against."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from service.core.errors import ClipNotFound
+from service.core.localization import QueryResult
+from service.core.manifest import BUNDLE_FILES, Manifest
+from service.core.postprocessing import Postprocessing
+from service.core.queries import check_queries
+from service.core.segments import Segment
+from service.engine.engine import Localization
+
+SCORE = np.array([0.1, 0.123456789, 0.9, 0.8], np.float32)
+SIMILARITY = np.array([-1.0, 0.0, 0.51234567, 1.0], np.float32)
+SEGMENT = Segment(onset_s=0.08, offset_s=0.15, score=0.9, peak_s=0.1)
+DURATION_S = 0.15
+MANIFEST = Manifest(
+    format_version=1,
+    name="fake",
+    version="2",
+    sample_rate_hz=16_000,
+    hop_samples=640,
+    dimension=8,
+    window_frames=250,
+    overlap_frames=50,
+    scale=20.0,
+    bias=-10.0,
+    postprocessing=Postprocessing(0.5, 0.3, 0.2, 0.1, 0.1),
+    max_query_tokens=16,
+    query_normalization="lowercase",
+    files=dict.fromkeys(BUNDLE_FILES, "0" * 64),
+    licences=("Apache-2.0",),
+    trained_on=("nothing",),
+)
+
+
+class FakeEngine:
+    """Finds the same segment for every query that holds "dog", and remembers which clips came."""
+
+    manifest = MANIFEST
+    provider = "FakeProvider"
+
+    def __init__(self) -> None:
+        self.known: set[str] = set()
+        self.threads: set[int] = set()
+        self.postprocessings: list[Postprocessing] = []
+        self.clips: list[BinaryIO] = []
+        self.before: Callable[[], object] = lambda: None
+        self.n_checks = 0
+        self.healthy = True
+
+    def localize_clip(self, clip: BinaryIO, queries: Sequence[str], postprocessing: Postprocessing) -> Localization:
+        self.clips.append(clip)
+        clip_id = hashlib.sha256(clip.read()).hexdigest()
+        cached = clip_id in self.known
+        self.known.add(clip_id)
+        return self._answer(clip_id, cached, queries, postprocessing)
+
+    def localize_known(self, clip_id: str, queries: Sequence[str], postprocessing: Postprocessing) -> Localization:
+        if clip_id not in self.known:
+            raise ClipNotFound(clip_id)
+        return self._answer(clip_id, True, queries, postprocessing)
+
+    def knows_clip(self, clip_id: str) -> bool:
+        return clip_id in self.known
+
+    def check(self) -> None:
+        self.n_checks += 1
+        if not self.healthy:
+            raise RuntimeError("secret of the device")
+
+    def _answer(
+        self, clip_id: str, cached: bool, queries: Sequence[str], postprocessing: Postprocessing
+    ) -> Localization:
+        check_queries(queries, max_queries=3, max_query_chars=40)
+        self.threads.add(threading.get_ident())
+        self.postprocessings.append(postprocessing)
+        self.before()
+        return Localization(clip_id, DURATION_S, cached, tuple(_result(query) for query in queries))
+
+
+def _result(query: str) -> QueryResult:
+    present = "dog" in query
+    return QueryResult(query, present, float(SCORE.max()), SCORE, SIMILARITY, (SEGMENT,) if present else ())

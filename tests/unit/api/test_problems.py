@@ -1,0 +1,115 @@
+import re
+from dataclasses import fields
+
+import httpx
+import pytest
+
+import service.app  # noqa: F401 - defines every error there is
+from service.api import request_errors
+from service.api.problems import MEDIA_TYPE, PROBLEMS, all_problems, problem_body, problem_of
+from service.core.errors import AudioTooLong, BundleFileMissing, EarmarkError, ParameterInvalid
+from service.settings import SettingError
+from tests.unit.api.conftest import Post
+from tests.unit.api.fake_engine import FakeEngine
+
+pytestmark = pytest.mark.anyio
+
+STANDARD_MEMBERS = {"type", "title", "status", "detail", "instance", "setting"}
+
+
+def _tree(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+def _told_to_clients(kind: type[EarmarkError]) -> bool:
+    return not issubclass(kind, SettingError) and problem_of(kind).status < 500
+
+
+@pytest.mark.parametrize("kind", _tree(EarmarkError))
+def test_every_error_has_a_problem(kind: type[EarmarkError]) -> None:
+    problem = problem_of(kind)
+    assert re.fullmatch(r"/problems/[a-z0-9-]+", problem.type)
+    assert 400 <= problem.status < 600
+    assert problem.title
+
+
+@pytest.mark.parametrize("kind", [kind for kind in _tree(EarmarkError) if _told_to_clients(kind)])
+def test_every_error_that_a_client_causes_has_a_problem_of_its_own(kind: type[EarmarkError]) -> None:
+    assert kind in PROBLEMS
+
+
+@pytest.mark.parametrize("kind", _tree(EarmarkError))
+def test_no_errors_data_hides_a_standard_member(kind: type[EarmarkError]) -> None:
+    assert not {field.name for field in fields(kind)} & STANDARD_MEMBERS
+
+
+def test_types_are_unique() -> None:
+    assert len(all_problems()) == len({*PROBLEMS.values()}) + 2
+
+
+def test_a_clients_error_is_told_with_its_data_and_setting() -> None:
+    assert problem_body(AudioTooLong(60.0)) == {
+        "type": "/problems/audio-too-long",
+        "title": "The clip lasts too long",
+        "status": 413,
+        "detail": "clip lasts more than 60 s; at most 60 s is accepted (EARMARK_MAX_CLIP_S)",
+        "limit_s": 60.0,
+        "setting": "EARMARK_MAX_CLIP_S",
+    }
+
+
+def test_an_error_that_is_not_listed_is_what_its_parent_is() -> None:
+    class NewError(ParameterInvalid):
+        pass
+
+    assert problem_of(NewError) is PROBLEMS[ParameterInvalid]
+
+
+def test_a_server_error_tells_nothing_of_the_inside() -> None:
+    assert set(problem_body(BundleFileMissing("/secret", "audio.onnx"))) == {"type", "title", "status", "detail"}
+    assert "secret" not in str(problem_body(BundleFileMissing("/secret", "audio.onnx")))
+
+
+async def test_a_crash_is_a_problem_without_the_exceptions_text(post: Post, engine: FakeEngine) -> None:
+    def crash() -> None:
+        raise RuntimeError("secret")
+
+    engine.before = crash
+    answer = await post()
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.json()["type"] == "/problems/internal-error"
+    assert "secret" not in answer.text
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [("GET", "/nowhere", 404, "not-found"), ("GET", "/localize", 405, "method-not-allowed")],
+)
+async def test_the_frameworks_own_failures_are_problems(
+    client: httpx.AsyncClient, method: str, path: str, status: int, name: str
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.json()["type"] == f"/problems/{name}"
+    assert f"{method} {path}" in answer.json()["detail"]
+
+
+async def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/localize")).headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("name", sorted(all_problems()))
+async def test_every_type_leads_to_its_description(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/problems/{name}")
+    assert answer.json()["type"] == f"/problems/{name}"
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_module() -> None:
+    drawn = re.findall(r"^    [ │├└─]*(\w+)", request_errors.__doc__ or "", re.MULTILINE)
+    classes = [
+        name for name, value in vars(request_errors).items() if isinstance(value, type) and issubclass(value, Exception)
+    ]
+    assert sorted(drawn) == sorted(classes)

@@ -1,0 +1,40 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.core.localization import localize
+from service.core.manifest import Manifest, verify_bundle
+
+
+@pytest.fixture
+def manifest(tiny_bundle: Path) -> Manifest:
+    return verify_bundle(tiny_bundle)
+
+
+def _axis(index: int) -> np.ndarray:
+    return np.eye(8, dtype=np.float32)[index]
+
+
+def test_each_query_is_answered_with_its_own_curves_and_segments(manifest: Manifest) -> None:
+    frames = np.stack([_axis(7)] * 10 + [_axis(0)] * 10 + [_axis(7)] * 5)
+    low, high = localize(
+        frames, ["low", "high"], np.stack([_axis(0), _axis(2)]), manifest, manifest.postprocessing, duration_s=0.99
+    )
+    (segment,) = low.segments
+    assert (low.query, low.present, high.query, high.present) == ("low", True, "high", False)
+    assert (segment.onset_s, segment.offset_s) == pytest.approx((0.4, 0.8))
+    assert segment.score == low.clip_score == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(low.similarity, [0] * 10 + [1] * 10 + [0] * 5)
+    assert high.clip_score == pytest.approx(0, abs=1e-3)
+
+
+def test_segments_are_cut_from_the_smoothed_curve_that_is_given_back(manifest: Manifest) -> None:
+    frames = np.stack([_axis(7)] * 10 + [_axis(0)] + [_axis(7)] * 14)
+    smooth = localize(frames, ["low"], _axis(0)[None], manifest, manifest.postprocessing, 1.0)[0]
+    raw_only = dataclasses.replace(manifest.postprocessing, median_filter_s=0, min_duration_s=0)
+    raw = localize(frames, ["low"], _axis(0)[None], manifest, raw_only, 1.0)[0]
+    assert (smooth.present, raw.present) == (False, True)
+    assert smooth.score.max() < 0.1 < raw.score.max()
+    np.testing.assert_array_equal(smooth.similarity, raw.similarity)

@@ -1,0 +1,111 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from service.core.errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
+from service.core.frame_grid import FrameGrid
+from service.core.manifest import BUNDLE_FILES, Manifest, verify_bundle
+from service.core.postprocessing import Postprocessing
+
+MANIFEST = Manifest(
+    format_version=1,
+    name="tiny",
+    version="1",
+    sample_rate_hz=16_000,
+    hop_samples=640,
+    dimension=8,
+    window_frames=250,
+    overlap_frames=50,
+    scale=10.0,
+    bias=-3.0,
+    postprocessing=Postprocessing(0.5, 0.3, 0.5, 0.2, 0.2),
+    max_query_tokens=32,
+    query_normalization="lowercase",
+    files=dict.fromkeys(BUNDLE_FILES, "0" * 64),
+    licences=("Apache-2.0",),
+    trained_on=("nothing",),
+)
+
+
+def _changed(**changes: object) -> str:
+    return json.dumps(json.loads(MANIFEST.to_json()) | changes)
+
+
+def test_a_manifest_survives_the_way_through_json() -> None:
+    assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
+
+
+def test_a_manifest_gives_its_grid_and_windows() -> None:
+    assert MANIFEST.grid == FrameGrid(16_000, 640)
+    assert MANIFEST.window_samples == 160_000
+    assert MANIFEST.window_plan.step_frames == 200
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Manifest)])
+@pytest.mark.parametrize("value", [None, -1.5, [1], {"a": 1}, True], ids=repr)
+def test_a_field_of_another_kind_is_refused_by_name(field: str, value: object) -> None:
+    if (field, value) == ("bias", -1.5):
+        pytest.skip("a bias may be negative")
+    with pytest.raises(ManifestInvalid) as caught:
+        Manifest.from_json(_changed(**{field: value}))
+    assert caught.value.field.startswith(field)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Manifest)])
+def test_a_missing_field_is_refused_by_name(field: str) -> None:
+    document = json.loads(MANIFEST.to_json())
+    del document[field]
+    with pytest.raises(ManifestInvalid, match=f"{field} is missing"):
+        Manifest.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"format_version": 2}, "format_version"),
+        ({"hop_samples": 0}, "hop_samples"),
+        ({"overlap_frames": 126}, "overlap_frames"),
+        ({"scale": 0}, "scale"),
+        ({"query_normalization": "upper"}, "query_normalization"),
+        ({"files": {"audio.onnx": "0" * 64}}, "files"),
+        ({"files": dict.fromkeys(BUNDLE_FILES, "xyz")}, "files[audio.onnx]"),
+        ({"postprocessing": {"threshold": 0.5}}, "postprocessing.threshold_off"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(changes: dict, field: str) -> None:
+    with pytest.raises(ManifestInvalid) as caught:
+        Manifest.from_json(_changed(**changes))
+    assert caught.value.field == field
+
+
+def test_a_default_threshold_out_of_range_is_a_fault_of_the_manifest() -> None:
+    postprocessing = dataclasses.asdict(MANIFEST.postprocessing) | {"threshold": 1.5}
+    with pytest.raises(ManifestInvalid, match=r"postprocessing.threshold is 1.5; accepted: 0 to 1"):
+        Manifest.from_json(_changed(postprocessing=postprocessing))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "nan"])
+def test_what_is_no_object_is_refused(text: str) -> None:
+    with pytest.raises(ManifestInvalid, match="the document"):
+        Manifest.from_json(text)
+
+
+def test_a_whole_bundle_is_verified(tiny_bundle: Path) -> None:
+    assert verify_bundle(tiny_bundle).name == "tiny"
+
+
+def test_a_changed_file_is_refused(tiny_bundle_copy: Path) -> None:
+    with (tiny_bundle_copy / "text.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ChecksumMismatch, match=r"text.onnx has sha256 .*; manifest.json says"):
+        verify_bundle(tiny_bundle_copy)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", *BUNDLE_FILES])
+def test_a_missing_file_is_refused_by_name(tiny_bundle_copy: Path, name: str) -> None:
+    (tiny_bundle_copy / name).unlink()
+    with pytest.raises(BundleFileMissing, match=name):
+        verify_bundle(tiny_bundle_copy)

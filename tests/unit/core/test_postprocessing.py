@@ -1,0 +1,34 @@
+import math
+
+import pytest
+
+from service.core.errors import ParameterInvalid
+from service.core.postprocessing import Postprocessing
+
+DEFAULT = Postprocessing(threshold=0.5, threshold_off=0.3, median_filter_s=0.5, min_duration_s=0.2, merge_gap_s=0.2)
+
+
+def test_a_threshold_alone_keeps_the_ratio_to_threshold_off() -> None:
+    changed = DEFAULT.override(threshold=0.25)
+    assert (changed.threshold, changed.threshold_off) == pytest.approx((0.25, 0.15))
+
+
+def test_both_thresholds_are_taken_as_given_and_none_keeps_the_default() -> None:
+    assert DEFAULT.override(threshold=0.9, threshold_off=0.1).threshold_off == 0.1
+    assert DEFAULT.override() == DEFAULT
+
+
+def test_threshold_off_never_exceeds_the_threshold() -> None:
+    with pytest.raises(ParameterInvalid, match=r"threshold_off is 0\.6; accepted: 0 to the threshold, 0.5"):
+        DEFAULT.override(threshold_off=0.6)
+    flat = Postprocessing(0.7, 0.7, 0, 0, 0)
+    for threshold in (0.1, 0.3, 0.7, 0.999, 1.0, 0.0):
+        assert flat.override(threshold=threshold).threshold_off <= threshold
+
+
+@pytest.mark.parametrize("name", ["threshold", "threshold_off", "median_filter_s", "min_duration_s", "merge_gap_s"])
+@pytest.mark.parametrize("value", [-0.1, 3601, math.nan, math.inf])
+def test_values_outside_their_range_are_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ParameterInvalid) as caught:
+        DEFAULT.override(**{name: value})
+    assert caught.value.name == name

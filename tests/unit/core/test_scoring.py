@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.ndimage import median_filter as scipy_median_filter
+from scipy.special import expit
+
+from service.core import scoring
+
+
+def test_similarity_is_the_cosine_of_every_query_with_every_frame() -> None:
+    frames = np.float32([[1, 0], [0.6, 0.8], [0, -1]])
+    queries = np.float32([[1, 0], [0, 1]])
+    np.testing.assert_allclose(scoring.similarity(frames, queries), [[1, 0.6, 0], [0, 0.8, -1]])
+
+
+def test_score_is_the_sigmoid_and_never_overflows() -> None:
+    similarity = np.linspace(-1, 1, 101, dtype=np.float32)
+    np.testing.assert_allclose(scoring.score(similarity, 30, -4), expit(30 * similarity - 4), atol=1e-6)
+    extreme = scoring.score(np.float32([-1, 1]), 1e6, 0)
+    assert extreme.tolist() == [0, 1]
+    assert extreme.dtype == np.float32
+
+
+curves = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 50)), elements=st.floats(0, 1, width=32))
+
+
+@given(curves, st.integers(0, 40))
+def test_median_filter_equals_scipy(curve: np.ndarray, half: int) -> None:
+    width = 2 * half + 1
+    expected = scipy_median_filter(curve, (1, width), mode="nearest")
+    np.testing.assert_array_equal(scoring.median_filter(curve, width), expected)
+
+
+def test_median_filter_equals_scipy_across_its_chunks() -> None:
+    curve = np.random.default_rng(0).random((1, 100_000), np.float32)
+    expected = scipy_median_filter(curve, (1, 51), mode="nearest")
+    np.testing.assert_array_equal(scoring.median_filter(curve, 51), expected)
+
+
+@pytest.mark.parametrize("width", [-1, 0, 4])
+def test_an_even_filter_is_refused(width: int) -> None:
+    with pytest.raises(ValueError, match="odd"):
+        scoring.median_filter(np.zeros((1, 5), np.float32), width)
+
+
+def test_clip_score_is_the_highest_smoothed_score() -> None:
+    assert scoring.clip_score(np.float32([[0.1, 0.7, 0.2], [0.3, 0.1, 0.0]])).tolist() == pytest.approx([0.7, 0.3])

@@ -1,0 +1,107 @@
+import contextlib
+import io
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.errors import UnsupportedAudio
+from service.engine.containers import identify
+from tests.clips import encoded, tones
+
+TONE = tones([("low", 0, 1)], 1)
+
+
+def _id3(n_bytes: int) -> bytes:
+    size = bytes([n_bytes >> 21 & 127, n_bytes >> 14 & 127, n_bytes >> 7 & 127, n_bytes & 127])
+    return b"ID3\x04\0\0" + size + bytes(n_bytes)
+
+
+def _wav(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WAVE" + body
+
+
+def _fmt(tag: int) -> bytes:
+    return struct.pack("<HHIIHH", tag, 1, 8_000, 16_000, 2, 16)
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "name"),
+    [
+        ("WAV", "PCM_U8", "WAV PCM"),
+        ("WAV", "DOUBLE", "WAV float"),
+        ("WAVEX", "PCM_24", "WAV PCM"),
+        ("RF64", "PCM_16", "RF64 PCM"),
+        ("FLAC", "PCM_16", "FLAC"),
+        ("OGG", "VORBIS", "Ogg Vorbis"),
+        ("OGG", "OPUS", "Ogg Opus"),
+        ("MP3", "MPEG_LAYER_III", "MP3"),
+        ("AIFF", "PCM_S8", "AIFF PCM"),
+        ("AIFF", "FLOAT", "AIFF float"),
+    ],
+)
+def test_accepted_containers_are_named(container: str, subtype: str, name: str) -> None:
+    assert identify(io.BytesIO(encoded(TONE, container=container, subtype=subtype))) == name
+
+
+def test_chunks_before_the_format_and_tags_before_mp3_are_passed_over() -> None:
+    assert identify(io.BytesIO(_wav((b"JUNK", bytes(27)), (b"fmt ", _fmt(1)), (b"data", bytes(4))))) == "WAV PCM"
+    mp3 = encoded(TONE, container="MP3", subtype="MPEG_LAYER_III")
+    assert identify(io.BytesIO(_id3(300) + _id3(5) + mp3)) == "MP3"
+
+
+@pytest.mark.parametrize(
+    ("clip", "came"),
+    [
+        (encoded(TONE, container="WAV", subtype="IMA_ADPCM"), "WAV with IMA ADPCM"),
+        (encoded(TONE, container="WAV", subtype="MS_ADPCM"), "WAV with MS ADPCM"),
+        (encoded(TONE, container="WAV", subtype="ULAW"), "WAV with mu-law"),
+        (encoded(TONE, container="AIFF", subtype="IMA_ADPCM"), "AIFF-C with codec 'ima4'"),
+        (encoded(TONE, container="AU"), "AU"),
+        (encoded(TONE, container="CAF"), "CAF"),
+        (encoded(TONE, container="W64"), "W64"),
+        (_wav((b"fmt ", _fmt(0x1234))), "WAV with codec 0x1234"),
+        (_wav((b"fmt ", struct.pack("<H", 0xFFFE) + bytes(38))), "WAV with codec 0xfffe"),
+        (_wav((b"data", bytes(4)), (b"fmt ", _fmt(1))), "WAV without a fmt chunk"),
+        (b"FORM\0\0\0\4AIFF", "AIFF without a COMM chunk"),
+        (_id3(20) + encoded(TONE, subtype="IMA_ADPCM"), "in no known audio container"),
+        (b"OggS" + bytes(22) + b"\x01\x08Speex   ", "Ogg with Speex"),
+        (b"OggS" + bytes(22) + b"\x01\x33\x7fFLAC" + bytes(40), "Ogg with FLAC"),
+        (b"OggS", "Ogg with an unknown codec"),
+        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
+        (b"\x1a\x45\xdf\xa3", "WebM"),
+        (b"\xff\xf1\x50\x80", "AAC"),
+        (b"\xff\xfd\x90\x00", "in no known audio container"),  # MPEG layer II
+        (b'{"a": 1}', "text"),
+        (b"x", "in no known audio container (first bytes 78)"),
+    ],
+)
+def test_the_rest_is_refused_with_what_came_and_what_is_accepted(clip: bytes, came: str) -> None:
+    file = io.BytesIO(clip)
+    with pytest.raises(UnsupportedAudio) as caught:
+        identify(file)
+    assert came in str(caught.value)
+    assert "FLAC" in caught.value.accepted
+    assert file.tell() == 0
+
+
+prefixes = st.sampled_from(
+    [b"", b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"FORM\0\0\0\0AIFC", b"OggS", b"ID3", b"\xff"]
+)
+
+
+@given(prefixes, st.binary(max_size=200))
+def test_garbage_is_either_named_or_refused(prefix: bytes, garbage: bytes) -> None:
+    file = io.BytesIO(prefix + garbage)
+    with contextlib.suppress(UnsupportedAudio):
+        assert identify(file)
+    assert file.tell() == 0
+
+
+def test_a_chunk_that_claims_to_be_huge_ends_the_search() -> None:
+    clip = b"RIFF\xff\xff\xff\xffWAVE" + b"JUNK\xff\xff\xff\xff" + np.zeros(50, np.uint8).tobytes()
+    with pytest.raises(UnsupportedAudio, match="without a fmt chunk"):
+        identify(io.BytesIO(clip))

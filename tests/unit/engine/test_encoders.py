@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.core.errors import DeviceUnavailable, GraphMismatch
+from service.core.manifest import Manifest, verify_bundle
+from service.engine.encoders import AudioEncoder, TextEncoder
+from service.engine.options import EngineOptions
+from tests.tiny_bundle import sign_bundle
+
+
+@pytest.fixture(scope="module")
+def manifest(tiny_bundle: Path) -> Manifest:
+    return verify_bundle(tiny_bundle)
+
+
+def _noise(n_windows: int, manifest: Manifest) -> np.ndarray:
+    return np.random.default_rng(n_windows).normal(0, 0.1, (n_windows, manifest.window_samples)).astype(np.float32)
+
+
+@pytest.mark.parametrize("batch_windows", [1, 3])
+def test_batched_equals_single(tiny_bundle: Path, manifest: Manifest, batch_windows: int) -> None:
+    encoder = AudioEncoder(tiny_bundle, manifest, EngineOptions(batch_windows=batch_windows))
+    windows = _noise(5, manifest)
+    together = encoder.embed(windows)
+    assert together.shape == (5, manifest.window_frames, manifest.dimension)
+    for window, frames in zip(windows, together, strict=True):
+        np.testing.assert_array_equal(encoder.embed(window[None])[0], frames)
+
+
+def test_the_size_of_the_batches_does_not_change_results(tiny_bundle: Path, manifest: Manifest) -> None:
+    windows = _noise(4, manifest)
+    one, many = (
+        AudioEncoder(tiny_bundle, manifest, EngineOptions(batch_windows=size)).embed(windows) for size in (1, 4)
+    )
+    np.testing.assert_allclose(one, many, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def text_encoder(tiny_bundle: Path, manifest: Manifest) -> TextEncoder:
+    return TextEncoder(tiny_bundle, manifest, EngineOptions())
+
+
+queries = st.lists(st.sampled_from(["low", "a HIGH tone", "low and middle", "zebra"]), min_size=1, max_size=5)
+
+
+@given(queries)
+@settings(deadline=None)
+def test_a_query_means_the_same_whatever_is_asked_with_it(text_encoder: TextEncoder, asked: list[str]) -> None:
+    together = text_encoder.embed(asked)
+    np.testing.assert_array_equal(together, np.concatenate([text_encoder.embed([query]) for query in asked]))
+
+
+def test_queries_are_normalized_and_cut_to_the_longest_that_the_tower_reads(text_encoder: TextEncoder) -> None:
+    low, shouted, endless = text_encoder.embed(["low", "  LOW ", "low " * 500 + "high"])
+    np.testing.assert_array_equal(low, shouted)
+    np.testing.assert_allclose(low, endless, atol=1e-6)
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+def test_cuda_is_refused_where_there_is_none(tiny_bundle: Path, manifest: Manifest) -> None:
+    with pytest.raises(DeviceUnavailable, match="CPUExecutionProvider"):
+        AudioEncoder(tiny_bundle, manifest, EngineOptions(device="cuda"))
+    assert AudioEncoder(tiny_bundle, manifest, EngineOptions(device="auto")).provider == "CPUExecutionProvider"
+
+
+def test_a_file_that_is_no_graph_is_refused(tiny_bundle_copy: Path) -> None:
+    (tiny_bundle_copy / "audio.onnx").write_bytes(b"no graph")
+    sign_bundle(tiny_bundle_copy)
+    with pytest.raises(GraphMismatch, match=r"audio\.onnx"):
+        AudioEncoder(tiny_bundle_copy, verify_bundle(tiny_bundle_copy), EngineOptions())
+
+
+def test_a_graph_of_other_names_is_refused(tiny_bundle_copy: Path) -> None:
+    (tiny_bundle_copy / "text.onnx").write_bytes((tiny_bundle_copy / "audio.onnx").read_bytes())
+    sign_bundle(tiny_bundle_copy)
+    with pytest.raises(GraphMismatch, match=r"text\.onnx: came inputs .*waveform.*accepted: .*input_ids"):
+        TextEncoder(tiny_bundle_copy, verify_bundle(tiny_bundle_copy), EngineOptions())
+
+
+@pytest.mark.parametrize(
+    ("changes", "came"), [({"dimension": 9}, "embeddings of shape"), ({"hop_samples": 319}, "cannot be reshaped")]
+)
+def test_a_graph_that_does_not_fit_the_manifest_fails_its_check(
+    tiny_bundle_copy: Path, changes: dict, came: str
+) -> None:
+    sign_bundle(tiny_bundle_copy, **changes)
+    with pytest.raises(GraphMismatch, match=came):
+        AudioEncoder(tiny_bundle_copy, verify_bundle(tiny_bundle_copy), EngineOptions()).check()
+
+
+def test_a_closed_tower_runs_no_more(tiny_bundle: Path, manifest: Manifest) -> None:
+    encoder = TextEncoder(tiny_bundle, manifest, EngineOptions())
+    encoder.close()
+    with pytest.raises(ValueError, match="closed"):
+        encoder.embed(["low"])

@@ -1,0 +1,182 @@
+import io
+import tempfile
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.core.errors import AudioEmpty, AudioTooLarge, ClipNotFound, QueryEmpty, TooManyQueries, UnsupportedAudio
+from service.engine.cache import memory_cache
+from service.engine.encoders import AudioEncoder
+from service.engine.engine import Engine, open_engine
+from service.engine.options import EngineOptions
+from tests.clips import encoded, tones, wav
+
+WORDS = ["low", "middle", "high"]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: Path) -> Engine:
+    return open_engine(tiny_bundle, EngineOptions(max_clip_s=400, max_upload_bytes=30_000_000, device="cpu"))
+
+
+def test_each_tone_is_heard_where_it_is_and_nowhere_else(engine: Engine) -> None:
+    clip = wav(tones([("low", 0.4, 1.2), ("middle", 1.0, 2.0), ("low", 3.0, 3.6)], 4.3))
+    answer = engine.localize_clip(clip, ["a LOW tone", "middle", "high"])
+    low, middle, high = answer.results
+    assert [(s.onset_s, s.offset_s) for s in low.segments] == [
+        pytest.approx((0.4, 1.2), abs=0.09),
+        pytest.approx((3.0, 3.6), abs=0.09),
+    ]
+    assert [(s.onset_s, s.offset_s) for s in middle.segments] == [pytest.approx((1.0, 2.0), abs=0.09)]
+    assert (low.query, high.present, high.segments) == ("a LOW tone", False, ())
+    assert answer.duration_s == pytest.approx(4.3)
+    assert len(low.score) == len(low.similarity) == 108
+
+
+@pytest.mark.parametrize("duration_s", [0.0001, 0.5, 1.0, 30.0])
+def test_silence_gives_no_segment(engine: Engine, duration_s: float) -> None:
+    answer = engine.localize_clip(wav(tones([], duration_s)), [*WORDS, "zebra"])
+    assert not any(result.present for result in answer.results)
+
+
+def test_a_clip_is_known_by_its_id_afterwards(engine: Engine) -> None:
+    clip = wav(tones([("high", 0, 1)], 1.5))
+    first = engine.localize_clip(clip, ["high"])
+    again = engine.localize_clip(io.BytesIO(clip), ["high"])
+    known = engine.localize_known(first.clip_id, ["high"])
+    assert (first.cached, again.cached, known.cached) == (False, True, True)
+    assert len(first.clip_id) == 64
+    assert first.clip_id == again.clip_id == known.clip_id
+    assert engine.knows_clip(first.clip_id)
+    for answer in (again, known):
+        assert answer.duration_s == first.duration_s
+        np.testing.assert_array_equal(answer.results[0].score, first.results[0].score)
+
+
+def test_clips_of_equal_length_have_different_ids(engine: Engine) -> None:
+    ids = {engine.localize_clip(wav(tones([(word, 0, 1)], 1)), ["low"]).clip_id for word in WORDS}
+    assert len(ids) == 3
+
+
+def test_an_unknown_clip_is_not_found(engine: Engine) -> None:
+    with pytest.raises(ClipNotFound, match="clip 00 is not known"):
+        engine.localize_known("00", ["low"])
+    assert not engine.knows_clip("00")
+
+
+def test_an_engine_without_cache_answers_but_knows_nothing(tiny_bundle: Path) -> None:
+    engine = open_engine(tiny_bundle, EngineOptions(cache_bytes=0, cached_queries=0))
+    answer = engine.localize_clip(wav(tones([("low", 0, 1)], 1)), ["low"])
+    assert answer.results[0].present
+    assert not engine.knows_clip(answer.clip_id)
+
+
+events = st.lists(
+    st.tuples(st.sampled_from(WORDS), st.floats(0, 8), st.floats(0.1, 4)).map(lambda e: (e[0], e[1], e[1] + e[2])),
+    max_size=4,
+)
+
+
+@given(events, st.floats(0.01, 9))
+@settings(max_examples=25, deadline=None)
+def test_a_long_clip_gives_what_its_windows_give_stitched(engine: Engine, happening: list, duration_s: float) -> None:
+    waveform = tones(happening, duration_s)
+    manifest, plan = engine.manifest, engine.manifest.window_plan
+    n_frames = manifest.grid.n_frames(len(waveform))
+    starts = plan.starts(n_frames)
+    padded = np.pad(waveform, (0, manifest.window_samples))
+    windows = [padded[start * manifest.hop_samples :][: manifest.window_samples] for start in starts]
+    embedded = np.concatenate([engine._audio_encoder.embed(window[None]) for window in windows])
+    stitched = plan.stitch(embedded, starts, n_frames)
+    answer = engine.localize_clip(wav(waveform), ["low"])
+    kept = engine._cache.get(answer.clip_id)
+    assert kept is not None
+    np.testing.assert_allclose(kept.frames, stitched, atol=1e-6)
+
+
+@given(events, st.integers(1, 200), st.integers(1, 200))
+@settings(max_examples=25, deadline=None)
+def test_raising_the_threshold_never_adds_time(engine: Engine, happening: list, one: int, other: int) -> None:
+    clip = wav(tones(happening, 6.0))
+    low, high = (
+        engine.localize_clip(clip, WORDS, engine.manifest.postprocessing.override(threshold=level / 201))
+        for level in sorted((one, other))
+    )
+    for lenient, strict in zip(low.results, high.results, strict=True):
+        for segment in strict.segments:
+            assert any(o.onset_s <= segment.onset_s and segment.offset_s <= o.offset_s for o in lenient.segments)
+
+
+@pytest.mark.parametrize("batch_windows", [1, 4])
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_batches_and_rates_hardly_change_the_curve(
+    engine: Engine, tiny_bundle: Path, batch_windows: int, rate_hz: int
+) -> None:
+    other = open_engine(tiny_bundle, EngineOptions(batch_windows=batch_windows))
+    happening = [("low", 0.4, 2.3), ("high", 2.0, 5.5)]
+    expected = engine.localize_clip(wav(tones(happening, 6.0)), WORDS)
+    answer = other.localize_clip(wav(tones(happening, 6.0, rate_hz), rate_hz), WORDS)
+    tolerance = 1e-6 if rate_hz == 16_000 else 0.05
+    for result, reference in zip(answer.results, expected.results, strict=True):
+        np.testing.assert_allclose(result.score, reference.score, atol=tolerance)
+
+
+def test_a_spooled_upload_is_as_good_as_its_bytes(engine: Engine) -> None:
+    clip = encoded(tones([("low", 0, 1)], 1.3), container="OGG", subtype="VORBIS")
+    with tempfile.SpooledTemporaryFile(max_size=100) as file:
+        file.write(clip)
+        assert engine.localize_clip(file, ["low"]).clip_id == engine.localize_clip(clip, ["low"]).clip_id
+
+
+def test_limits_are_kept(engine: Engine, tiny_bundle: Path) -> None:
+    clip = wav(tones([], 1))
+    with pytest.raises(TooManyQueries):
+        engine.localize_clip(clip, ["low"] * 65)
+    with pytest.raises(QueryEmpty):
+        engine.localize_known("00", [" "])
+    with pytest.raises(AudioEmpty):
+        engine.localize_clip(b"", ["low"])
+    with pytest.raises(UnsupportedAudio):
+        engine.localize_clip(b"no audio", ["low"])
+    small = open_engine(tiny_bundle, EngineOptions(max_upload_bytes=len(clip)))
+    assert small.localize_clip(clip, ["low"]).duration_s == 1
+    with pytest.raises(AudioTooLarge, match=f"at most {len(clip)} bytes are accepted"):
+        small.localize_clip(clip + b"\0", ["low"])
+
+
+class _CountingEncoder(AudioEncoder):
+    windows = 0
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        self.windows += len(windows)
+        return super().embed(windows)
+
+
+def test_a_clip_that_several_threads_ask_for_at_once_is_embedded_once(engine: Engine, tiny_bundle: Path) -> None:
+    encoder = _CountingEncoder(tiny_bundle, engine.manifest, EngineOptions())
+    fresh = Engine(engine.manifest, engine.options, encoder, engine._text_encoder, memory_cache(10**8))
+    clip = wav(tones([("low", 1, 3)], 20.0))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: fresh.localize_clip(clip, ["low"]), range(8)))
+    assert encoder.windows == len(engine.manifest.window_plan.starts(500))
+    assert sum(not answer.cached for answer in answers) == 1
+
+
+def test_a_long_clip_streams_through_in_bounded_memory(engine: Engine) -> None:
+    clip = encoded(np.zeros(16_000 * 390, np.float32), container="FLAC")
+    tracemalloc.start()
+    engine.localize_clip(clip, ["low"])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 16_000 * 390 * 4 / 2
+
+
+@pytest.mark.parametrize("changes", [{"max_clip_s": 0}, {"batch_windows": 0}, {"cache_bytes": -1}])
+def test_options_that_cannot_be_are_refused(changes: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        EngineOptions(**changes)

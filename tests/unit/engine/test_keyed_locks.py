@@ -1,0 +1,33 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from service.engine.keyed_locks import KeyedLocks
+
+
+def test_one_thread_at_a_time_holds_a_key_and_nothing_is_left_behind() -> None:
+    locks, inside, most = KeyedLocks(), [0], [0]
+
+    def work(_: int) -> None:
+        with locks.hold("clip"):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            inside[0] -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(200)))
+    assert most == [1]
+    assert locks._entries == {}
+
+
+def test_another_key_does_not_wait() -> None:
+    locks, done = KeyedLocks(), threading.Event()
+
+    def work() -> None:
+        with locks.hold("other"):
+            done.set()
+
+    with locks.hold("one"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert done.wait(5)
+        thread.join()

@@ -1,0 +1,87 @@
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.core.errors import SettingInvalid, SettingUnknown
+from service.core.manifest import PACKAGED_BUNDLE
+from service.engine.options import EngineOptions
+from service.settings import PREFIX, Settings, read_settings, variable
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def test_the_defaults_serve_the_packaged_bundle_on_this_machine_only() -> None:
+    settings = read_settings()
+    assert (settings.host, settings.port, settings.bundle) == ("127.0.0.1", 8000, PACKAGED_BUNDLE)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_PORT", "9001")
+    monkeypatch.setenv("EARMARK_BUNDLE", "/models/one")
+    monkeypatch.setenv("EARMARK_LOG_LEVEL", "WARNING")
+    settings = read_settings()
+    assert (settings.port, settings.bundle, settings.log_level) == (9001, Path("/models/one"), "warning")
+
+
+def test_a_variable_that_is_set_to_nothing_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_PORT", "")
+    assert read_settings().port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("EARMARK_PROT", "EARMARK_PORT"), ("EARMARK_MAX_CLIPS", "EARMARK_MAX_CLIP_S"), ("earmark_hosts", "EARMARK_HOST")],
+)
+def test_an_unknown_name_stops_the_start_and_the_nearest_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingUnknown) as caught:
+        read_settings()
+    assert str(caught.value) == f"{name} is not a setting; did you mean {nearest}?"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("EARMARK_PORT", "eighty", "a valid integer"),
+        ("EARMARK_PORT", "65536", "less than or equal to 65535"),
+        ("EARMARK_DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
+        ("EARMARK_MAX_CLIP_S", "0", "greater than 0"),
+        ("EARMARK_MAX_CLIP_S", "nan", "finite"),
+        ("EARMARK_CONCURRENCY", "0", "greater than or equal to 1"),
+        ("EARMARK_CACHE_BYTES", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_a_value_that_is_not_accepted_is_told_with_what_is(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, accepted: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings()
+    assert str(caught.value).startswith(f"{name} is {value!r}; accepted: ")
+    assert accepted in str(caught.value)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("field", sorted(Settings.model_fields))
+def test_every_setting_is_documented(field: str) -> None:
+    assert Settings.model_fields[field].description
+    assert variable(field) == f"EARMARK_{field.upper()}"
+
+
+@pytest.mark.parametrize("option", fields(EngineOptions), ids=lambda option: option.name)
+def test_every_option_of_the_engine_is_a_setting_with_the_same_default(option: object) -> None:
+    name = getattr(option, "name", "")
+    assert getattr(Settings(), name) == getattr(EngineOptions(), name)

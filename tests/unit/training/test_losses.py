@@ -1,0 +1,49 @@
+import math
+
+import pytest
+import torch
+
+from training.losses import frame_contrastive_loss, frame_sigmoid_loss
+
+ONE, ZERO = torch.tensor(1.0), torch.tensor(0.0)
+
+
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
+def test_the_sigmoid_loss_sums_over_captions_and_averages_over_frames() -> None:
+    similarity = torch.tensor([[[1.0, -1.0], [0.5, 0.0]]])
+    target = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    known = torch.ones(1, 2, 2, dtype=torch.bool)
+    logits = [[2 * 1.0 - 1, 2 * -1.0 - 1], [2 * 0.5 - 1, -1.0]]
+    expected = (softplus(-logits[0][0]) + softplus(logits[0][1]) + softplus(logits[1][0]) + softplus(-logits[1][1])) / 2
+    loss = frame_sigmoid_loss(similarity, target, known, torch.tensor(2.0), torch.tensor(-1.0))
+    assert float(loss) == pytest.approx(expected)
+
+
+def test_nothing_is_learnt_where_nothing_is_known() -> None:
+    similarity = torch.zeros(1, 1, 2, requires_grad=True)
+    known = torch.tensor([[[True, False]]])
+    frame_sigmoid_loss(similarity, torch.tensor([[[0.0, 1.0]]]), known, ONE, ZERO).backward()
+    assert similarity.grad is not None
+    assert similarity.grad[0, 0, 0] > 0
+    assert similarity.grad[0, 0, 1] == 0
+
+
+def test_the_contrastive_loss_is_the_cross_entropy_against_negatives_only() -> None:
+    similarity = torch.tensor([[[0.9, 0.1, 0.4, 0.8]]])
+    target = torch.tensor([[[1.0, 0.0, 1.0, 0.0]]])
+    known = torch.tensor([[[True, True, True, False]]])  # the last caption is unknown
+
+    def cross_entropy(positive: float) -> float:
+        return -math.log(math.exp(2 * positive) / (math.exp(2 * positive) + math.exp(2 * 0.1)))
+
+    expected = (cross_entropy(0.9) + cross_entropy(0.4)) / 2
+    loss = frame_contrastive_loss(similarity, target, known, torch.tensor(2.0))
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_contrastive_loss_of_silence_is_zero() -> None:
+    silence = torch.zeros(1, 2, 3)
+    assert float(frame_contrastive_loss(silence, silence, torch.ones(1, 2, 3, dtype=torch.bool), ONE)) == 0.0

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import train as training
+from training.recipe import Recipe, read_recipe
+from training.train import CHECKPOINT, learning_rate, mask, train
+
+
+def tiny(pack: Path, *overrides: str) -> Recipe:
+    return read_recipe(Path("training/recipes/tiny.toml"), [f"data.folder={pack}", *overrides])
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / CHECKPOINT, weights_only=True)["average"]
+
+
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_path: Path) -> None:
+    recipe = tiny(tiny_pack, "optimization.steps=6", "optimization.checkpoint_every_s=0.0")
+    train(recipe, tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    original, calls = training.save, []
+
+    def save_and_die(*arguments: object) -> None:
+        original(*arguments)  # type: ignore[arg-type]
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise Killed
+
+    training.save = save_and_die
+    try:
+        with pytest.raises(Killed):
+            train(recipe, tmp_path / "killed")
+    finally:
+        training.save = original
+    train(recipe, tmp_path / "killed")
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_path: Path) -> None:
+    train(tiny(tiny_pack, "optimization.steps=1"), tmp_path)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(tiny(tiny_pack, "optimization.steps=2"), tmp_path)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_a_hundredth() -> None:
+    config = read_recipe(Path("training/recipes/tiny.toml")).optimization
+    rates = [learning_rate(step, config) for step in range(config.steps + 1)]
+    assert rates[config.warmup_steps - 1] == pytest.approx(config.learning_rate)
+    assert max(rates) == pytest.approx(config.learning_rate)
+    assert rates[-1] == pytest.approx(config.learning_rate / 100)
+
+
+def test_masks_hide_a_stretch_and_a_band_at_most() -> None:
+    torch.manual_seed(0)
+    config = read_recipe(Path("training/recipes/tiny.toml")).optimization
+    log_mel = torch.randn(8, 400, 64)
+    changed = mask(log_mel, config) != log_mel
+    rows, columns = changed.all(dim=2).sum(dim=1), changed.all(dim=1).sum(dim=1)
+    assert int(rows.max()) <= round(config.time_mask_s * 100)
+    assert int(columns.max()) <= config.mel_mask_bands
+    assert changed.any()

@@ -1,0 +1,139 @@
+"""Calibrates a checkpoint on the validation benchmark: scale, bias and default threshold.
+
+`python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
+
+Scale and bias are fitted (logistic regression) to the smoothed similarities of every frame with the captions of the labels that
+its scene holds and of as many that it does not. The default threshold is the lowest at which a scene is said to hold
+an absent sound in at most `FALSE_PRESENCE` of all cases.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from service.core import scoring
+from service.core.postprocessing import Postprocessing
+from service.core.segments import find_segments
+from training.evaluate import PASSES, load_benchmark, validation_queries
+from training.evaluation.benchmark import Benchmark
+from training.evaluation.localizers import CheckpointLocalizer
+from training.evaluation.metrics import expected_calibration_error, truth_frames
+from training.model import load_checkpoint
+
+SEED = 7
+FALSE_PRESENCE = 0.03
+AUDIBLE_DB = 6.0
+THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Smoothed similarities (S, Q, T) of all queries with all scenes, their truth by frame (S, Q, T), and by scene.
+
+    `audible` (S, Q) marks queries heard at 6 dB or more, `absent` (S, Q) those not heard at all.
+    """
+
+    similarity: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    audible: NDArray[np.bool_]
+    absent: NDArray[np.bool_]
+
+
+def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> Asked:
+    """Asks for every caption of every label in every scene."""
+    embeddings = localizer.embed_queries([caption for captions in queries for caption in captions])
+    labels = list(benchmark.labels)
+    similarity, truth, audible, absent = [], [], [], []
+    for scene in benchmark.scenes:
+        raw = scoring.similarity(localizer.embed(scene.waveform), embeddings)
+        similarity.append(scoring.median_filter(raw, localizer.width_frames))
+        own = truth_frames(scene, labels, raw.shape[1], localizer.grid.hop_s)
+        truth.append(np.repeat(own, PASSES, axis=0))
+        audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
+        absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
+    return Asked(*map(np.stack, (similarity, truth, audible, absent)))
+
+
+def balanced(asked: Asked) -> NDArray[np.bool_]:
+    """All (scene, query) pairs that are heard, and as many, drawn at random, that are not: (S, Q)."""
+    rng = np.random.default_rng(SEED)
+    chosen = ~asked.absent
+    absent = np.flatnonzero(asked.absent)
+    chosen.reshape(-1)[rng.choice(absent, size=int(chosen.sum()), replace=False)] = True
+    return chosen
+
+
+def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Scale and bias of the sigmoid that predicts the truth best (Platt): the least cross-entropy."""
+    x, y = similarity.astype(np.float64), truth.astype(np.float64)
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = parameters[0] * x + parameters[1]
+        error = 1 / (1 + np.exp(-logits)) - y
+        return float(np.mean(np.logaddexp(0, logits) - y * logits)), np.array([np.mean(error * x), np.mean(error)])
+
+    found = minimize(loss, np.array([10.0, -5.0]), jac=True, method="L-BFGS-B")
+    return float(found.x[0]), float(found.x[1])
+
+
+def presence(asked: Asked, scale: float, bias: float, localizer: CheckpointLocalizer, settings: Postprocessing) -> NDArray[np.bool_]:
+    """Whether the service would say that each query is heard in each scene: (S, Q)."""
+    score = scoring.score(asked.similarity, scale, bias)
+    duration_s = localizer.grid.duration_s(localizer.grid.n_samples(score.shape[2]))
+    present = score.max(axis=2) > settings.threshold
+    for s, q in np.argwhere(present):
+        found = find_segments(
+            score[s, q], localizer.grid, duration_s,
+            settings.threshold, settings.threshold_off, settings.min_duration_s, settings.merge_gap_s,
+        )  # fmt: skip
+        present[s, q] = bool(found)
+    return present
+
+
+def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, median_filter_s: float) -> dict[str, object]:
+    """The calibration and what it reaches on the benchmark."""
+    asked = ask(localizer, benchmark, validation_queries(benchmark.labels))
+    chosen = balanced(asked)
+    scale, bias = fit_sigmoid(asked.similarity[chosen].ravel(), asked.truth[chosen].ravel())
+    for threshold in THRESHOLDS:
+        settings = Postprocessing(float(threshold), round(float(threshold) * 0.5, 3), median_filter_s, 0.1, 0.2)
+        present = presence(asked, scale, bias, localizer, settings)
+        if present[asked.absent].mean() <= FALSE_PRESENCE:
+            break
+    score = scoring.score(asked.similarity, scale, bias)
+    return {
+        "scale": scale,
+        "bias": bias,
+        "postprocessing": {name: getattr(settings, name) for name in Postprocessing.__slots__},
+        "measured": {
+            "expected_calibration_error_balanced": expected_calibration_error(score[chosen].ravel(), asked.truth[chosen].ravel()),
+            "expected_calibration_error_all_pairs": expected_calibration_error(score.ravel(), asked.truth.ravel()),
+            "false_presence": float(present[asked.absent].mean()),
+            "presence_at_6_db": float(present[asked.audible].mean()),
+        },
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.calibrate", description="Calibrate a checkpoint.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
+    parser.add_argument("--out", type=Path, required=True, help="the calibration, for model_export")
+    parser.add_argument("--median-filter-s", type=float, default=0.5)
+    options = parser.parse_args(arguments)
+    model, encoder, _ = load_checkpoint(options.checkpoint)
+    localizer = CheckpointLocalizer(model, encoder, options.median_filter_s)
+    result = calibrate(localizer, load_benchmark(options.data), options.median_filter_s)
+    options.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

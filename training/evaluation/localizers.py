@@ -1,0 +1,81 @@
+"""What is evaluated: a checkpoint, or a running service. Both give the curves that the service returns."""
+
+import io
+from collections.abc import Sequence
+from typing import Protocol
+
+import httpx
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from service.core import scoring
+from service.core.frame_grid import FrameGrid
+from training.model import LanguageAudioModel
+from training.towers.audio import FRAME_HOP_SAMPLES, PATCH_SAMPLES
+from training.towers.front_end import SAMPLE_RATE_HZ
+from training.towers.text import SentenceEncoder
+
+QUERIES_PER_REQUEST = 32
+WINDOW_SAMPLES = 11 * PATCH_SAMPLES
+
+
+class Localizer(Protocol):
+    """Gives score curves for queries about waveforms."""
+
+    grid: FrameGrid
+
+    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
+        ...
+
+
+class CheckpointLocalizer:
+    """The towers of a checkpoint, with a median filter; its scores are those of the uncalibrated sigmoid."""
+
+    def __init__(self, model: LanguageAudioModel, encoder: SentenceEncoder, median_filter_s: float) -> None:
+        self.model, self.encoder = model.eval(), encoder
+        self.grid = FrameGrid(SAMPLE_RATE_HZ, FRAME_HOP_SAMPLES)
+        self.width_frames = self.grid.odd_frames_for(median_filter_s)
+
+    @torch.inference_mode()
+    def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Frame embeddings (T, D) of a waveform (N,) of at most one window, which is padded with silence as in serving."""
+        padded = np.pad(waveform, (0, max(0, WINDOW_SAMPLES - len(waveform))))
+        frames = self.model.audio(torch.from_numpy(padded)[None])[0].numpy()
+        return frames[: self.grid.n_frames(len(waveform))]
+
+    @torch.inference_mode()
+    def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """Query embeddings (Q, D)."""
+        return self.model.projection(self.encoder.encode(list(queries))).numpy()
+
+    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
+        similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))
+        raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
+        return scoring.median_filter(raw, self.width_frames)
+
+
+class ServiceLocalizer:
+    """A running service, asked through `POST /localize` for what it returns by default."""
+
+    def __init__(self, url: str) -> None:
+        self.client = httpx.Client(base_url=url, timeout=60.0)
+        info = self.client.get("/info").raise_for_status().json()
+        self.grid = FrameGrid(info["model"]["sample_rate_hz"], round(info["model"]["hop_s"] * info["model"]["sample_rate_hz"]))
+
+    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
+        buffer = io.BytesIO()
+        soundfile.write(buffer, waveform, self.grid.sample_rate_hz, format="WAV", subtype="FLOAT")
+        curves: list[list[float]] = []
+        for start in range(0, len(queries), QUERIES_PER_REQUEST):
+            answer = self.client.post(
+                "/localize",
+                files={"audio": ("scene.wav", buffer.getvalue(), "audio/wav")},
+                data={"query": list(queries[start : start + QUERIES_PER_REQUEST]), "curves": "score"},
+            )
+            curves += [result["score"] for result in answer.raise_for_status().json()["results"]]
+        return np.asarray(curves, dtype=np.float32)
