@@ -1,7 +1,6 @@
 """Checkpoint to bundle: written beside, verified, and only then moved into place."""
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -78,7 +77,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
             raise BundleTooLarge(size, MAX_BUNDLE_BYTES)
         if out.exists():
             shutil.rmtree(out)
-        os.replace(folder, out)
+        folder.replace(out)
     return differences
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: N818 - named after what is wrong
 """Why a bundle was not written.
 
 ExportError
@@ -51,7 +52,9 @@ class BatchDiffers(ExportError):
 class SegmentsDiffer(ExportError):
     """The same clip and query give other segments."""
 
-    def __init__(self, torch_segments: tuple[Segment, ...], graph_segments: tuple[Segment, ...], largest: float) -> None:
+    def __init__(
+        self, torch_segments: tuple[Segment, ...], graph_segments: tuple[Segment, ...], largest: float
+    ) -> None:
         self.torch_segments, self.graph_segments, self.largest = torch_segments, graph_segments, largest
         super().__init__(
             f"torch finds {len(torch_segments)} segments, the graphs {len(graph_segments)}, or elsewhere; "

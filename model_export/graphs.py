@@ -61,9 +61,7 @@ def export_text(tower: TextTower, file: Path) -> None:
         quantize_dynamic(full, file, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def _export(
-    module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], output: str, file: Path
-) -> None:
+def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], output: str, file: Path) -> None:
     """Traces a module whose inputs all have the same dynamic axes."""
     program = torch.onnx.export(
         module.eval(),

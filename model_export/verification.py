@@ -1,6 +1,7 @@
 """Does a bundle give what its checkpoint gives? Names, axes, shapes, values, batches, segments."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -54,6 +55,11 @@ def verify(folder: Path, manifest: Manifest, model: LanguageAudioModel, encoder:
     }
 
 
+def run(session: onnxruntime.InferenceSession, **inputs: NDArray[Any]) -> Float32:
+    """A graph's only output."""
+    return np.asarray(session.run(None, inputs)[0])
+
+
 def _session(file: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
@@ -75,7 +81,9 @@ def example_waveforms(batch: int, n_samples: int) -> Float32:
     rng = np.random.default_rng(batch * n_samples)
     time = np.arange(n_samples) / 16_000
     tones = np.sin(2 * np.pi * rng.uniform(100, 4000, (batch, 1)) * time)
-    bursts = rng.standard_normal((batch, n_samples)) * (np.sin(2 * np.pi * rng.uniform(0.3, 2, (batch, 1)) * time) > 0.3)
+    bursts = rng.standard_normal((batch, n_samples)) * (
+        np.sin(2 * np.pi * rng.uniform(0.3, 2, (batch, 1)) * time) > 0.3
+    )
     return (0.2 * tones * (np.sin(time) > 0) + 0.1 * bursts).astype(np.float32)
 
 
@@ -85,7 +93,7 @@ def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, mode
     for n_frames in (*LENGTHS_FRAMES, manifest.window_frames):
         for batch in BATCHES:
             waveform = example_waveforms(batch, n_frames * FRAME_HOP_SAMPLES)
-            found = session.run(None, {"waveform": waveform})[0]
+            found = run(session, waveform=waveform)
             if found.shape != (batch, n_frames, manifest.dimension):
                 raise ShapeDiffers(AUDIO_GRAPH, found.shape, (batch, n_frames, manifest.dimension))
             with torch.inference_mode():
@@ -100,17 +108,15 @@ def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, mode
 def verify_batches(session: onnxruntime.InferenceSession, manifest: Manifest) -> float:
     """Compares each item of a batch with the same item alone."""
     waveform = example_waveforms(max(BATCHES), manifest.window_samples)
-    batched = session.run(None, {"waveform": waveform})[0]
-    single = np.concatenate([session.run(None, {"waveform": one[None]})[0] for one in waveform])
+    batched = run(session, waveform=waveform)
+    single = np.concatenate([run(session, waveform=one[None]) for one in waveform])
     largest = float(np.abs(batched - single).max())
     if not largest <= BATCH_TOLERANCE:
         raise BatchDiffers(AUDIO_GRAPH, largest, BATCH_TOLERANCE)
     return largest
 
 
-def verify_text(
-    session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder
-) -> float:
+def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder) -> float:
     """Compares query embeddings, together and one by one; returns the largest distance of their cosine from 1."""
     with torch.inference_mode():
         expected = model.projection(encoder.encode(list(QUERIES))).numpy()
@@ -128,12 +134,11 @@ def verify_text(
     return largest
 
 
-def embed_queries(
-    session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]
-) -> Float32:
+def embed_queries(session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]) -> Float32:
     """Query embeddings (Q, D) from the text graph."""
     tokens = encoder.tokenizer(queries, padding=True, return_tensors="np")
-    return session.run(None, {name: tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask")})[0]
+    ids, attention_mask = (tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask"))
+    return run(session, input_ids=ids, attention_mask=attention_mask)
 
 
 def verify_segments(
@@ -145,7 +150,7 @@ def verify_segments(
     with torch.inference_mode():
         queries = model.projection(encoder.encode(list(QUERIES))).numpy()
         torch_frames = model.audio(torch.from_numpy(waveform))[0].numpy()
-    graph_frames = session.run(None, {"waveform": waveform})[0][0]
+    graph_frames = run(session, waveform=waveform)[0]
     largest = 0.0
     for query, embedding in zip(QUERIES, queries, strict=True):
         threshold = _clear_threshold(torch_frames, embedding, manifest)

@@ -48,7 +48,7 @@ def serve(_args: argparse.Namespace) -> None:
         StartError: If a setting, the address, the device or the bundle is not acceptable.
     """
     # Not above: what a server needs takes time to import, and `localize` needs none of it.
-    from service.app import create_app
+    from service.app import create_app, not_http_response
     from service.listening import bind, run
     from service.settings import engine_options, read_settings
 
@@ -61,7 +61,7 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})
-            run(create_app(engine, settings, _version()), listener)
+            run(create_app(engine, settings, _version()), listener, not_http_response())
         except KeyboardInterrupt:
             log.info("interrupted")
         finally:

@@ -10,6 +10,7 @@ from service.api.middleware import CLIENT_GONE, Observation
 from service.api.operating import Operating
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, problem_of
+from service.api.problems import not_http_response as not_http_response  # for the server in front of the app
 from service.api.readiness import Readiness
 from service.api.workers import Workers
 from service.engine.engine import Engine

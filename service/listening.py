@@ -3,24 +3,14 @@
 import socket
 import sys
 
+import h11
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.core.errors import AddressUnavailable
 
 _GRACE_S = 30
-
-
-class _Http(H11Protocol):
-    """Refuses what is no HTTP/1.1, which never reaches the app, as the app refuses everything else."""
-
-    def send_400_response(self, msg: str) -> None:
-        body, media_type = not_http(msg)
-        headers = [("Content-Type", media_type), ("Content-Length", str(len(body))), ("Connection", "close")]
-        self.transport.write(self.conn.send(h11.Response(status_code=400, headers=headers, reason=b"Bad Request")))
-        self.transport.write(self.conn.send(h11.Data(data=body)))
-        self.transport.write(self.conn.send(h11.EndOfMessage()))
-        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -64,10 +54,17 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: FastAPI, listener: socket.socket) -> None:
-    """Serves an app on a bound socket until the process is told to end; requests that run are let finish."""
+def run(app: FastAPI, listener: socket.socket, not_http: Response) -> None:
+    """Serves an app on a bound socket until the process is told to end; requests that run are let finish.
+
+    Args:
+        app: What is served.
+        listener: As `bind` gives it.
+        not_http: What is answered to bytes that are no HTTP, and so never reach the app.
+    """
     config = uvicorn.Config(
         app,
+        http=_protocol(not_http),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -76,3 +73,23 @@ def run(app: FastAPI, listener: socket.socket) -> None:
         timeout_graceful_shutdown=_GRACE_S,
     )
     _Server(config, url_of(listener)).run(sockets=[listener])
+
+
+def _protocol(not_http: Response) -> type[H11Protocol]:
+    class Protocol(H11Protocol):
+        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text says less
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                head = [*not_http.raw_headers, (b"connection", b"close")]
+                self.transport.write(
+                    b"".join(
+                        self.conn.send(event) or b""
+                        for event in (
+                            h11.Response(status_code=not_http.status_code, headers=head),
+                            h11.Data(data=bytes(not_http.body)),
+                            h11.EndOfMessage(),
+                        )
+                    )
+                )
+            self.transport.close()
+
+    return Protocol

@@ -82,7 +82,9 @@ def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_]) -> tu
     return float(found.x[0]), float(found.x[1])
 
 
-def presence(asked: Asked, scale: float, bias: float, localizer: CheckpointLocalizer, settings: Postprocessing) -> NDArray[np.bool_]:
+def presence(
+    asked: Asked, scale: float, bias: float, localizer: CheckpointLocalizer, settings: Postprocessing
+) -> NDArray[np.bool_]:
     """Whether the service would say that each query is heard in each scene: (S, Q)."""
     score = scoring.score(asked.similarity, scale, bias)
     duration_s = localizer.grid.duration_s(localizer.grid.n_samples(score.shape[2]))
@@ -96,23 +98,37 @@ def presence(asked: Asked, scale: float, bias: float, localizer: CheckpointLocal
     return present
 
 
+def choose_threshold(
+    asked: Asked, scale: float, bias: float, localizer: CheckpointLocalizer, median_filter_s: float
+) -> tuple[Postprocessing, NDArray[np.bool_]]:
+    """The lowest default threshold that keeps false presence down, and who is present then (S, Q).
+
+    Raises:
+        ValueError: no threshold does.
+    """
+    for threshold in THRESHOLDS:
+        settings = Postprocessing(float(threshold), round(float(threshold) * 0.5, 3), median_filter_s, 0.1, 0.2)
+        present = presence(asked, scale, bias, localizer, settings)
+        if present[asked.absent].mean() <= FALSE_PRESENCE:
+            return settings, present
+    raise ValueError(f"above every threshold more than {FALSE_PRESENCE:.0%} of absent sounds are said to be present")
+
+
 def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, median_filter_s: float) -> dict[str, object]:
     """The calibration and what it reaches on the benchmark."""
     asked = ask(localizer, benchmark, validation_queries(benchmark.labels))
     chosen = balanced(asked)
     scale, bias = fit_sigmoid(asked.similarity[chosen].ravel(), asked.truth[chosen].ravel())
-    for threshold in THRESHOLDS:
-        settings = Postprocessing(float(threshold), round(float(threshold) * 0.5, 3), median_filter_s, 0.1, 0.2)
-        present = presence(asked, scale, bias, localizer, settings)
-        if present[asked.absent].mean() <= FALSE_PRESENCE:
-            break
+    settings, present = choose_threshold(asked, scale, bias, localizer, median_filter_s)
     score = scoring.score(asked.similarity, scale, bias)
     return {
         "scale": scale,
         "bias": bias,
         "postprocessing": {name: getattr(settings, name) for name in Postprocessing.__slots__},
         "measured": {
-            "expected_calibration_error_balanced": expected_calibration_error(score[chosen].ravel(), asked.truth[chosen].ravel()),
+            "expected_calibration_error_balanced": expected_calibration_error(
+                score[chosen].ravel(), asked.truth[chosen].ravel()
+            ),
             "expected_calibration_error_all_pairs": expected_calibration_error(score.ravel(), asked.truth.ravel()),
             "false_presence": float(present[asked.absent].mean()),
             "presence_at_6_db": float(present[asked.audible].mean()),

@@ -5,9 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def frame_sigmoid_loss(
-    similarity: Tensor, target: Tensor, known: Tensor, scale: Tensor, bias: Tensor
-) -> Tensor:
+def frame_sigmoid_loss(similarity: Tensor, target: Tensor, known: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     """Binary cross-entropy of every frame with every caption, as SigLIP (arXiv 2303.15343) does with images.
 
     Args:

@@ -1,6 +1,5 @@
 """What each frame of a batch says of each caption: yes, no, or nothing."""
 
-import torch
 from torch import Tensor
 
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN

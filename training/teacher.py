@@ -59,7 +59,7 @@ class TeacherScores:
 def score_recordings(store: AudioStore, folder: Path) -> TeacherScores:
     """Runs YAMNet over a store (about 500 times faster than real time on two cores)."""
     weights = load_file(folder / "yamnet.safetensors")
-    front_end, trunk = LogMel(), Trunk().to(memory_format=torch.channels_last)
+    front_end, trunk = LogMel(), Trunk().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     trunk.load_yamnet(folder / "yamnet.safetensors")
     weight, bias = weights["classifier.weight"].float(), weights["classifier.bias"].float()
     scores: list[NDArray[np.uint8]] = []

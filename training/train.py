@@ -10,7 +10,6 @@ import argparse
 import copy
 import logging
 import math
-import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -37,8 +36,8 @@ from training.teacher import TeacherScores, class_names, score_recordings
 from training.towers.audio import FRAME_HOP_SAMPLES
 from training.towers.front_end import SAMPLE_RATE_HZ
 from training.towers.text import SentenceEncoder
-from training.warm_start import warm_start
 from training.vocabulary import Vocabulary, build_vocabulary
+from training.warm_start import warm_start
 
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -52,13 +51,15 @@ def train(recipe: Recipe, out: Path) -> Path:
     encoder = SentenceEncoder(recipe.text.encoder)
     teacher = score_recordings(store, recipe.teacher.folder) if recipe.teacher.folder else None
     vocabulary = prepare_vocabulary(recipe, recordings, encoder)
-    logger.info("%d recordings, %d labels, %d captions", len(store), len(vocabulary.labels), len(vocabulary.bank.sentences))
+    logger.info(
+        "%d recordings, %d labels, %d captions", len(store), len(vocabulary.labels), len(vocabulary.bank.sentences)
+    )
 
     torch.manual_seed(recipe.seed)
     model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
     if recipe.teacher.folder:
         model.audio.trunk.load_yamnet(recipe.teacher.folder / "yamnet.safetensors")
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     if teacher and not (out / CHECKPOINT).is_file():
         warm_start(model, store, teacher, recording_labels(recordings, vocabulary), vocabulary, recipe, device)
     optimizer = make_optimizer(model, config)
@@ -74,7 +75,7 @@ def train(recipe: Recipe, out: Path) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = group["factor"] * learning_rate(step, config)
         losses = learner.losses(batch.to(device), step)
-        loss = sum(learner.weights[name] * value for name, value in losses.items())
+        loss = torch.stack([learner.weights[name] * value for name, value in losses.items()]).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -227,9 +228,7 @@ def report(
     progress.set_postfix({name.removeprefix("loss/"): f"{value:.3f}" for name, value in values.items()})
 
 
-def save(
-    file: Path, recipe: Recipe, model: nn.Module, average: nn.Module, optimizer: AdamW, step: int
-) -> None:
+def save(file: Path, recipe: Recipe, model: nn.Module, average: nn.Module, optimizer: AdamW, step: int) -> None:
     """Writes a checkpoint beside and moves it into place, so that a kill leaves the old one or the new one."""
     state = {
         "recipe": recipe_to_dict(recipe),
@@ -241,7 +240,7 @@ def save(
     }
     partial = file.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def resume(file: Path, recipe: Recipe, model: nn.Module, average: nn.Module, optimizer: AdamW) -> int:

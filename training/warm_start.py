@@ -84,10 +84,12 @@ def _loss(
     embeddings = model.audio.embed_single(features)[None]  # (1, F, D)
     captions = model.projection(vocabulary.bank.sample(generator).to(features.device))
     own = vocabulary.relation[labels].to(features.device)[None]  # (1, F, L)
-    target, known = (own == POSITIVE).float(), own != UNKNOWN
+    target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)
     similarity = (embeddings @ captions.T).float()
     loss = frame_sigmoid_loss(similarity, target, known, model.scale, model.bias)
-    loss = loss + recipe.optimization.contrastive_weight * frame_contrastive_loss(similarity, target, known, model.scale)
+    loss = loss + recipe.optimization.contrastive_weight * frame_contrastive_loss(
+        similarity, target, known, model.scale
+    )
     if vocabulary.class_bank is None:
         return loss
     classes = model.projection(vocabulary.class_bank.sample(generator).to(features.device))

@@ -82,7 +82,7 @@ class Localizing:
             asked = read_localize_form(form)
             postprocessing = self._engine.manifest.postprocessing.override(**asked.overrides)
             uploaded = time.perf_counter()
-            (body, stages), queue_s = await self._workers.run(lambda: self._answer(asked, postprocessing))
+            (body, stages), queue_s = await self._workers.run(request, lambda: self._answer(asked, postprocessing))
         stages = {"upload": uploaded - began, "queue": queue_s} | stages
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())

@@ -49,6 +49,12 @@ class Problem:
 CRASH = Problem(
     "internal-error", "Internal error", 500, "the fault is the service's; its log tells more under this request's id"
 )
+NOT_HTTP = Problem(
+    "not-http",
+    "The request is not HTTP",
+    400,
+    "what came cannot be read as HTTP/1.1; accepted: a request whose line and headers together have at most 65536 bytes",
+)
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     EarmarkError: CRASH,
     errors.AudioError: Problem("audio-unusable", "The clip cannot be used", 422),
@@ -86,7 +92,7 @@ RETRY_AFTER_S = 5
 
 def all_problems() -> dict[str, Problem]:
     """Every kind of problem by name."""
-    return {problem.name: problem for problem in (*PROBLEMS.values(), *_FRAMEWORK.values())}
+    return {problem.name: problem for problem in (*PROBLEMS.values(), *_FRAMEWORK.values(), NOT_HTTP)}
 
 
 def problem_of(kind: type[EarmarkError]) -> Problem:
@@ -106,6 +112,11 @@ def problem_body(error: EarmarkError) -> dict[str, Any]:
 def crash_response() -> Response:
     """What is told when an exception was not meant for anybody."""
     return _response(_body(CRASH, CRASH.detail), CRASH.status)
+
+
+def not_http_response() -> Response:
+    """What is told when bytes came that no request could be read from."""
+    return _response(_body(NOT_HTTP, NOT_HTTP.detail), NOT_HTTP.status)
 
 
 def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> None:

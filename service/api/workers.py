@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 T = TypeVar("T")
 
@@ -14,18 +16,21 @@ class Workers:
     """A bounded number of threads; who finds none free waits."""
 
     def __init__(self, n_threads: int) -> None:
-        self._limiter = anyio.CapacityLimiter(n_threads)
+        self._turns = anyio.Semaphore(n_threads)
+        self._threads = anyio.CapacityLimiter(n_threads)
 
-    async def run(self, work: Callable[[], T]) -> tuple[T, float]:
-        """Does blocking work in a thread.
+    async def run(self, request: Request, work: Callable[[], T]) -> tuple[T, float]:
+        """Does blocking work for a request in a thread.
 
         Returns:
             What it gave, and the seconds that it waited for a free thread.
+
+        Raises:
+            ClientDisconnect: If the client went away while it waited; then nothing is done.
         """
         asked = time.perf_counter()
-
-        def timed() -> tuple[T, float]:
+        async with self._turns:
+            if await request.is_disconnected():
+                raise ClientDisconnect
             waited = time.perf_counter() - asked
-            return work(), waited
-
-        return await anyio.to_thread.run_sync(timed, limiter=self._limiter)
+            return await anyio.to_thread.run_sync(work, limiter=self._threads), waited

@@ -29,7 +29,9 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("localize", help="tell when sounds are heard in a recording, without a server")
     parser.set_defaults(run=run)
     parser.add_argument("clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF")
-    parser.add_argument("queries", nargs="+", type=_text, metavar="QUERY", help='what to listen for, such as "a dog barks"')
+    parser.add_argument(
+        "queries", nargs="+", type=_text, metavar="QUERY", help='what to listen for, such as "a dog barks"'
+    )
     parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model (default: packaged)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
     for name, help_text in _POSTPROCESSING.items():
@@ -51,22 +53,25 @@ def run(args: argparse.Namespace) -> None:
     if args.plot is not None:
         plot.check_possible(args.plot)
     options = EngineOptions(max_clip_s=_MAX_CLIP_S, max_upload_bytes=_MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
+    name = args.clip.name.encode(errors="replace").decode()  # a file's name may be no text
     with args.clip.open("rb") as clip:
         engine = open_engine(args.bundle, options)
         postprocessing = engine.manifest.postprocessing.override(
             **{name: getattr(args, name) for name in _POSTPROCESSING}
         )
         localization = engine.localize_clip(clip, args.queries, postprocessing)
-        sys.stdout.write(_rendered(args.form, args.clip.name, localization, engine))
+        sys.stdout.write(_rendered(args.form, name, localization, engine))
         if args.plot is not None:
             waveform = plot.envelope_of(clip, engine.manifest.sample_rate_hz, localization.duration_s)
-            plot.draw(args.plot, args.clip.name, localization, engine.manifest, postprocessing, waveform)
+            plot.draw(args.plot, name, localization, engine.manifest, postprocessing, waveform)
 
 
 def _text(argument: str) -> str:
-    """An argument of the command line, unless its bytes are no text."""
-    if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
-        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8")
+    """An argument as it is, unless its bytes are no text."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from error
     return argument
 
 

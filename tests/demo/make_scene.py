@@ -90,7 +90,9 @@ def sentence(duration_s: float) -> Signal:
     speech = speak(SENTENCE, voice="en-us", words_per_minute=150, pitch=45)
     spoken_s = len(speech) / RATE_HZ
     if abs(spoken_s - duration_s) > 0.1:
-        raise RuntimeError(f"espeak-ng spoke for {spoken_s:.2f} s; the layout expects {duration_s:.2f} s (within 0.1 s)")
+        raise RuntimeError(
+            f"espeak-ng spoke for {spoken_s:.2f} s; the layout expects {duration_s:.2f} s (within 0.1 s)"
+        )
     return speech
 
 

@@ -80,7 +80,9 @@ def test_a_renamed_output_is_found(exported: Path, tiny_checkpoint: Path) -> Non
         verify(renamed, verify_bundle(exported), model, encoder)
 
 
-def test_a_missing_card_writes_nothing(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_card_writes_nothing(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "bundle"
     assert main([str(tiny_checkpoint), "--out", str(out), "--card", str(tmp_path / "none.md")]) == 1
     assert not out.exists()

@@ -100,7 +100,8 @@ class AudioStore:
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Samples of one recording in [-1, 1]: (N,)."""
-        return self.samples[self.offsets[index] : self.offsets[index + 1]].astype(np.float32) / 32767
+        own = self.samples[self.offsets[index] : self.offsets[index + 1]]
+        return own.astype(np.float32) / np.float32(32767)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[i] for i in range(len(self)))

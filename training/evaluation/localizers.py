@@ -64,7 +64,9 @@ class ServiceLocalizer:
     def __init__(self, url: str) -> None:
         self.client = httpx.Client(base_url=url, timeout=60.0)
         info = self.client.get("/info").raise_for_status().json()
-        self.grid = FrameGrid(info["model"]["sample_rate_hz"], round(info["model"]["hop_s"] * info["model"]["sample_rate_hz"]))
+        self.grid = FrameGrid(
+            info["model"]["sample_rate_hz"], round(info["model"]["hop_s"] * info["model"]["sample_rate_hz"])
+        )
 
     def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
         """A waveform (N,) and Q queries to smoothed scores (Q, T)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,10 @@ def score_benchmark(curves: Sequence[NDArray[np.float32]], benchmark: Benchmark,
         for scene in benchmark.scenes
     }
     durations = {scene.name: benchmark.scene_s for scene in benchmark.scenes}
+    macro: Any
+    by_label: Any
+    strict: Any
+    auroc: Any
     macro, by_label, _, _ = intersection_based.psds(scores, truth, durations, alpha_st=0.0, **PSDS1)
     strict, _, _, _ = intersection_based.psds(scores, truth, durations, alpha_st=1.0, **PSDS1)
     auroc, _ = segment_based.auroc(scores, truth, durations, segment_length=SEGMENT_S, max_fpr=MAX_FPR)

@@ -62,4 +62,5 @@ def through_codec(rng: Generator, samples: NDArray[np.float32], sample_rate_hz: 
             file.write(samples[start : start + sample_rate_hz])
     buffer.seek(0)
     decoded, _ = soundfile.read(buffer, dtype="float32")
-    return np.pad(decoded, (0, max(0, len(samples) - len(decoded))))[: len(samples)]
+    missing = max(0, len(samples) - len(decoded))
+    return np.pad(decoded, (0, missing))[: len(samples)].astype(np.float32)

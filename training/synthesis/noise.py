@@ -9,10 +9,10 @@ from scipy.signal import oaconvolve
 
 def coloured_noise(rng: Generator, n_samples: int, exponent: float) -> NDArray[np.float32]:
     """Noise of power spectrum 1 / f^exponent (0 white, 1 pink, 2 brown), of unit power: (N,)."""
-    n_fft = next_fast_len(n_samples, real=True)
+    n_fft = int(next_fast_len(n_samples, real=True) or n_samples)
     spectrum = rng.standard_normal((n_fft // 2 + 1, 2), dtype=np.float32).view(np.complex64)[:, 0]
     frequency = np.maximum(np.arange(n_fft // 2 + 1, dtype=np.float32), n_fft / 800)  # flat below 20 Hz at 16 kHz
-    noise = irfft(spectrum * frequency ** np.float32(-exponent / 2), n_fft)[:n_samples]
+    noise = np.asarray(irfft(spectrum * frequency ** np.float32(-exponent / 2), n_fft), np.float32)[:n_samples]
     return noise / np.sqrt(np.mean(noise**2))
 
 

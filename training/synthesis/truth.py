@@ -1,5 +1,7 @@
 """When a sound is on: its frames from the energy of its clean recording."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,7 @@ def bridge(active: NDArray[np.bool_], longest: int) -> NDArray[np.bool_]:
     """
     bridged = active.copy()
     on = np.flatnonzero(active)
-    for before, after in zip(on[:-1], on[1:], strict=True):
+    for before, after in itertools.pairwise(on):
         if after - before - 1 <= longest:
             bridged[before:after] = True
     return bridged

@@ -37,6 +37,9 @@ class LogMel(nn.Module):
     waveform is padded by 120 samples on both sides: mel frame i is centred on sample 160 i + 80.
     """
 
+    basis: Tensor
+    filterbank: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         time = torch.arange(WINDOW_SAMPLES, dtype=torch.float64)

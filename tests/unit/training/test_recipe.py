@@ -25,5 +25,5 @@ def test_a_wrong_override_is_refused_by_name(override: str) -> None:
 
 
 def test_an_override_needs_a_value() -> None:
-    with pytest.raises(ValueError, match="section.key=value"):
+    with pytest.raises(ValueError, match=r"section\.key=value"):
         read_recipe(RECIPES[0], ["optimization.steps"])

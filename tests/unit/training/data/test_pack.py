@@ -23,7 +23,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_split_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,label,split\na.wav,dog,test\n")
-    with pytest.raises(ValueError, match="line 2.*'test'"):
+    with pytest.raises(ValueError, match=r"line 2.*'test'"):
         read_table(tmp_path)
 
 

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_events_of_one_label_are_disjoint_and_inside(benchmark_scenes: Benchmark
     for scene in benchmark_scenes.scenes:
         for label in benchmark_scenes.labels:
             own = [e for e in scene.events if e.label == label]
-            assert all(a.offset_s < b.onset_s for a, b in zip(own, own[1:], strict=False))
+            assert all(a.offset_s < b.onset_s for a, b in itertools.pairwise(own))
             assert all(0 <= e.onset_s < e.offset_s <= 10.0 + 1e-9 and 0 <= e.snr_db <= 20 for e in own)
 
 

@@ -8,7 +8,9 @@ from training.evaluation.metrics import expected_calibration_error, score_benchm
 GRID = FrameGrid(16_000, 640)
 SCENES = Benchmark(
     scenes=(
-        BenchmarkScene("a", np.zeros(0, np.float32), (TrueEvent("dog", 1.0, 2.0, 10.0), TrueEvent("cat", 4.0, 6.0, 3.0))),
+        BenchmarkScene(
+            "a", np.zeros(0, np.float32), (TrueEvent("dog", 1.0, 2.0, 10.0), TrueEvent("cat", 4.0, 6.0, 3.0))
+        ),
         BenchmarkScene("b", np.zeros(0, np.float32), (TrueEvent("dog", 0.0, 4.0, 0.0),)),
     ),
     labels=("cat", "dog"),
