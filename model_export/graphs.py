@@ -54,10 +54,12 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
 def export_text(tower: TextTower, file: Path) -> None:
     """Writes the text tower, its weights quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D)."""
     ids = torch.ones(2, 8, dtype=torch.int64)
+    mask = ids.clone()
+    mask[0, 5:] = 0  # an example without padding would be traced as if there never were any
     with tempfile.TemporaryDirectory() as folder:
         full = Path(folder) / "full.onnx"
         axes = {0: Dim("queries"), 1: Dim("tokens")}
-        _export(tower, {"input_ids": ids, "attention_mask": ids}, axes, "embedding", full)
+        _export(tower, {"input_ids": ids, "attention_mask": mask}, axes, "embedding", full)
         quantize_dynamic(full, file, weight_type=QuantType.QInt8, per_channel=True)
 
 

@@ -20,7 +20,15 @@ _SIMILARITY_DECIMALS = 5
 
 def encode_answer(localization: Localization, manifest: Manifest, curves: Curves) -> bytes:
     """Writes the answer of POST /localize and of `earmark localize --json`, in UTF-8, with the curves that are wanted."""
-    answer = {
+    head = orjson.dumps(_head(localization, manifest))
+    results = [
+        orjson.dumps(_result(result, curves), option=orjson.OPT_SERIALIZE_NUMPY) for result in localization.results
+    ]
+    return head[:-1] + b',"results":[' + b",".join(results) + b"]}"
+
+
+def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
+    return {
         "clip": {
             "id": localization.clip_id,
             "duration_s": round(localization.duration_s, _SECONDS_DECIMALS),
@@ -28,9 +36,7 @@ def encode_answer(localization: Localization, manifest: Manifest, curves: Curves
         },
         "model": {"name": manifest.name, "version": manifest.version},
         "hop_s": manifest.grid.hop_s,
-        "results": [_result(result, curves) for result in localization.results],
     }
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _result(result: QueryResult, curves: Curves) -> dict[str, Any]:

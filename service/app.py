@@ -1,6 +1,7 @@
 """The ASGI app: built parts in, routes around them out; nothing is kept outside it."""
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from service.api.info import describe
@@ -41,8 +42,9 @@ def create_app(engine: Engine, settings: Settings, version: str) -> FastAPI:
         description=DESCRIPTION,
         version=version,
         redoc_url=None,
+        redirect_slashes=False,
         static_url="/docs/static",
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=_operation_id,
     )
     app.include_router(Localizing(engine, settings, Workers(settings.concurrency), metrics).router())
     app.include_router(
@@ -53,6 +55,10 @@ def create_app(engine: Engine, settings: Settings, version: str) -> FastAPI:
     app.add_middleware(Observation, metrics=metrics, on_server_fault=readiness.doubt)
     metrics.declare_routes(_known_statuses())
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def _known_statuses() -> dict[str, set[int]]:

@@ -84,7 +84,7 @@ def _protocol(not_http: Response) -> type[H11Protocol]:
                     b"".join(
                         self.conn.send(event) or b""
                         for event in (
-                            h11.Response(status_code=not_http.status_code, headers=head),
+                            h11.Response(status_code=not_http.status_code, reason=b"Bad Request", headers=head),
                             h11.Data(data=bytes(not_http.body)),
                             h11.EndOfMessage(),
                         )

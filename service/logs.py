@@ -21,6 +21,7 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # else each malformed form is told twice
 
 
 class TextFormatter(logging.Formatter):

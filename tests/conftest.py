@@ -1,9 +1,12 @@
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_bundle import build_tiny_bundle
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports onnxruntime
 from tests.tiny_pack import build_tiny_pack
 
 

@@ -95,6 +95,9 @@ async def open_form(request: Request, limits: FormLimits) -> AsyncGenerator[Form
 
 
 def _boundary(request: Request) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise FormMalformed(f"its Content-Encoding is {encoding[:_SHOWN_CHARS]}; only identity is read")
     content_type = request.headers.get("content-type", "")
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":

@@ -31,6 +31,8 @@ class Operating:
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter(tags=["operation"])
+        for path, endpoint in (("/livez", self.livez), ("/readyz", self.readyz)):  # what some watchers ask
+            router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         router.add_api_route("/livez", self.livez, summary="Is the process alive?")
         router.add_api_route(
             "/readyz", self.readyz, summary="Can it answer?", responses=problem_responses([NotReady(), EarmarkError()])

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
         )
         localization = engine.localize_clip(clip, args.queries, postprocessing)
         sys.stdout.write(_rendered(args.form, name, localization, engine))
+        sys.stdout.flush()
         if args.plot is not None:
             waveform = plot.envelope_of(clip, engine.manifest.sample_rate_hz, localization.duration_s)
             plot.draw(args.plot, name, localization, engine.manifest, postprocessing, waveform)

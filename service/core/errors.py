@@ -292,7 +292,7 @@ class AudioNotFinite(AudioError):
     """A sample is NaN or infinite, or too large to be audio."""
 
     at_s: float
-    template = "clip holds a sample near {at_s:.3f} s that is NaN, infinite or absurdly large; samples must be finite"
+    template = "clip holds a sample at {at_s:.3f} s that is NaN, infinite or absurdly large; samples must be finite"
 
 
 @dataclass(eq=False)
@@ -368,7 +368,7 @@ class ClipNotFound(EarmarkError):
     """No embedding of this clip is in the cache: it never came, or it was evicted."""
 
     clip_id: str
-    template = "clip {clip_id} is not known, or no longer; send its audio again"
+    template = "clip {clip_id!r} is not known, or no longer; send its audio again"
     setting = "EARMARK_CACHE_BYTES"
 
 

@@ -37,8 +37,8 @@ class Postprocessing:
         _check("min_duration_s", self.min_duration_s, MAX_DURATION_S, "s")
         _check("merge_gap_s", self.merge_gap_s, MAX_DURATION_S, "s")
         if self.threshold_off > self.threshold:
-            accepted = f"0 to the threshold, {self.threshold:g}"
-            raise ParameterInvalid("threshold_off", f"{self.threshold_off:g}", accepted)
+            accepted = f"0 to the threshold, {self.threshold!r}"
+            raise ParameterInvalid("threshold_off", f"{self.threshold_off!r}", accepted)
 
     def override(
         self,
@@ -72,4 +72,4 @@ class Postprocessing:
 
 def _check(name: str, value: float, largest: float, unit: str = "") -> None:
     if not (math.isfinite(value) and 0 <= value <= largest):
-        raise ParameterInvalid(name, f"{value:g} {unit}".strip(), f"0 to {largest:g} {unit}".strip())
+        raise ParameterInvalid(name, f"{value!r} {unit}".strip(), f"0 to {largest:g} {unit}".strip())

@@ -91,9 +91,9 @@ def _mono_blocks(file: soundfile.SoundFile, container: str, max_clip_s: float) -
             return
         if len(block) == 0:
             return
-        largest = max(abs(float(block.max())), abs(float(block.min())))
-        if not largest <= LARGEST_SAMPLE:  # also if it is NaN
-            raise AudioNotFinite(n_samples / file.samplerate)
+        largest = np.abs(block).max(axis=1)  # (N,)
+        if not largest.max() <= LARGEST_SAMPLE:  # also if it is NaN
+            raise AudioNotFinite((n_samples + int(np.argmin(largest <= LARGEST_SAMPLE))) / file.samplerate)
         n_samples += len(block)
         if n_samples > most_samples:
             raise AudioTooLong(max_clip_s)

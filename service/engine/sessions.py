@@ -4,6 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,11 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import, from which on it would report to Microsoft
+
+import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service.core.errors import DeviceUnavailable, GraphMismatch

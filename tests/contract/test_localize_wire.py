@@ -1,5 +1,6 @@
 """The wire of POST /localize, with a real engine behind it."""
 
+import struct
 from collections.abc import AsyncIterator
 from io import BytesIO
 from math import ceil
@@ -15,7 +16,8 @@ from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
-from tests.tiny_bundle import TONES_HZ
+from tests.clips import encoded, tones, wav
+from tests.tiny_bundle import HOP_SAMPLES, OVERLAP_FRAMES, SAMPLE_RATE_HZ, TONES_HZ, WINDOW_FRAMES
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +46,11 @@ def _clip(seconds: float = 3.03, container: str = "WAV") -> bytes:
     file = BytesIO()
     soundfile.write(file, np.stack([tone, tone], axis=1), RATE_HZ, format=container)
     return file.getvalue()
+
+
+def _wave(rate_hz: int, channels: int, data: bytes) -> bytes:
+    form = struct.pack("<HHIIHH", 1, channels, rate_hz, rate_hz * channels * 2 % 2**32, channels * 2, 16)
+    return b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", len(data)) + data
 
 
 def _form(audio: bytes | None, *fields: tuple[str, str]) -> list[tuple[str, Any]]:
@@ -111,6 +118,62 @@ async def test_a_clip_that_cannot_be_used_is_a_problem(
 ) -> None:
     answer = await client.post("/localize", files=_form(audio, ("query", "low")))
     assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{name}")
+
+
+HOSTILE = {
+    "2 GHz": (_wave(2_000_000_000, 1, bytes(400)), 415, "audio-unsupported"),
+    "0 Hz": (_wave(0, 1, bytes(400)), 422, "audio-undecodable"),
+    "1024 channels": (_wave(16_000, 1024, bytes(4096)), 415, "audio-unsupported"),
+    "no channel": (_wave(16_000, 0, bytes(400)), 422, "audio-undecodable"),
+    "ADPCM": (encoded(tones([], 1), subtype="IMA_ADPCM"), 415, "audio-unsupported"),
+    "NaN": (wav(np.full(1_000, np.nan, np.float32)), 422, "audio-not-finite"),
+    "a bomb": (encoded(np.zeros(16_000 * 600, np.float32), container="FLAC"), 413, "audio-too-long"),
+    "no sample": (wav(np.zeros(0, np.float32)), 422, "audio-empty"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_clip_is_a_problem_that_says_what_came(client: httpx.AsyncClient, kind: str) -> None:
+    audio, status, name = HOSTILE[kind]
+    answer = await client.post("/localize", files=_form(audio, ("query", "low")))
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{name}")
+    assert answer.json()["detail"].startswith("clip ")
+
+
+@pytest.mark.parametrize("query", ["low\0tone", "🐕 low", "犬", "\n low \r", "[PAD]", "a" * 512, "\u202elow"])
+async def test_any_text_that_holds_a_word_is_a_query(client: httpx.AsyncClient, query: str) -> None:
+    answer = await client.post("/localize", files=_form(_clip(), ("query", query)))
+    (result,) = answer.json()["results"]
+    assert result["query"] == query
+    assert all(0 <= score <= 1 for score in result["score"])
+
+
+WINDOW_SAMPLES, STEP_SAMPLES = WINDOW_FRAMES * HOP_SAMPLES, (WINDOW_FRAMES - OVERLAP_FRAMES) * HOP_SAMPLES
+LENGTHS = sorted(
+    {1, 160, *(n + d for n in (HOP_SAMPLES, WINDOW_SAMPLES, WINDOW_SAMPLES + STEP_SAMPLES) for d in (-1, 0, 1))}
+)
+
+
+@pytest.mark.parametrize("n_samples", LENGTHS)
+@pytest.mark.parametrize("sounding", [True, False])
+async def test_a_clip_of_any_length_has_its_frames_and_no_segment_outside(
+    client: httpx.AsyncClient, n_samples: int, sounding: bool
+) -> None:
+    waveform = tones([("low", 0, 9)] if sounding else [], n_samples / SAMPLE_RATE_HZ)
+    fields = [*BOTH, ("min_duration_s", "0"), ("median_filter_s", "0")]
+    body = (await client.post("/localize", files=_form(wav(waveform), *fields))).json()
+    low, high = body["results"]
+    assert body["clip"]["duration_s"] == pytest.approx(n_samples / SAMPLE_RATE_HZ, abs=1e-6)
+    assert len(low["score"]) == len(low["similarity"]) == ceil(n_samples / HOP_SAMPLES)
+    assert np.isfinite([low["score"], low["similarity"], high["score"]]).all()
+    assert not high["segments"]
+    if not sounding:
+        assert not low["segments"]
+    elif n_samples >= HOP_SAMPLES:
+        assert (low["segments"][0]["onset_s"], low["segments"][-1]["offset_s"]) in {
+            (0, body["clip"]["duration_s"]),
+            (0, HOP_SAMPLES * (n_samples // HOP_SAMPLES) / SAMPLE_RATE_HZ),  # one sample is not heard
+        }
 
 
 async def test_the_service_is_ready_and_tells_its_limits(client: httpx.AsyncClient) -> None:

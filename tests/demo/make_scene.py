@@ -51,7 +51,7 @@ LAYOUT = (
     Placement("a dog barks", 5.8, 7.95, -22.0, sounds.dog),
     Placement("a siren wails", 9.2, 15.2, -22.0, sounds.siren),
     Placement("a car horn honks", 14.8, 17.2, -22.0, sounds.car_horn),
-    Placement("someone is speaking", 18.0, 22.1, -24.0, None),
+    Placement("someone is speaking", 17.6, 22.2, -24.0, None),
     Placement("a telephone rings", 23.0, 25.0, -24.0, sounds.telephone),
     Placement("a telephone rings", 26.0, 28.0, -24.0, sounds.telephone),
     Placement("it is raining", 28.8, 35.0, -27.0, sounds.rain),
@@ -96,14 +96,12 @@ def sentence(duration_s: float) -> Signal:
     return speech
 
 
-def make_scene() -> Signal:
-    """The whole recording: (N,) in [-1, 1]."""
+def make_scene(speech: Callable[[float], Signal] = sentence) -> Signal:
+    """The whole recording, the sentence made by `speech` from its duration in s: (N,) in [-1, 1]."""
     scene = background()
     for number, placement in enumerate(LAYOUT):
-        if placement.make is None:
-            sound = at_level(sentence(placement.duration_s), placement.level_db)
-        else:
-            sound = procedural(number)
+        spoken = placement.make is None
+        sound = at_level(speech(placement.duration_s), placement.level_db) if spoken else procedural(number)
         sounds.add(scene, sound, placement.onset_s)
     return scene
 

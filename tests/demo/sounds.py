@@ -66,10 +66,10 @@ def in_room(rng: Generator, dry: Signal, decay_s: float, direct_db: float) -> Si
 
 
 def siren(rng: Generator, duration_s: float) -> Signal:
-    """A wail that sweeps between 620 and 1,500 Hz and back every 3 s."""
+    """A wail that sweeps between 800 and 1,500 Hz and back every 2 s."""
     time = seconds(duration_s)
-    sweep = (0.5 - 0.5 * np.cos(2 * np.pi * time / 3.0)) ** 0.8
-    wail = tones(620.0 * (1500.0 / 620.0) ** sweep, [1.0, 0.6, 0.5, 0.3, 0.25, 0.15, 0.1])
+    sweep = (0.5 - 0.5 * np.cos(2 * np.pi * time / 2.0)) ** 0.5
+    wail = tones(800.0 * (1500.0 / 800.0) ** sweep, [1.0, 0.6, 0.5, 0.3, 0.25, 0.15, 0.1])
     return in_room(rng, wail, 1.0, 6.0) * fades(time, 0.3, 0.5)
 
 
@@ -135,17 +135,25 @@ def chirp(part: Signal, kind: int) -> Signal:
     return (falling, arched, 0.3 * part - 0.12 * np.sin(6 * np.pi * part))[kind]
 
 
+def phrase(rng: Generator) -> list[Signal]:
+    """Three to six whistled syllables of one kind, each with the pause after it."""
+    kind, base_hz = int(rng.integers(3)), rng.uniform(3_000.0, 4_500.0)
+    syllables: list[Signal] = []
+    for _ in range(int(rng.integers(3, 7))):
+        part = np.linspace(0.0, 1.0, round(rng.uniform(0.06, 0.12) * RATE_HZ))
+        whistle = np.sin(np.pi * part).clip(0.0) ** 0.7 * tones(base_hz * (1 + chirp(part, kind)), [1.0, 0.12])
+        syllables.append(np.append(whistle, np.zeros(round(rng.uniform(0.03, 0.07) * RATE_HZ))))
+    return syllables
+
+
 def birds(rng: Generator, duration_s: float) -> Signal:
-    """Phrases of three to six whistled syllables of one kind, between 3 and 6 kHz."""
+    """Phrases between 3 and 6 kHz, as many as fit."""
     sound = np.zeros(len(seconds(duration_s)))
     onset_s = 0.0
-    while onset_s < duration_s - 0.9:
-        kind, base_hz = int(rng.integers(3)), rng.uniform(3_000.0, 4_500.0)
-        for _ in range(int(rng.integers(3, 7))):
-            syllable_s = rng.uniform(0.06, 0.12)
-            part = seconds(syllable_s) / syllable_s
-            pitch = base_hz * (1 + chirp(part, kind))
-            add(sound, np.sin(np.pi * np.minimum(1.0, part)) ** 0.7 * tones(pitch, [1.0, 0.12]), onset_s)
-            onset_s += syllable_s + rng.uniform(0.03, 0.07)
+    while True:
+        for syllable in phrase(rng):
+            if onset_s + len(syllable) / RATE_HZ > duration_s:
+                return in_room(rng, sound, 0.7, 9.0)
+            add(sound, syllable, onset_s)
+            onset_s += len(syllable) / RATE_HZ
         onset_s += rng.uniform(0.15, 0.3)
-    return in_room(rng, sound, 0.7, 9.0)

@@ -1,11 +1,14 @@
 """`earmark serve` as a process: its address, its answers, its end, and what stops its start."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -24,8 +27,9 @@ def _environment(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(tiny_bundle: Path) -> Iterator["subprocess.Popen[str]"]:
+def server(tiny_bundle: Path, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     environment = _environment(BUNDLE=str(tiny_bundle), PORT="0", LOG_LEVEL="warning", INTRA_OP_THREADS="1")
+    environment["TMPDIR"] = str(tmp_path)
     with subprocess.Popen(
         COMMAND, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -51,6 +55,60 @@ def test_it_tells_its_address_answers_and_ends_when_it_is_told_to(server: "subpr
     server.send_signal(signal.SIGTERM)
     _, told = server.communicate(timeout=30)
     assert (server.returncode, told) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 hello\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70_000,
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+    ids=["no HTTP", "a huge header", "no Host"],
+)
+def test_what_is_no_http_is_a_problem_too(server: "subprocess.Popen[str]", sent: bytes) -> None:
+    head, body = _exchange(_address(server), sent)
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["type"] == "/problems/not-http"
+
+
+def test_a_client_that_hangs_up_leaves_nothing_behind(server: "subprocess.Popen[str]", tmp_path: Path) -> None:
+    url = _address(server)
+    host, port = url.removeprefix("http://").split(":")
+    head = (
+        f"POST /localize HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        '--b\r\nContent-Disposition: form-data; name="audio"; filename="a"\r\n\r\n'
+    )
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + bytes(3_000_000))
+        assert _soon(lambda: _open_files(server.pid, tmp_path))
+    assert _soon(lambda: not _open_files(server.pid, tmp_path))
+    assert _soon(lambda: 'route="/localize",status="499"} 1.0' in httpx.get(f"{url}/metrics").text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _exchange(url: str, sent: bytes) -> tuple[bytes, bytes]:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(sent)
+        came = b"".join(iter(lambda: client.recv(65_536), b""))
+    head, _, body = came.partition(b"\r\n\r\n")
+    return head, body
+
+
+def _open_files(pid: int, directory: Path) -> list[str]:
+    links = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return [str(target) for target in links if target.is_relative_to(directory)]
+
+
+def _soon(holds: Callable[[], object]) -> bool:
+    for _ in range(200):
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def _text(name: str, value: str | bytes) -> tuple[str, Any]:
         ([AUDIO, _text("query", b"caf\xe9")], 422, "field-not-utf8", "query"),
         ([QUERY], 422, "clip-unclear", "neither audio nor clip_id"),
         ([AUDIO, QUERY, _text("clip_id", "x")], 422, "clip-unclear", "both audio and clip_id"),
-        ([QUERY, _text("clip_id", "x")], 404, "clip-not-found", "clip x"),
+        ([QUERY, _text("clip_id", "x")], 404, "clip-not-found", "clip 'x'"),
         ([AUDIO, AUDIO, QUERY], 422, "field-repeated", "audio"),
         ([AUDIO, QUERY, *[_text("threshold", "0.5")] * 2], 422, "field-repeated", "threshold"),
         ([_text("audio", "clip.wav"), QUERY], 422, "field-kind-wrong", "-F audio=@clip.wav"),
@@ -95,6 +95,12 @@ async def test_what_is_no_form_is_refused(
     answer = await client.post("/localize", content=body, headers=headers)
     assert answer.status_code == status
     assert answer.json()["type"] == f"/problems/{name}"
+
+
+async def test_a_compressed_body_is_refused_by_the_name_of_its_encoding(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/localize", files=[AUDIO, QUERY], headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 400
+    assert "its Content-Encoding is gzip" in answer.json()["detail"]
 
 
 async def test_an_upload_of_the_largest_size_is_accepted(post: Post) -> None:

@@ -4,7 +4,9 @@ import threading
 import anyio
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect, Request
 
+from service.api.workers import Workers
 from service.settings import Settings
 from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.fake_engine import FakeEngine
@@ -120,6 +122,15 @@ async def test_no_more_clips_are_localized_at_once_than_allowed() -> None:
         for _ in range(6):
             tasks.start_soon(ask)
     assert most == [2]
+
+
+async def test_a_client_that_went_away_while_it_waited_is_not_worked_for() -> None:
+    async def gone() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http"}, receive=gone)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ClientDisconnect):
+        await Workers(1).run(request, lambda: pytest.fail("it was worked for"))
 
 
 async def test_the_stages_are_told_in_the_server_timing_header(post: Post) -> None:

@@ -15,6 +15,20 @@ async def test_readiness_is_checked_once_by_a_forward_pass(client: httpx.AsyncCl
     assert engine.n_checks == 1
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_probes_may_ask_for_the_head_only(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.head(path)).status_code == 200
+
+
+async def test_the_documentation_needs_no_other_host(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    loaded = re.findall(r"""(?:src|href|url)(?:=|: )["']([^"']+)""", page)
+    assert {path.rsplit("/")[-1] for path in loaded} >= {"swagger-ui-bundle.js", "swagger-ui.css", "openapi.json"}
+    for path in loaded:
+        assert path.startswith("/")
+        assert (await client.get(path)).status_code == 200
+
+
 async def test_a_crash_makes_readiness_be_checked_again(
     client: httpx.AsyncClient, post: Post, engine: FakeEngine
 ) -> None:

@@ -90,7 +90,14 @@ async def test_a_crash_is_a_problem_without_the_exceptions_text(post: Post, engi
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "name"),
-    [("GET", "/nowhere", 404, "not-found"), ("GET", "/localize", 405, "method-not-allowed")],
+    [
+        ("GET", "/nowhere", 404, "not-found"),
+        ("POST", "/localize/", 404, "not-found"),
+        ("GET", "/docs/static/../core.py", 404, "not-found"),
+        ("GET", "/localize", 405, "method-not-allowed"),
+        ("OPTIONS", "/clips/x", 405, "method-not-allowed"),
+        ("POST", "/docs/static/swagger-ui.css", 405, "method-not-allowed"),
+    ],
 )
 async def test_the_frameworks_own_failures_are_problems(
     client: httpx.AsyncClient, method: str, path: str, status: int, name: str
@@ -99,7 +106,13 @@ async def test_the_frameworks_own_failures_are_problems(
     assert answer.status_code == status
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert answer.json()["type"] == f"/problems/{name}"
-    assert f"{method} {path}" in answer.json()["detail"]
+    assert f"{method} /" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%00", "%ff", "%F0%9F%90%95", "a" * 2000])
+async def test_odd_names_in_a_path_are_names_of_nothing(client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.get(f"/problems/{name}")).status_code == 404
+    assert (await client.head(f"/clips/{name}")).status_code == 404
 
 
 async def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(client: httpx.AsyncClient) -> None:

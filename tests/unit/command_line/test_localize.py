@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,21 @@ def test_a_clip_that_is_missing_or_no_audio_is_told(
     assert "in no known audio container" in capsys.readouterr().err
 
 
+def test_a_query_that_is_no_text_is_told(localize, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        localize("dog \udcff")
+    assert "is not UTF-8" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_had_enough_ends_the_command_quietly(clip: Path, tiny_bundle: Path) -> None:
+    command = [sys.executable, "-m", "service", "localize", "--bundle", str(tiny_bundle), str(clip), "low"]
+    ended, writing = os.pipe()
+    os.close(ended)
+    with os.fdopen(writing, "wb") as out:
+        run = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3])
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
 def test_a_plot_without_matplotlib_tells_how_to_get_it(localize, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     status, _, err = localize("low", "--plot", "out.png")
@@ -111,12 +127,12 @@ def test_a_plot_without_matplotlib_tells_how_to_get_it(localize, monkeypatch: py
     assert err == "earmark: --plot needs matplotlib: pip install 'earmark[plot]'\n"
 
 
-def test_the_command_starts_without_torch_or_matplotlib(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_the_command_starts_without_torch_matplotlib_or_what_a_server_needs(tmp_path: Path, tiny_bundle: Path) -> None:
     clip = tmp_path / "clip.wav"
     clip.write_bytes(wav(np.zeros(16_000, np.float32)))
     code = (
         "import sys; from service.__main__ import main; "
         f"main(['localize', '--bundle', {str(tiny_bundle)!r}, {str(clip)!r}, 'low']); "
-        "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'training')))"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'training', 'fastapi', 'uvicorn', 'pydantic')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[3])
