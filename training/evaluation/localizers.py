@@ -38,6 +38,7 @@ class CheckpointLocalizer:
         self.model, self.encoder = model.eval(), encoder
         self.grid = FrameGrid(SAMPLE_RATE_HZ, FRAME_HOP_SAMPLES)
         self.width_frames = self.grid.odd_frames_for(median_filter_s)
+        self._asked: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
 
     @torch.inference_mode()
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,8 +49,10 @@ class CheckpointLocalizer:
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Query embeddings (Q, D)."""
-        return self.model.projection(self.encoder.encode(list(queries))).numpy()
+        """Query embeddings (Q, D); those of the last call are kept, since every scene is asked the same."""
+        if self._asked is None or self._asked[0] != tuple(queries):
+            self._asked = tuple(queries), self.model.projection(self.encoder.encode(list(queries))).numpy()
+        return self._asked[1]
 
     def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
         """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
