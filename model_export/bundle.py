@@ -67,7 +67,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         export_text(TextTower(encoder, model.projection), folder / TEXT_GRAPH)
         shutil.copyfile(encoder_folder(state["recipe"]["text"]["encoder"]) / TOKENIZER, folder / TOKENIZER)
         shutil.copyfile(card, folder / MODEL_CARD)
-        defaults = {"scale": float(model.scale), "bias": float(model.bias)}
+        defaults = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
         values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else defaults
         manifest = make_manifest(state["recipe"], values, folder)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

@@ -64,9 +64,9 @@ def active_frames(store: AudioStore, teacher: TeacherScores) -> tuple[np.ndarray
     frames: list[np.ndarray] = []
     for index, samples in enumerate(store):
         active = active_blocks(samples, store.sample_rate_hz)
-        active = np.pad(active, (0, -len(active) % BLOCKS_PER_FRAME)).reshape(-1, BLOCKS_PER_FRAME).any(axis=1)
+        padded = np.pad(active, (0, -len(active) % BLOCKS_PER_FRAME)).reshape(-1, BLOCKS_PER_FRAME)
         n_frames = int(teacher.offsets[index + 1] - teacher.offsets[index])
-        frames.append(teacher.offsets[index] + np.flatnonzero(active[:n_frames]))
+        frames.append(teacher.offsets[index] + np.flatnonzero(padded.sum(axis=1)[:n_frames]))
     return np.concatenate(frames), np.repeat(np.arange(len(frames)), [len(own) for own in frames])
 
 

@@ -4,10 +4,11 @@ Nothing that a header says is believed: clips are read in blocks until they end 
 stays bounded whatever a file of a few hundred bytes claims to hold.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
@@ -25,6 +26,17 @@ LARGEST_SAMPLE = 2.0**31  # 32-bit integers kept as floats; beyond that the ener
 _BLOCK_VALUES = 1 << 13  # samples of all channels read at a time; when a read meets damage, its block is lost
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF"}
 _SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
+
+
+class _Upload:
+    """A clip as libsndfile sees it: damage may send it to places before the start, where it then does not go."""
+
+    def __init__(self, clip: BinaryIO) -> None:
+        self.read, self.tell, self._seek = clip.read, clip.tell, clip.seek
+
+    def seek(self, offset: int, whence: int) -> None:
+        with contextlib.suppress(ValueError, OSError, OverflowError):  # else soundfile prints a traceback and goes on
+            self._seek(offset, whence)
 
 
 class _SequentialFile(soundfile.SoundFile):
@@ -56,7 +68,7 @@ def decode(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float) -> Iterator[F
     """
     container = identify(clip)
     try:
-        file = _SequentialFile(clip)
+        file = _SequentialFile(cast(BinaryIO, _Upload(clip)))
     except soundfile.LibsndfileError as error:
         raise AudioUndecodable(container, _reason(error)) from error
     with file:
