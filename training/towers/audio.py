@@ -163,6 +163,8 @@ class AudioTower(nn.Module):
         width = config.head_channels
         self.from_trunk = nn.Linear(trunk_channels, width)
         self.from_local = nn.Linear(local_channels, width)
+        nn.init.zeros_(self.from_local.weight)  # it joins what the warm start learnt without it
+        nn.init.zeros_(self.from_local.bias)
         self.norm = nn.LayerNorm(width)
         dilations: Sequence[int] = [2**i for i in range(config.head_blocks)]
         self.head = nn.Sequential(
