@@ -166,7 +166,7 @@ class AudioTower(nn.Module):
         nn.init.zeros_(self.from_local.weight)  # it joins what the warm start learnt without it
         nn.init.zeros_(self.from_local.bias)
         self.norm = nn.LayerNorm(width)
-        dilations: Sequence[int] = [2**i for i in range(config.head_blocks)]
+        dilations: Sequence[int] = [3**i for i in range(config.head_blocks)]
         self.head = nn.Sequential(
             *(TemporalBlock(width, config.head_kernel, dilation, config.dropout) for dilation in dilations)
         )
