@@ -12,8 +12,8 @@ from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 
-from service.core.manifest import BUNDLE_FILES, MANIFEST, Manifest
-from service.core.postprocessing import Postprocessing
+from service.core.manifest import BUNDLE_FILES, MANIFEST
+from tests.manifests import make_manifest
 
 SAMPLE_RATE_HZ = 16_000
 HOP_SAMPLES = 640
@@ -40,25 +40,10 @@ def build_tiny_bundle(directory: Path) -> Path:
 def sign_bundle(directory: Path, **changes: object) -> None:
     """Writes the manifest that fits the files, with some of its fields changed."""
     files = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in BUNDLE_FILES}
-    values: dict[str, object] = {
-        "format_version": 1,
-        "name": "tiny",
-        "version": "1",
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "hop_samples": HOP_SAMPLES,
-        "dimension": DIMENSION,
-        "window_frames": WINDOW_FRAMES,
-        "overlap_frames": OVERLAP_FRAMES,
-        "scale": 20.0,
-        "bias": -10.0,
-        "postprocessing": Postprocessing(0.5, 0.3, 0.2, 0.1, 0.1),
-        "max_query_tokens": 16,
-        "query_normalization": "lowercase",
-        "files": files,
-        "licences": ("Apache-2.0",),
-        "trained_on": ("nothing",),
-    }
-    (directory / MANIFEST).write_text(Manifest(**(values | changes)).to_json())  # pyright: ignore[reportArgumentType]
+    manifest = make_manifest(
+        **{"window_frames": WINDOW_FRAMES, "overlap_frames": OVERLAP_FRAMES, "files": files} | changes
+    )
+    (directory / MANIFEST).write_text(manifest.to_json())
 
 
 def _audio_graph() -> onnx.ModelProto:

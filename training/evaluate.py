@@ -17,7 +17,7 @@ import numpy as np
 from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import read_captions
 from training.data.pack import AudioStore, read_table
-from training.evaluation.benchmark import Benchmark, draw_benchmark
+from training.evaluation.benchmark import SEED, Benchmark, draw_benchmark
 from training.evaluation.localizers import CheckpointLocalizer, Localizer, ServiceLocalizer
 from training.evaluation.metrics import Figures, score_benchmark
 from training.model import load_checkpoint
@@ -36,10 +36,10 @@ def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "valid
     return [list(written[label].captions[:PASSES]) for label in labels]
 
 
-def load_benchmark(folder: Path) -> Benchmark:
-    """The benchmark over the `val` recordings of a pack."""
+def load_benchmark(folder: Path, seed: int = SEED) -> Benchmark:
+    """The benchmark, or scenes of another seed, over the `val` recordings of a pack."""
     recordings = [r for r in read_table(folder) if r.split == "val"]
-    return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ))
+    return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
 
 
 def evaluate(localizer: Localizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> list[Figures]:

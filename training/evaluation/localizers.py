@@ -54,6 +54,7 @@ class CheckpointLocalizer:
             self._asked = tuple(queries), self.model.projection(self.encoder.encode(list(queries))).numpy()
         return self._asked[1]
 
+    @torch.inference_mode()
     def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
         """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
         similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))

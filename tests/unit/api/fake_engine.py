@@ -9,34 +9,17 @@ import numpy as np
 
 from service.core.errors import ClipNotFound
 from service.core.localization import QueryResult
-from service.core.manifest import BUNDLE_FILES, Manifest
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.segments import Segment
 from service.engine.engine import Localization
+from tests.manifests import make_manifest
 
 SCORE = np.array([0.1, 0.123456789, 0.9, 0.8], np.float32)
 SIMILARITY = np.array([-1.0, 0.0, 0.51234567, 1.0], np.float32)
 SEGMENT = Segment(onset_s=0.08, offset_s=0.15, score=0.9, peak_s=0.1)
 DURATION_S = 0.15
-MANIFEST = Manifest(
-    format_version=1,
-    name="fake",
-    version="2",
-    sample_rate_hz=16_000,
-    hop_samples=640,
-    dimension=8,
-    window_frames=250,
-    overlap_frames=50,
-    scale=20.0,
-    bias=-10.0,
-    postprocessing=Postprocessing(0.5, 0.3, 0.2, 0.1, 0.1),
-    max_query_tokens=16,
-    query_normalization="lowercase",
-    files=dict.fromkeys(BUNDLE_FILES, "0" * 64),
-    licences=("Apache-2.0",),
-    trained_on=("nothing",),
-)
+MANIFEST = make_manifest(name="fake", version="2")
 
 
 class FakeEngine:
