@@ -12,9 +12,11 @@ from types import FrameType
 
 from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
+from service.ending import Ending
 from service.engine.engine import open_engine
 from service.logs import configure_logging
 
+FAILED = 1
 CANNOT = 2
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -46,26 +48,35 @@ def serve(_args: argparse.Namespace) -> None:
 
     Raises:
         StartError: If a setting, the address, the device or the bundle is not acceptable.
+        SystemExit: If the device failed while serving.
     """
     # Not above: what a server needs takes time to import, and `localize` needs none of it.
     from service.app import create_app, not_http_response
     from service.listening import bind, run
     from service.settings import engine_options, read_settings
 
-    settings = read_settings()
+    settings, ending = read_settings(), Ending()
+
+    def fail(error: BaseException) -> None:
+        log.critical("the device failed; the process ends", exc_info=error)
+        ending.fail()
+
     configure_logging(settings.log_level, settings.log_format)
     signal.signal(signal.SIGTERM, _end)
     with bind(settings.host, settings.port) as listener:
         began = time.perf_counter()
-        engine = open_engine(settings.bundle, engine_options(settings))
+        engine = open_engine(settings.bundle, engine_options(settings), on_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})
-            run(create_app(engine, settings, _version()), listener, not_http_response())
+            app = create_app(engine, settings, _version(), ending)
+            run(app, listener, not_http_response(), ending, settings.grace_s)
         except KeyboardInterrupt:
             log.info("interrupted")
         finally:
             engine.close()
+    if ending.has_failed:
+        raise SystemExit(FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:

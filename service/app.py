@@ -4,6 +4,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
+from service.api.admission import Admission
+from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
 from service.api.localizing import Localizing
 from service.api.metrics import OTHER_ROUTE, Metrics
@@ -13,7 +15,7 @@ from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, problem_of
 from service.api.problems import not_http_response as not_http_response  # for the server in front of the app
 from service.api.readiness import Readiness
-from service.api.workers import Workers
+from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings
 
@@ -26,17 +28,25 @@ whose `detail` says what came, what is accepted and which of the operator's sett
 """
 
 
-def create_app(engine: Engine, settings: Settings, version: str) -> FastAPI:
+def create_app(engine: Engine, settings: Settings, version: str, ending: Ending) -> FastAPI:
     """Makes the app.
 
     Args:
         engine: Open; whoever opened it closes it.
-        settings: For limits and the number of workers.
+        settings: For limits.
         version: Of the service.
+        ending: Tells when nothing new is to be taken.
     """
     metrics = Metrics()
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
-    readiness = Readiness(engine.check, metrics)
+    admission = Admission(
+        settings.max_requests,
+        settings.max_bytes_in_flight,
+        backlog_s=lambda: engine.batcher.backlog_s,
+        is_ending=lambda: ending.has_begun,
+    )
+    metrics.read_too(EngineMetrics(engine, admission))
+    readiness = Readiness(engine.check, metrics, is_ending=lambda: ending.has_begun)
     app = FastAPIOffline(  # /docs works without any other host
         title="Earmark",
         description=DESCRIPTION,
@@ -46,10 +56,8 @@ def create_app(engine: Engine, settings: Settings, version: str) -> FastAPI:
         static_url="/docs/static",
         generate_unique_id_function=_operation_id,
     )
-    app.include_router(Localizing(engine, settings, Workers(settings.concurrency), metrics).router())
-    app.include_router(
-        Operating(describe(engine.manifest, engine.provider, settings, version), readiness, metrics).router()
-    )
+    app.include_router(Localizing(engine, settings, admission, metrics).router())
+    app.include_router(Operating(describe(engine, settings, version), readiness, metrics).router())
     add_problem_handlers(app, readiness.doubt)
     document_problems(app)
     app.add_middleware(Observation, metrics=metrics, on_server_fault=readiness.doubt)

@@ -43,10 +43,22 @@ class Settings(BaseSettings):
     """Threads of one inference on the CPU; 0 takes one per core."""
 
     batch_windows: int = Field(1, ge=1, le=1024)
-    """Windows that go through the audio tower at a time: 1 is best on a CPU, more use a GPU better."""
+    """Windows that go through the audio tower at a time, at most: 1 is best on a CPU, more use a GPU better."""
 
-    concurrency: int = Field(4, ge=1, le=256)
-    """Clips that are decoded and localized at the same time; more wait for their turn."""
+    gpu_memory_bytes: int = Field(0, ge=0)
+    """Memory that each tower may take on a GPU, in bytes; 0 sets no limit."""
+
+    max_requests: int = Field(64, ge=1, le=4096)
+    """Most requests that are answered at a time; one more is refused with 429."""
+
+    max_bytes_in_flight: int = Field(2 * 2**30, ge=1024)
+    """Most bytes of uploads that are held at a time; what would be more is refused with 429."""
+
+    request_timeout_s: float = Field(300.0, gt=0, le=86_400, allow_inf_nan=False)
+    """Longest time from a request's first byte to its answer, in seconds; then it gets 504."""
+
+    grace_s: int = Field(30, ge=0, le=3600)
+    """Time that requests have to be finished when the process is told to end, in seconds."""
 
     max_clip_s: float = Field(3600.0, gt=0, le=86_400, allow_inf_nan=False)
     """Longest clip that is accepted, in seconds."""

@@ -3,7 +3,7 @@
 Starlette's own reader bounds no file parts, and takes text that is not UTF-8 for Latin-1.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
@@ -72,8 +72,13 @@ class Form:
 
 
 @asynccontextmanager
-async def open_form(request: Request, limits: FormLimits) -> AsyncGenerator[Form]:
+async def open_form(request: Request, limits: FormLimits, hold: Callable[[int], object]) -> AsyncGenerator[Form]:
     """Reads the form of a request, and deletes its file in the end.
+
+    Args:
+        request: Its body has not been read.
+        limits: What the form may hold.
+        hold: Called with the bytes that the body has as far as is known, before they are read; may refuse them.
 
     Raises:
         NotAForm: If the body is of another media type.
@@ -84,11 +89,13 @@ async def open_form(request: Request, limits: FormLimits) -> AsyncGenerator[Form
     """
     boundary = _boundary(request)
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.max_body_bytes:
-        raise AudioTooLarge(limits.max_file_bytes)
+    if declared.isdecimal():
+        if int(declared) > limits.max_body_bytes:
+            raise AudioTooLarge(limits.max_file_bytes)
+        hold(int(declared))
     builder = _FormBuilder(limits)
     try:
-        await _feed(request, boundary, builder)
+        await _feed(request, boundary, builder, hold)
         yield builder.form()
     finally:
         builder.close()
@@ -107,7 +114,7 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
-async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder") -> None:
+async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", hold: Callable[[int], object]) -> None:
     try:
         parser = MultipartParser(boundary, builder.callbacks())
         n_bytes = 0
@@ -115,6 +122,7 @@ async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder") -> N
             n_bytes += len(chunk)
             if n_bytes > builder.limits.max_body_bytes:
                 raise AudioTooLarge(builder.limits.max_file_bytes)
+            hold(n_bytes)
             parser.write(chunk)
             if builder.unwritten_bytes >= _IN_MEMORY_BYTES:
                 await anyio.to_thread.run_sync(builder.write_out)

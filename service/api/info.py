@@ -4,21 +4,20 @@ from dataclasses import asdict
 
 from service.api.localize_form import DEFAULT_CURVES
 from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut
-from service.core.manifest import Manifest
 from service.engine.containers import ACCEPTED
+from service.engine.engine import Engine
 from service.settings import Settings
 
 
-def describe(manifest: Manifest, provider: str, settings: Settings, version: str) -> InfoOut:
+def describe(engine: Engine, settings: Settings, version: str) -> InfoOut:
     """Describes a service.
 
     Args:
-        manifest: Of the model that it serves.
-        provider: What the model runs on.
+        engine: What it serves.
         settings: For the limits.
         version: Of the service.
     """
-    grid = manifest.grid
+    manifest, grid = engine.manifest, engine.manifest.grid
     return InfoOut(
         version=version,
         model=ModelInfoOut(
@@ -32,7 +31,8 @@ def describe(manifest: Manifest, provider: str, settings: Settings, version: str
             overlap_s=grid.duration_s(grid.n_samples(manifest.overlap_frames)),
             dimension=manifest.dimension,
         ),
-        provider=provider,
+        provider=engine.provider,
+        node_shares=dict(engine.node_shares),
         accepted_audio=ACCEPTED,
         defaults=DefaultsOut(**asdict(manifest.postprocessing), curves=DEFAULT_CURVES),
         limits=LimitsOut(
@@ -40,5 +40,7 @@ def describe(manifest: Manifest, provider: str, settings: Settings, version: str
             max_upload_bytes=settings.max_upload_bytes,
             max_queries=settings.max_queries,
             max_query_chars=settings.max_query_chars,
+            max_requests=settings.max_requests,
+            request_timeout_s=settings.request_timeout_s,
         ),
     )

@@ -1,11 +1,13 @@
 """POST /localize and HEAD /clips/{clip_id}: from a form to the engine and back."""
 
 import time
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter, Path, Request, Response
 
 from service.answer import encode_answer
+from service.api.admission import Admission
 from service.api.form import open_form
 from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form, request_body
 from service.api.metrics import Metrics
@@ -14,6 +16,7 @@ from service.api.schemas import LOCALIZE_EXAMPLE, LocalizeOut
 from service.api.workers import Workers
 from service.core.errors import ClipNotFound
 from service.core.postprocessing import Postprocessing
+from service.engine.call import Call
 from service.engine.engine import Engine
 from service.settings import Settings
 
@@ -35,15 +38,17 @@ class Localizing:
 
     Args:
         engine: Answers; called from worker threads.
-        settings: For the limits of the form.
-        workers: Where decoding and inference are done.
+        settings: For the limits of the form and the deadline.
+        admission: Lets requests in.
         metrics: Where clips and stages are counted.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, workers: Workers, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, settings: Settings, admission: Admission, metrics: Metrics) -> None:
         self._engine = engine
         self._limits = form_limits(settings)
-        self._workers = workers
+        self._timeout_s = settings.request_timeout_s
+        self._admission = admission
+        self._workers = Workers(settings.max_requests)
         self._metrics = metrics
 
     def router(self) -> APIRouter:
@@ -77,13 +82,14 @@ class Localizing:
 
     async def localize(self, request: Request) -> Response:
         """Answers one request."""
-        began = time.perf_counter()
-        async with open_form(request, self._limits) as form:
-            asked = read_localize_form(form)
-            postprocessing = self._engine.manifest.postprocessing.override(**asked.overrides)
-            uploaded = time.perf_counter()
-            (body, stages), queue_s = await self._workers.run(request, lambda: self._answer(asked, postprocessing))
-        stages = {"upload": uploaded - began, "queue": queue_s} | stages
+        began, call = time.perf_counter(), Call(self._timeout_s)
+        with self._admission.enter() as place:
+            async with open_form(request, self._limits, partial(self._admission.hold, place)) as form:
+                asked = read_localize_form(form)
+                postprocessing = self._engine.manifest.postprocessing.override(**asked.overrides)
+                stages = {"upload": time.perf_counter() - began}
+                body = await self._workers.run(request, call, lambda: self._answer(asked, postprocessing, call))
+        stages |= call.stage_s
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
         return Response(body, media_type="application/json", headers={"Server-Timing": timing})
@@ -94,14 +100,13 @@ class Localizing:
             raise ClipNotFound(clip_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _answer(self, asked: LocalizeRequest, postprocessing: Postprocessing) -> tuple[bytes, dict[str, float]]:
-        """Does all that is heavy: the answer's JSON, and the seconds that its stages took."""
-        began = time.perf_counter()
+    def _answer(self, asked: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> bytes:
+        """Does all that is heavy, and gives the answer's JSON."""
         if asked.clip is not None:
-            localization = self._engine.localize_clip(asked.clip, asked.queries, postprocessing)
+            localization = self._engine.localize_clip(asked.clip, asked.queries, postprocessing, call)
         else:
-            localization = self._engine.localize_known(asked.clip_id or "", asked.queries, postprocessing)
-        localized = time.perf_counter()
-        body = encode_answer(localization, self._engine.manifest, asked.curves)
+            localization = self._engine.localize_known(asked.clip_id or "", asked.queries, postprocessing, call)
+        with call.stage("post"):
+            body = encode_answer(localization, self._engine.manifest, asked.curves)
         self._metrics.count_clip(localization.duration_s, localization.cached, len(asked.queries))
-        return body, {"localize": localized - began, "encode": time.perf_counter() - localized}
+        return body

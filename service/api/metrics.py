@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
-STAGES = ("upload", "queue", "localize", "encode")
+from service.engine.call import STAGES
+
+UPLOAD_AND_STAGES = ("upload", *STAGES)
 OTHER_ROUTE = "other"
 _REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _QUERY_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
@@ -53,10 +56,14 @@ class Metrics:
             ["name", "version", "provider"],
             registry=self._registry,
         )
-        for stage in STAGES:
+        for stage in UPLOAD_AND_STAGES:
             self._stage_seconds.labels(stage)
         for cached in ("true", "false"):
             self._clips.labels(cached)
+
+    def read_too(self, collector: Collector) -> None:
+        """Shows what a collector has too."""
+        self._registry.register(collector)
 
     def declare_model(self, name: str, version: str, provider: str) -> None:
         """Tells what is served."""

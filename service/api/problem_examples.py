@@ -15,15 +15,19 @@ from service.core.errors import (
     AudioUndecodable,
     ClipNotFound,
     ClipUnclear,
+    DeadlineExceeded,
     EarmarkError,
+    Ending,
     FieldUnknown,
     FormMalformed,
     NotAForm,
     ParameterInvalid,
     QueriesMissing,
     QueryTooLong,
+    TooManyBytes,
     TooManyFields,
     TooManyQueries,
+    TooManyRequests,
     UnsupportedAudio,
 )
 
@@ -43,7 +47,11 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     FieldUnknown("treshold", "audio, clip_id, query, threshold"),
     AudioUndecodable("FLAC", "lost sync"),
     AudioEmpty(0),
+    TooManyRequests(64, 3),
+    TooManyBytes(2147483648, 3),
     EarmarkError(),
+    Ending(),
+    DeadlineExceeded(300.0),
 )
 ANYTHING_ELSE: dict[str, Any] = {"description": "Anything else that goes wrong; its type tells what"}
 

@@ -81,7 +81,18 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     errors.FieldNotUtf8: Problem("field-not-utf8", "A text is not UTF-8", 422),
     errors.FieldTooLarge: Problem("field-too-large", "A text is too large", 413),
     errors.ClipUnclear: Problem("clip-unclear", "It is not clear which clip is meant", 422),
+    errors.Overloaded: Problem("overloaded", "As much is worked on as is accepted", 429),
+    errors.TooManyRequests: Problem("too-many-requests", "As many requests are answered as are accepted", 429),
+    errors.TooManyBytes: Problem("too-many-bytes", "The uploads hold as many bytes as are accepted", 429),
+    errors.DeadlineExceeded: Problem(
+        "deadline-exceeded",
+        "The answer was not there in time",
+        504,
+        "no answer within EARMARK_REQUEST_TIMEOUT_S; a shorter clip or fewer queries take less",
+    ),
     errors.NotReady: Problem("not-ready", "The service is not ready", 503, "try again later"),
+    errors.EngineStopped: Problem("engine-stopped", "The model does not run any longer", 503, "try again later"),
+    errors.Ending: Problem("ending", "The service is ending", 503, "ask another replica, or try again later"),
 }
 _FRAMEWORK = {
     404: Problem("not-found", "There is nothing at this address", 404, "/docs lists what there is"),
@@ -124,17 +135,18 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
 
     Args:
         app: The app that has just been made.
-        on_server_fault: Called whenever a 5xx is told.
+        on_server_fault: Called whenever the service is at fault.
     """
 
     async def tell_error(_request: Request, error: Exception) -> Response:
         if not isinstance(error, EarmarkError):
             raise error
         status = problem_of(type(error)).status
-        if status >= 500:
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR or type(error) is errors.NotReady:
             log.error("the service is at fault", exc_info=error)
             on_server_fault()
-        return _response(problem_body(error), status)
+        retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else {}
+        return _response(problem_body(error), status, retry)
 
     app.add_exception_handler(EarmarkError, tell_error)
     app.add_exception_handler(HTTPException, _tell_http_exception)

@@ -6,7 +6,7 @@ import anyio
 import anyio.to_thread
 
 from service.api.metrics import Metrics
-from service.core.errors import NotReady
+from service.core.errors import Ending, NotReady
 
 
 class Readiness:
@@ -15,9 +15,11 @@ class Readiness:
     Args:
         check: Does a forward pass, and raises if it goes wrong.
         metrics: Where readiness is shown.
+        is_ending: Tells whether the process takes nothing new.
     """
 
-    def __init__(self, check: Callable[[], object], metrics: Metrics) -> None:
+    def __init__(self, check: Callable[[], object], metrics: Metrics, is_ending: Callable[[], bool]) -> None:
+        self._is_ending = is_ending
         self._check = check
         self._metrics = metrics
         self._trusted = False
@@ -32,7 +34,10 @@ class Readiness:
 
         Raises:
             NotReady: If the check goes wrong.
+            Ending: If the process takes nothing new.
         """
+        if self._is_ending():
+            raise Ending
         async with self._lock:
             if self._trusted:
                 return

@@ -147,6 +147,8 @@ class LimitsOut(BaseModel):
     max_upload_bytes: int
     max_queries: int
     max_query_chars: int
+    max_requests: int
+    request_timeout_s: float
 
 
 class InfoOut(BaseModel):
@@ -159,6 +161,8 @@ class InfoOut(BaseModel):
     model: ModelInfoOut
     provider: str = Field(examples=["CPUExecutionProvider"])
     """What the model runs on."""
+    node_shares: dict[str, float] = Field(examples=[{"CPUExecutionProvider": 1.0}])
+    """The share of the audio tower's nodes that each provider runs."""
     accepted_audio: str
     """Containers, codecs, channels and sample rates that are accepted."""
     defaults: DefaultsOut

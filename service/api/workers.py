@@ -1,6 +1,6 @@
-"""Where blocking work is done: in threads beside the event loop, as many as the operator allows."""
+"""Where blocking work is done: in threads beside the event loop, for as long as the client waits."""
 
-import time
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,28 +9,34 @@ import anyio.to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from service.engine.call import Call, CallAbandoned
+
 T = TypeVar("T")
 
 
 class Workers:
-    """A bounded number of threads; who finds none free waits."""
+    """Threads, as many as requests are let in: most of them wait for the engine."""
 
     def __init__(self, n_threads: int) -> None:
-        self._turns = anyio.Semaphore(n_threads)
         self._threads = anyio.CapacityLimiter(n_threads)
 
-    async def run(self, request: Request, work: Callable[[], T]) -> tuple[T, float]:
-        """Does blocking work for a request in a thread.
-
-        Returns:
-            What it gave, and the seconds that it waited for a free thread.
+    async def run(self, request: Request, call: Call, work: Callable[[], T]) -> T:
+        """Does blocking work for a request whose body has been read; a client that goes away abandons the call.
 
         Raises:
-            ClientDisconnect: If the client went away while it waited; then nothing is done.
+            ClientDisconnect: If the client went away; the work ends at its next look at the call.
         """
-        asked = time.perf_counter()
-        async with self._turns:
-            if await request.is_disconnected():
-                raise ClientDisconnect
-            waited = time.perf_counter() - asked
-            return await anyio.to_thread.run_sync(work, limiter=self._threads), waited
+        watch = asyncio.create_task(_watch(request, call))
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
+        except CallAbandoned as error:
+            raise ClientDisconnect from error
+        finally:
+            call.abandon()  # if this task was cancelled, the thread still works
+            watch.cancel()
+
+
+async def _watch(request: Request, call: Call) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    call.abandon()

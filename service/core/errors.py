@@ -38,7 +38,13 @@
     │   └── QueryTooLong
     ├── ParameterInvalid            one number or choice is outside what is accepted
     ├── ClipNotFound
+    ├── Overloaded                  as much is worked on as is accepted
+    │   ├── TooManyRequests
+    │   └── TooManyBytes
+    ├── DeadlineExceeded
     └── NotReady
+        ├── EngineStopped           the device failed, or the engine was closed
+        └── Ending                  the process finishes what it has begun, and takes nothing new
 
 Status codes are not known here.
 """
@@ -376,3 +382,52 @@ class NotReady(EarmarkError):
     """The model did not pass its last check."""
 
     template = "the model did not pass its last check"
+
+
+@dataclass(eq=False)
+class Overloaded(EarmarkError):
+    """As much is worked on as is accepted.
+
+    Attributes:
+        retry_after_s: Whole seconds after which there should be room.
+    """
+
+    limit: int
+    retry_after_s: int
+
+
+class TooManyRequests(Overloaded):
+    """As many requests are being answered as are accepted at a time."""
+
+    template = "{limit} requests are being answered, as many as are accepted; try again in {retry_after_s} s"
+    setting = "EARMARK_MAX_REQUESTS"
+
+
+class TooManyBytes(Overloaded):
+    """The uploads that are being answered hold as many bytes as are accepted at a time."""
+
+    template = (
+        "with this upload more than {limit} bytes would be held, the most accepted; try again in {retry_after_s} s"
+    )
+    setting = "EARMARK_MAX_BYTES_IN_FLIGHT"
+
+
+@dataclass(eq=False)
+class DeadlineExceeded(EarmarkError):
+    """The answer was not there in time."""
+
+    timeout_s: float
+    template = "no answer after {timeout_s:g} s"
+    setting = "EARMARK_REQUEST_TIMEOUT_S"
+
+
+class EngineStopped(NotReady):
+    """Nothing can be embedded any longer."""
+
+    template = "the model does not run any longer"
+
+
+class Ending(NotReady):
+    """The process finishes what it has begun, and takes nothing new."""
+
+    template = "the service is ending"

@@ -1,8 +1,8 @@
 """From a clip's bytes to its embedding, in one pass and without ever holding the whole waveform."""
 
 import hashlib
-import itertools
 import json
+from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -13,9 +13,10 @@ from service.core.cutting import PlacedWindow, WindowCutter
 from service.core.errors import AudioEmpty, AudioTooLarge
 from service.core.manifest import AUDIO_GRAPH, Manifest
 from service.core.windows import Stitcher
+from service.engine.batching import PendingWindow, WindowBatcher
 from service.engine.cache import ClipEmbedding
+from service.engine.call import Call
 from service.engine.decoding import decode
-from service.engine.encoders import AudioEncoder
 
 Float32 = NDArray[np.float32]
 
@@ -46,27 +47,49 @@ def clip_id_of(clip: BinaryIO, manifest: Manifest, max_upload_bytes: int) -> str
 
 
 def embed_clip(
-    clip: BinaryIO, encoder: AudioEncoder, manifest: Manifest, max_clip_s: float, batch_windows: int
+    clip: BinaryIO, batcher: WindowBatcher, manifest: Manifest, max_clip_s: float, call: Call
 ) -> ClipEmbedding:
-    """Decodes, cuts, embeds and stitches a clip.
+    """Decodes, cuts, embeds and stitches a clip; no more than two batches of its windows are on their way at a time.
 
     Raises:
         AudioError: If the clip cannot be used; see `service.engine.decoding.decode`.
+        CallAbandoned, DeadlineExceeded: If the call is not wanted any longer.
+        EngineStopped: If nothing can be embedded any longer.
     """
     cutter = WindowCutter(manifest.window_plan, manifest.hop_samples)
-    windows = _windows(decode(clip, manifest.sample_rate_hz, max_clip_s), cutter)
     stitcher = Stitcher(manifest.window_plan)
     parts: list[Float32] = []
-    while batch := list(itertools.islice(windows, batch_windows)):
-        embedded = encoder.embed(np.stack([samples for _, samples in batch]))  # (W, Tw, D)
-        parts += [stitcher.add(frames, start) for (start, _), frames in zip(batch, embedded, strict=True)]
+    try:
+        for start, window in _in_order(_windows(clip, cutter, manifest.sample_rate_hz, max_clip_s), batcher, call):
+            parts.append(stitcher.add(window, start))
+    except BaseException:
+        call.abandon()  # windows of it may still wait
+        raise
     n_frames = manifest.grid.n_frames(cutter.n_samples)
     frames = np.concatenate([*parts, stitcher.finish()])[:n_frames]  # (T, D)
     frames.flags.writeable = False
     return ClipEmbedding(frames, manifest.grid.duration_s(cutter.n_samples))
 
 
-def _windows(blocks: Iterator[Float32], cutter: WindowCutter) -> Iterator[PlacedWindow]:
-    for block in blocks:
+def _windows(clip: BinaryIO, cutter: WindowCutter, sample_rate_hz: int, max_clip_s: float) -> Iterator[PlacedWindow]:
+    for block in decode(clip, sample_rate_hz, max_clip_s):
         yield from cutter.add(block)
     yield from cutter.finish()
+
+
+def _in_order(windows: Iterator[PlacedWindow], batcher: WindowBatcher, call: Call) -> Iterator[PlacedWindow]:
+    """The windows' first frames and embeddings (Tw, D), in their order; the next ones are decoded meanwhile."""
+    on_their_way: deque[tuple[int, PendingWindow]] = deque()
+    while True:
+        call.check()
+        with call.stage("decode"):
+            decoded = next(windows, None)
+        if decoded is None:
+            break
+        start, samples = decoded
+        on_their_way.append((start, batcher.submit(call, samples)))
+        if len(on_their_way) > 2 * batcher.max_windows:
+            start, pending = on_their_way.popleft()
+            yield start, pending.wait()
+    for start, pending in on_their_way:
+        yield start, pending.wait()

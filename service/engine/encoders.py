@@ -19,7 +19,12 @@ _NORM_TOLERANCE = 1e-2
 
 
 class AudioEncoder:
-    """The audio tower, always run on batches of the same shape."""
+    """The audio tower, run on batches of a few sizes only: 1, 2, 4 ... windows, filled up with silence.
+
+    Attributes:
+        provider: The execution provider that runs it.
+        node_shares: The share of its nodes that each provider runs.
+    """
 
     def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
         """Opens the tower of a verified bundle.
@@ -29,32 +34,24 @@ class AudioEncoder:
             GraphMismatch: If the graph is not what the contract says.
         """
         self._manifest = manifest
-        self._batch_windows = options.batch_windows
+        self._buckets = buckets(options.batch_windows)
         self._session = GraphSession(
-            bundle_dir / AUDIO_GRAPH,
-            options.device,
-            options.intra_op_threads,
-            inputs={"waveform": "tensor(float)"},
-            output="frames",
+            bundle_dir / AUDIO_GRAPH, options, inputs={"waveform": "tensor(float)"}, output="frames"
         )
-        self.provider = self._session.provider
+        self.provider, self.node_shares = self._session.provider, self._session.node_shares
 
     def embed(self, windows: Float32) -> Float32:
         """Embeds windows, each as if it were alone.
 
         Args:
-            windows: Mono samples at the model's rate, shape (W, N) with N samples of one window.
+            windows: Mono samples at the model's rate, shape (W, N) with N samples of one window and W at most
+                `batch_windows`.
 
         Returns:
             Unit-norm frame embeddings, shape (W, T, D).
         """
-        step = self._batch_windows
-        batches = [self._embed_batch(windows[begin : begin + step]) for begin in range(0, len(windows), step)]
-        return np.concatenate(batches)
-
-    def _embed_batch(self, windows: Float32) -> Float32:
-        missing = self._batch_windows - len(windows)
-        batch = np.pad(windows, ((0, missing), (0, 0)))  # (B, N)
+        missing = next(size for size in self._buckets if size >= len(windows)) - len(windows)
+        batch = np.pad(windows, ((0, missing), (0, 0))) if missing else windows  # (B, N)
         return self._session.run({"waveform": batch})[: len(windows)]
 
     def close(self) -> None:
@@ -62,15 +59,17 @@ class AudioEncoder:
         self._session.close()
 
     def check(self) -> None:
-        """Embeds a batch of silence and of noise, which also warms the tower up.
+        """Embeds batches of noise and silence of every size, the largest first, which also warms the tower up.
 
         Raises:
             GraphMismatch: If the embeddings' shape, values or lengths are not what the manifest says.
         """
-        noise = np.random.default_rng(0).normal(0, 0.1, self._manifest.window_samples)
-        with failures_as_mismatch(AUDIO_GRAPH):
-            frames = self.embed(np.stack([np.zeros_like(noise), noise]).astype(np.float32))
-        _check_embeddings(AUDIO_GRAPH, frames, (2, self._manifest.window_frames, self._manifest.dimension))
+        noise = np.random.default_rng(0).normal(0, 0.1, self._manifest.window_samples).astype(np.float32)
+        for size in reversed(self._buckets):  # memory that the largest takes serves all
+            for windows in (np.zeros((size, len(noise)), np.float32), np.tile(noise, (size, 1))):
+                with failures_as_mismatch(AUDIO_GRAPH):
+                    frames = self.embed(windows)
+                _check_embeddings(AUDIO_GRAPH, frames, (size, self._manifest.window_frames, self._manifest.dimension))
 
 
 class TextEncoder:
@@ -93,8 +92,7 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self._session = GraphSession(
             bundle_dir / TEXT_GRAPH,
-            options.device,
-            options.intra_op_threads,
+            options,
             inputs={"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
             output="embedding",
         )
@@ -122,6 +120,15 @@ class TextEncoder:
         with failures_as_mismatch(TEXT_GRAPH):
             embeddings = self.embed(["a dog barks", long_query])
         _check_embeddings(TEXT_GRAPH, embeddings, (2, self._manifest.dimension))
+
+
+def buckets(largest: int) -> list[int]:
+    """Powers of two up to a size, and the size itself: the batch sizes that are ever run.
+
+    >>> buckets(6)
+    [1, 2, 4, 6]
+    """
+    return sorted({1 << power for power in range(largest.bit_length()) if 1 << power <= largest} | {largest})
 
 
 def _check_embeddings(name: str, embeddings: Float32, shape: tuple[int, ...]) -> None:

@@ -1,6 +1,7 @@
 """The engine: a clip and queries in, a localization out; synchronous and safe to call from several threads."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,9 @@ from service.core.localization import QueryResult, localize
 from service.core.manifest import Manifest, verify_bundle
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
+from service.engine.batching import WindowBatcher
 from service.engine.cache import ClipEmbedding, EmbeddingCache, LruCache, memory_cache
+from service.engine.call import Call
 from service.engine.clip_embedding import clip_id_of, embed_clip
 from service.engine.encoders import AudioEncoder, TextEncoder
 from service.engine.keyed_locks import KeyedLocks
@@ -45,6 +48,8 @@ class Engine:
         manifest: The facts about the model.
         options: The limits that calls are held to.
         provider: The ONNX Runtime execution provider of the audio tower.
+        node_shares: The share of the audio tower's nodes that each provider runs.
+        batcher: Where all windows go through the audio tower.
     """
 
     def __init__(
@@ -54,10 +59,12 @@ class Engine:
         audio_encoder: AudioEncoder,
         text_encoder: TextEncoder,
         cache: EmbeddingCache,
+        on_lost: Callable[[BaseException], object],
     ) -> None:
         self.manifest = manifest
         self.options = options
-        self.provider = audio_encoder.provider
+        self.provider, self.node_shares = audio_encoder.provider, audio_encoder.node_shares
+        self.batcher = WindowBatcher(audio_encoder.embed, options.batch_windows, on_lost)
         self._audio_encoder = audio_encoder
         self._text_encoder = text_encoder
         self._cache = cache
@@ -65,7 +72,11 @@ class Engine:
         self._embedding_now = KeyedLocks()
 
     def localize_clip(
-        self, clip: bytes | BinaryIO, queries: Sequence[str], postprocessing: Postprocessing | None = None
+        self,
+        clip: bytes | BinaryIO,
+        queries: Sequence[str],
+        postprocessing: Postprocessing | None = None,
+        call: Call | None = None,
     ) -> Localization:
         """Tells when each query is heard in a clip.
 
@@ -74,23 +85,28 @@ class Engine:
             queries: What to listen for, in words.
             postprocessing: How curves become segments; the bundle's default if None. See
                 `manifest.postprocessing.override`.
+            call: Until when the answer is wanted, and where the time is counted; for ever if None.
 
         Raises:
             AudioError: If the clip cannot be used.
             QueryError: If the queries cannot be used.
+            CallAbandoned, DeadlineExceeded: If the answer is not wanted any longer.
+            EngineStopped: If nothing can be embedded any longer.
         """
+        call = call or Call()
         check_queries(queries, self.options.max_queries, self.options.max_query_chars)
         file = BytesIO(clip) if isinstance(clip, bytes) else clip
-        clip_id = clip_id_of(file, self.manifest, self.options.max_upload_bytes)
-        with self._embedding_now.hold(clip_id):
-            known = self._cache.get(clip_id)
-            embedding = known or self._embed(file)
-            if known is None:
-                self._cache.put(clip_id, embedding)
-        return self._answer(clip_id, embedding, known is not None, queries, postprocessing)
+        with call.stage("cache"):
+            clip_id = clip_id_of(file, self.manifest, self.options.max_upload_bytes)
+        embedding, cached = self._embed_once(clip_id, file, call)
+        return self._answer(clip_id, embedding, cached, queries, postprocessing, call)
 
     def localize_known(
-        self, clip_id: str, queries: Sequence[str], postprocessing: Postprocessing | None = None
+        self,
+        clip_id: str,
+        queries: Sequence[str],
+        postprocessing: Postprocessing | None = None,
+        call: Call | None = None,
     ) -> Localization:
         """Tells when each query is heard in a clip that came before.
 
@@ -98,16 +114,20 @@ class Engine:
             clip_id: The clip's name, from an earlier answer.
             queries: What to listen for, in words.
             postprocessing: How curves become segments; the bundle's default if None.
+            call: As for `localize_clip`.
 
         Raises:
             ClipNotFound: If the clip is not in the cache.
             QueryError: If the queries cannot be used.
+            CallAbandoned, DeadlineExceeded: If the answer is not wanted any longer.
         """
+        call = call or Call()
         check_queries(queries, self.options.max_queries, self.options.max_query_chars)
-        embedding = self._cache.get(clip_id)
+        with call.stage("cache"):
+            embedding = self._cache.get(clip_id)
         if embedding is None:
             raise ClipNotFound(clip_id)
-        return self._answer(clip_id, embedding, True, queries, postprocessing)
+        return self._answer(clip_id, embedding, True, queries, postprocessing, call)
 
     def knows_clip(self, clip_id: str) -> bool:
         """Whether a clip is in the cache, so that `localize_known` can answer."""
@@ -119,16 +139,28 @@ class Engine:
         Raises:
             GraphMismatch: If what they give is not what the manifest says.
         """
-        self._audio_encoder.check()
+        self.batcher.run(self._audio_encoder.check)
         self._text_encoder.check()
 
     def close(self) -> None:
-        """Frees both towers; no call may follow."""
+        """Frees both towers; calls that still run are told that the engine stopped, and none may follow."""
+        self.batcher.close()
         self._audio_encoder.close()
         self._text_encoder.close()
 
-    def _embed(self, clip: BinaryIO) -> ClipEmbedding:
-        return embed_clip(clip, self._audio_encoder, self.manifest, self.options.max_clip_s, self.options.batch_windows)
+    def _embed_once(self, clip_id: str, clip: BinaryIO, call: Call) -> tuple[ClipEmbedding, bool]:
+        """A clip's embedding, and whether it was known; a call that embeds the same clip now is waited for."""
+        began = time.perf_counter()
+        with self._embedding_now.hold(clip_id, call.check):
+            call.stage_s["queue"] += time.perf_counter() - began
+            with call.stage("cache"):
+                known = self._cache.get(clip_id)
+            if known is not None:
+                return known, True
+            embedding = embed_clip(clip, self.batcher, self.manifest, self.options.max_clip_s, call)
+            with call.stage("cache"):
+                self._cache.put(clip_id, embedding)
+        return embedding, False
 
     def _answer(
         self,
@@ -137,33 +169,44 @@ class Engine:
         cached: bool,
         queries: Sequence[str],
         postprocessing: Postprocessing | None,
+        call: Call,
     ) -> Localization:
-        results = localize(
-            embedding.frames,
-            queries,
-            np.stack([self._embed_query(query) for query in queries]),  # (Q, D)
-            self.manifest,
-            postprocessing or self.manifest.postprocessing,
-            embedding.duration_s,
-        )
+        with call.stage("inference"):
+            embedded = np.stack([self._embed_query(query, call) for query in queries])  # (Q, D)
+        with call.stage("post"):
+            results = localize(
+                embedding.frames,
+                queries,
+                embedded,
+                self.manifest,
+                postprocessing or self.manifest.postprocessing,
+                embedding.duration_s,
+            )
         return Localization(clip_id, embedding.duration_s, cached, tuple(results))
 
-    def _embed_query(self, query: str) -> NDArray[np.float32]:
+    def _embed_query(self, query: str, call: Call) -> NDArray[np.float32]:
         known = self._query_cache.get(query)
         if known is not None:
             return known
+        call.check()
         embedding = self._text_encoder.embed([query])[0]  # (D,)
         self._query_cache.put(query, embedding)
         return embedding
 
 
-def open_engine(bundle_dir: Path, options: EngineOptions, cache: EmbeddingCache | None = None) -> Engine:
+def open_engine(
+    bundle_dir: Path,
+    options: EngineOptions,
+    cache: EmbeddingCache | None = None,
+    on_lost: Callable[[BaseException], object] = lambda _: None,
+) -> Engine:
     """Verifies a bundle, opens its towers and warms them up.
 
     Args:
         bundle_dir: The bundle.
         options: Limits and resources.
         cache: Where clip embeddings are kept; in this process's memory if None.
+        on_lost: Called once, from the engine's own thread, if the device fails and nothing can be embedded any longer.
 
     Raises:
         BundleError: If the bundle is not complete, not intact, or not what it says.
@@ -176,6 +219,11 @@ def open_engine(bundle_dir: Path, options: EngineOptions, cache: EmbeddingCache 
         AudioEncoder(bundle_dir, manifest, options),
         TextEncoder(bundle_dir, manifest, options),
         memory_cache(options.cache_bytes) if cache is None else cache,
+        on_lost,
     )
-    engine.check()
+    try:
+        engine.check()
+    except BaseException:
+        engine.close()
+        raise
     return engine

@@ -7,7 +7,7 @@ from typing import Literal
 Device = Literal["auto", "cpu", "cuda"]
 
 _POSITIVE = ("max_clip_s", "max_upload_bytes", "max_queries", "max_query_chars", "batch_windows")
-_NOT_NEGATIVE = ("cache_bytes", "cached_queries", "intra_op_threads")
+_NOT_NEGATIVE = ("cache_bytes", "cached_queries", "intra_op_threads", "gpu_memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class EngineOptions:
         max_upload_bytes: The largest clip that is accepted.
         max_queries: Queries in one call.
         max_query_chars: Characters in one query.
-        batch_windows: Windows that go through the audio tower at a time. Batches are always of this size, filled up
-            with silence: shapes never change, so neither do results. 1 is best on a CPU; more use a GPU better.
+        batch_windows: Windows that go through the audio tower at a time, at most: 1 is best on a CPU, more use a GPU better.
         cache_bytes: Clip embeddings kept in memory; 0 keeps none.
         cached_queries: Query embeddings kept in memory.
         device: Where the towers run; "auto" takes CUDA if it is there.
         intra_op_threads: Threads of one inference; 0 takes one per core.
+        gpu_memory_bytes: Memory that each tower may take on a GPU; 0 sets no limit.
     """
 
     max_clip_s: float = 3600.0
@@ -36,6 +36,7 @@ class EngineOptions:
     cached_queries: int = 4096
     device: Device = "auto"
     intra_op_threads: int = 0
+    gpu_memory_bytes: int = 0
 
     def __post_init__(self) -> None:
         for name in (*_POSITIVE, *_NOT_NEGATIVE):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.app import create_app
+from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings
 from tests.unit.api.fake_engine import FakeEngine
@@ -13,7 +14,7 @@ COMMITTED = Path(__file__).with_name("openapi.json")
 
 
 def current_document() -> dict[str, Any]:
-    return create_app(cast(Engine, FakeEngine()), Settings(), version="0").openapi()
+    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", ending=Ending()).openapi()
 
 
 def main() -> None:

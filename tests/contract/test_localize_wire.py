@@ -14,6 +14,7 @@ import soundfile
 
 from service.api.schemas import LocalizeOut
 from service.app import create_app
+from service.ending import Ending
 from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
 from tests.clips import encoded, tones, wav
@@ -33,7 +34,7 @@ def anyio_backend() -> str:
 async def client(tiny_bundle: Path) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(max_clip_s=20, intra_op_threads=1)
     engine = open_engine(tiny_bundle, engine_options(settings))
-    app = create_app(engine, settings, version="0")
+    app = create_app(engine, settings, version="0", ending=Ending())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
         yield client
     engine.close()

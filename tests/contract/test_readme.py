@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.localize_form import LocalizeForm
 from service.api.schemas import LocalizeOut
 from service.app import create_app
+from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings, variable
 from tests.unit.api.fake_engine import FakeEngine
@@ -77,7 +78,7 @@ def understand(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def app() -> Any:
-    return create_app(cast(Engine, FakeEngine()), Settings(), version="0")
+    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", ending=Ending())
 
 
 def test_the_first_line_says_that_localization_is_temporal() -> None:

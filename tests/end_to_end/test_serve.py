@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -87,6 +88,60 @@ def test_a_client_that_hangs_up_leaves_nothing_behind(server: "subprocess.Popen[
     assert _soon(lambda: not _open_files(server.pid, tmp_path))
     assert _soon(lambda: 'route="/localize",status="499"} 1.0' in httpx.get(f"{url}/metrics").text)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def hour() -> bytes:
+    """A clip that takes seconds to localize."""
+    clip = BytesIO()
+    soundfile.write(clip, np.zeros(3600 * 8_000, np.int16), 8_000, format="FLAC")
+    return clip.getvalue()
+
+
+def _post(url: str, clip: bytes) -> httpx.Response:
+    return httpx.post(
+        f"{url}/localize", files=[("audio", ("a", clip)), ("query", (None, "low"))], data={"curves": "none"}, timeout=60
+    )
+
+
+def test_what_runs_is_finished_before_it_ends_and_nothing_new_is_taken(
+    server: "subprocess.Popen[str]", hour: bytes
+) -> None:
+    url = _address(server)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_post, url, hour)
+        assert _soon(lambda: _metric(url, "earmark_windows_total") > 0)
+        assert httpx.get(f"{url}/livez").elapsed.total_seconds() < 1
+        server.send_signal(signal.SIGTERM)
+        assert _soon(lambda: not _answers(url))
+        assert running.result().status_code == 200
+    assert server.wait(timeout=30) == 0
+
+
+def test_a_client_that_hangs_up_while_its_clip_runs_frees_its_place(
+    server: "subprocess.Popen[str]", hour: bytes
+) -> None:
+    url = _address(server)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/localize", files=[("audio", ("a", hour)), ("query", (None, "low"))], timeout=0.5)
+    assert _soon(lambda: _metric(url, 'earmark_requests_total{route="/localize",status="499"}') == 1)
+    assert _soon(lambda: _metric(url, "earmark_queued_windows") == 0)
+    assert _metric(url, "earmark_windows_total") < 4000  # of 4500
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/livez").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _metric(url: str, series: str) -> float:
+    return next(
+        float(line.removeprefix(series))
+        for line in httpx.get(f"{url}/metrics").text.splitlines()
+        if line.startswith(f"{series} ")
+    )
 
 
 def _exchange(url: str, sent: bytes) -> tuple[bytes, bytes]:

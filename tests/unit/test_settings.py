@@ -56,7 +56,7 @@ def test_an_unknown_name_stops_the_start_and_the_nearest_is_told(
         ("EARMARK_DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("EARMARK_MAX_CLIP_S", "0", "greater than 0"),
         ("EARMARK_MAX_CLIP_S", "nan", "finite"),
-        ("EARMARK_CONCURRENCY", "0", "greater than or equal to 1"),
+        ("EARMARK_MAX_REQUESTS", "0", "greater than or equal to 1"),
         ("EARMARK_CACHE_BYTES", "-1", "greater than or equal to 0"),
     ],
 )

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from service.core.localization import QueryResult
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.segments import Segment
+from service.engine.batching import BatchCounts
+from service.engine.call import Call
 from service.engine.engine import Localization
 from tests.manifests import make_manifest
 
@@ -22,11 +24,19 @@ DURATION_S = 0.15
 MANIFEST = make_manifest(name="fake", version="2")
 
 
+class FakeBatcher:
+    counts = BatchCounts()
+    backlog_s = 2.5
+    queued_windows = 5
+
+
 class FakeEngine:
     """Finds the same segment for every query that holds "dog", and remembers which clips came."""
 
     manifest = MANIFEST
     provider = "FakeProvider"
+    node_shares: ClassVar = {"FakeProvider": 1.0}
+    batcher = FakeBatcher()
 
     def __init__(self) -> None:
         self.known: set[str] = set()
@@ -37,17 +47,21 @@ class FakeEngine:
         self.n_checks = 0
         self.healthy = True
 
-    def localize_clip(self, clip: BinaryIO, queries: Sequence[str], postprocessing: Postprocessing) -> Localization:
+    def localize_clip(
+        self, clip: BinaryIO, queries: Sequence[str], postprocessing: Postprocessing, call: Call
+    ) -> Localization:
         self.clips.append(clip)
         clip_id = hashlib.sha256(clip.read()).hexdigest()
         cached = clip_id in self.known
         self.known.add(clip_id)
-        return self._answer(clip_id, cached, queries, postprocessing)
+        return self._answer(clip_id, cached, queries, postprocessing, call)
 
-    def localize_known(self, clip_id: str, queries: Sequence[str], postprocessing: Postprocessing) -> Localization:
+    def localize_known(
+        self, clip_id: str, queries: Sequence[str], postprocessing: Postprocessing, call: Call
+    ) -> Localization:
         if clip_id not in self.known:
             raise ClipNotFound(clip_id)
-        return self._answer(clip_id, True, queries, postprocessing)
+        return self._answer(clip_id, True, queries, postprocessing, call)
 
     def knows_clip(self, clip_id: str) -> bool:
         return clip_id in self.known
@@ -58,12 +72,13 @@ class FakeEngine:
             raise RuntimeError("secret of the device")
 
     def _answer(
-        self, clip_id: str, cached: bool, queries: Sequence[str], postprocessing: Postprocessing
+        self, clip_id: str, cached: bool, queries: Sequence[str], postprocessing: Postprocessing, call: Call
     ) -> Localization:
         check_queries(queries, max_queries=3, max_query_chars=40)
         self.threads.add(threading.get_ident())
         self.postprocessings.append(postprocessing)
         self.before()
+        call.check()
         return Localization(clip_id, DURATION_S, cached, tuple(_result(query) for query in queries))
 
 

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 
 import anyio
 import httpx
@@ -7,6 +8,8 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.workers import Workers
+from service.ending import Ending
+from service.engine.call import Call
 from service.settings import Settings
 from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.fake_engine import FakeEngine
@@ -98,44 +101,92 @@ async def test_other_requests_are_answered_while_a_clip_is_localized(
     assert threading.get_ident() not in engine.threads
 
 
-async def test_no_more_clips_are_localized_at_once_than_allowed() -> None:
-    engine, active, most = FakeEngine(), [0], [0]
-    lock, third_waits = threading.Lock(), threading.Event()
+async def test_one_request_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
+    engine, began, done = FakeEngine(), threading.Semaphore(0), threading.Event()
 
-    def count() -> None:
-        with lock:
-            active[0] += 1
-            most[0] = max(most[0], active[0])
-        third_waits.wait(0.05)
-        with lock:
-            active[0] -= 1
+    def wait() -> None:
+        began.release()
+        assert done.wait(10)
 
-    engine.before = count
-    async with (
-        make_client(engine, Settings(concurrency=2)) as client,
-        anyio.create_task_group() as tasks,
-    ):
+    engine.before = wait
+    async with make_client(engine, Settings(max_requests=2)) as client, anyio.create_task_group() as tasks:
 
-        async def ask() -> None:
-            await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
+        async def ask() -> httpx.Response:
+            return await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
 
-        for _ in range(6):
+        for _ in range(2):
             tasks.start_soon(ask)
-    assert most == [2]
+            assert await anyio.to_thread.run_sync(lambda: began.acquire(timeout=10))
+        try:
+            refused = await ask()
+            known = await client.get("/livez")
+        finally:
+            done.set()
+    assert (refused.status_code, refused.headers["retry-after"], known.status_code) == (429, "3", 200)
+    assert refused.json() == {
+        "type": "/problems/too-many-requests",
+        "title": "As many requests are answered as are accepted",
+        "status": 429,
+        "detail": "2 requests are being answered, as many as are accepted; try again in 3 s (EARMARK_MAX_REQUESTS)",
+        "limit": 2,
+        "retry_after_s": 3,
+        "setting": "EARMARK_MAX_REQUESTS",
+    }
 
 
-async def test_a_client_that_went_away_while_it_waited_is_not_worked_for() -> None:
+async def test_an_upload_too_much_is_refused() -> None:
+    async with make_client(FakeEngine(), Settings(max_bytes_in_flight=1024)) as client:
+        answer = await client.post("/localize", files=[("audio", ("a", b"x" * 2000)), ("query", (None, "dog"))])
+    assert (answer.status_code, answer.json()["setting"]) == (429, "EARMARK_MAX_BYTES_IN_FLIGHT")
+
+
+async def test_an_ending_service_takes_nothing_new_and_says_so(engine: FakeEngine) -> None:
+    ending = Ending()
+    async with make_client(engine, Settings(), ending) as client:
+        ending.begin()
+        asked = await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
+        ready, alive = await client.get("/readyz"), await client.get("/livez")
+    assert [(a.status_code, a.json()["type"]) for a in (asked, ready)] == [(503, "/problems/ending")] * 2
+    assert "retry-after" in asked.headers
+    assert alive.status_code == 200
+
+
+async def test_a_request_that_takes_too_long_gets_504_and_the_model_is_not_doubted(engine: FakeEngine) -> None:
+    engine.before = lambda: time.sleep(0.02)
+    async with make_client(engine, Settings(request_timeout_s=0.01)) as client:
+        await client.get("/readyz")
+        answer = await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
+        await client.get("/readyz")
+    assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-exceeded")
+    assert "EARMARK_REQUEST_TIMEOUT_S" in answer.json()["detail"]
+    assert engine.n_checks == 1
+
+
+async def test_a_client_that_goes_away_ends_the_work() -> None:
     async def gone() -> dict[str, object]:
         return {"type": "http.disconnect"}
 
+    def work() -> None:
+        while True:
+            call.check()
+            time.sleep(0.001)
+
+    call = Call()
     request = Request({"type": "http"}, receive=gone)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ClientDisconnect):
-        await Workers(1).run(request, lambda: pytest.fail("it was worked for"))
+    with anyio.fail_after(1), pytest.raises(ClientDisconnect):
+        await Workers(1).run(request, call, work)
 
 
 async def test_the_stages_are_told_in_the_server_timing_header(post: Post) -> None:
     timing = (await post()).headers["server-timing"]
-    assert [part.split(";dur=")[0] for part in timing.split(", ")] == ["upload", "queue", "localize", "encode"]
+    assert [part.split(";dur=")[0] for part in timing.split(", ")] == [
+        "upload",
+        "decode",
+        "cache",
+        "queue",
+        "inference",
+        "post",
+    ]
 
 
 async def test_the_clips_file_is_closed_afterwards(post: Post, engine: FakeEngine) -> None:

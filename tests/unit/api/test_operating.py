@@ -58,7 +58,7 @@ async def test_a_clients_error_leaves_readiness_alone(
 async def test_info_tells_the_model_the_defaults_and_the_limits(client: httpx.AsyncClient) -> None:
     info = (await client.get("/info")).json()
     assert info["version"] == "0"
-    assert info["provider"] == "FakeProvider"
+    assert (info["provider"], info["node_shares"]) == ("FakeProvider", {"FakeProvider": 1.0})
     assert info["model"] == {
         "name": "fake",
         "version": "2",
@@ -83,6 +83,8 @@ async def test_info_tells_the_model_the_defaults_and_the_limits(client: httpx.As
         "max_upload_bytes": 2048,
         "max_queries": 3,
         "max_query_chars": 40,
+        "max_requests": 64,
+        "request_timeout_s": 300.0,
     }
     assert "FLAC" in info["accepted_audio"]
 
@@ -105,7 +107,7 @@ async def test_metrics_count_requests_clips_and_stages(client: httpx.AsyncClient
     assert series['earmark_clips_total{cached="false"}'] == 1
     assert series["earmark_queries_sum"] == 3
     assert series["earmark_clip_seconds_count"] == 2
-    assert series['earmark_stage_seconds_count{stage="localize"}'] == 2
+    assert series['earmark_stage_seconds_count{stage="inference"}'] == 2
     assert series['earmark_request_seconds_count{route="/localize"}'] == 3
     assert series["earmark_requests_in_flight"] == 1
     assert series['earmark_model_info{name="fake",provider="FakeProvider",version="2"}'] == 1

@@ -1,14 +1,20 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from service.engine.keyed_locks import KeyedLocks
+
+
+def _never() -> None:
+    pass
 
 
 def test_one_thread_at_a_time_holds_a_key_and_nothing_is_left_behind() -> None:
     locks, inside, most = KeyedLocks(), [0], [0]
 
     def work(_: int) -> None:
-        with locks.hold("clip"):
+        with locks.hold("clip", _never):
             inside[0] += 1
             most[0] = max(most[0], inside[0])
             inside[0] -= 1
@@ -23,11 +29,26 @@ def test_another_key_does_not_wait() -> None:
     locks, done = KeyedLocks(), threading.Event()
 
     def work() -> None:
-        with locks.hold("other"):
+        with locks.hold("other", _never):
             done.set()
 
-    with locks.hold("one"):
+    with locks.hold("one", _never):
         thread = threading.Thread(target=work)
         thread.start()
         assert done.wait(5)
         thread.join()
+
+
+def test_whoever_is_not_wanted_any_longer_stops_waiting() -> None:
+    locks = KeyedLocks()
+
+    def give_up() -> None:
+        raise TimeoutError("enough")
+
+    def work() -> None:
+        with locks.hold("clip", give_up):
+            pytest.fail("it was held")
+
+    with locks.hold("clip", _never), ThreadPoolExecutor(1) as pool, pytest.raises(TimeoutError, match="enough"):
+        pool.submit(work).result(5)
+    assert locks._entries == {}

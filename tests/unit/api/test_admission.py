@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.admission import Admission
+from service.core.errors import Ending, TooManyBytes, TooManyRequests
+
+
+def admission(max_requests: int = 2, max_bytes: int = 100, backlog_s: float = 0.0, ending: bool = False) -> Admission:
+    return Admission(max_requests, max_bytes, backlog_s=lambda: backlog_s, is_ending=lambda: ending)
+
+
+def test_a_place_is_free_again_however_its_request_ended() -> None:
+    entry = admission(max_requests=1)
+    for _ in range(3):
+        with pytest.raises(TooManyBytes), entry.enter() as place:
+            entry.hold(place, 101)
+        with entry.enter() as place:
+            entry.hold(place, 100)
+
+
+def test_no_more_than_the_limit_are_let_in() -> None:
+    entry = admission(max_requests=2, backlog_s=7.2)
+    with entry.enter(), entry.enter():
+        with pytest.raises(TooManyRequests) as refused, entry.enter():
+            pytest.fail("let in")
+        assert (refused.value.limit, refused.value.retry_after_s) == (2, 8)
+    assert entry.refused == {"requests": 1, "bytes": 0, "ending": 0}
+
+
+def test_bytes_count_once_however_often_they_are_told() -> None:
+    entry = admission(max_bytes=100)
+    with entry.enter() as first, entry.enter() as second:
+        for n_bytes in (60, 10, 60):  # announced, then as they come
+            entry.hold(first, n_bytes)
+        entry.hold(second, 40)
+        with pytest.raises(TooManyBytes) as refused:
+            entry.hold(second, 41)
+        assert refused.value.retry_after_s == 1
+    assert entry.refused["bytes"] == 1
+
+
+def test_nothing_is_let_in_while_the_process_ends() -> None:
+    entry = admission(ending=True)
+    with pytest.raises(Ending), entry.enter():
+        pytest.fail("let in")
+    assert entry.refused["ending"] == 1
+
+
+@given(st.lists(st.lists(st.integers(0, 60), max_size=4), max_size=8))
+def test_what_is_held_never_exceeds_the_limit_and_is_given_back(requests: list[list[int]]) -> None:
+    entry = admission(max_requests=100, max_bytes=100)
+    for told in requests:
+        with entry.enter() as place, entry.enter() as other:
+            for n_bytes in told:
+                try:
+                    entry.hold(place, n_bytes)
+                    entry.hold(other, n_bytes)
+                except TooManyBytes:
+                    break
+                assert place.bytes_held + other.bytes_held <= 100
+    with entry.enter() as place:
+        entry.hold(place, 100)
