@@ -1,5 +1,6 @@
 """How an answer with its curves becomes JSON: straight from numpy, with no object per number."""
 
+import base64
 from typing import Any, Literal
 
 import numpy as np
@@ -12,17 +13,21 @@ from service.core.segments import Segment
 from service.engine.engine import Localization
 
 Curves = Literal["score", "similarity", "both", "none"]
+CurveFormat = Literal["json", "base64"]
 
 _SECONDS_DECIMALS = 6  # a sample at 16 kHz lasts 62.5 us: durations and edges stay in step
 _SCORE_DECIMALS = 6  # low scores keep their order, which curves of detection rates over thresholds need
 _SIMILARITY_DECIMALS = 5
 
 
-def encode_answer(localization: Localization, manifest: Manifest, curves: Curves) -> bytes:
+def encode_answer(
+    localization: Localization, manifest: Manifest, curves: Curves, curve_format: CurveFormat = "json"
+) -> bytes:
     """Writes the answer of POST /localize and of `earmark localize --json`, in UTF-8, with the curves that are wanted."""
     head = orjson.dumps(_head(localization, manifest))
     results = [
-        orjson.dumps(_result(result, curves), option=orjson.OPT_SERIALIZE_NUMPY) for result in localization.results
+        orjson.dumps(_result(result, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
+        for result in localization.results
     ]
     return head[:-1] + b',"results":[' + b",".join(results) + b"]}"
 
@@ -39,21 +44,22 @@ def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _result(result: QueryResult, curves: Curves) -> dict[str, Any]:
+def _result(result: QueryResult, curves: Curves, curve_format: CurveFormat) -> dict[str, Any]:
     told: dict[str, Any] = {
         "query": result.query,
         "present": result.present,
         "clip_score": _score(result.clip_score),
     }
     if curves in ("score", "both"):
-        told["score"] = _curve(result.score, _SCORE_DECIMALS)
+        told["score"] = _curve(result.score, _SCORE_DECIMALS, curve_format)
     if curves in ("similarity", "both"):
-        told["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS)
+        told["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
     return told | {"segments": [segment_values(segment) for segment in result.segments]}
 
 
-def _curve(values: NDArray[np.float32], decimals: int) -> NDArray[np.float32]:
-    return np.ascontiguousarray(np.round(values, decimals))  # (T,), as orjson needs it
+def _curve(values: NDArray[np.float32], decimals: int, curve_format: CurveFormat) -> NDArray[np.float32] | str:
+    rounded = np.ascontiguousarray(np.round(values, decimals))  # (T,), as orjson needs it
+    return rounded if curve_format == "json" else base64.b64encode(rounded.astype("<f4")).decode()
 
 
 def _score(value: float) -> np.float32:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from service.api.localize_form import DEFAULT_CURVES
+from service.api.localize_form import DEFAULT_CURVE_FORMAT, DEFAULT_CURVES
 from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut
 from service.engine.containers import ACCEPTED
 from service.engine.engine import Engine
@@ -34,7 +34,9 @@ def describe(engine: Engine, settings: Settings, version: str) -> InfoOut:
         provider=engine.provider,
         node_shares=dict(engine.node_shares),
         accepted_audio=ACCEPTED,
-        defaults=DefaultsOut(**asdict(manifest.postprocessing), curves=DEFAULT_CURVES),
+        defaults=DefaultsOut(
+            **asdict(manifest.postprocessing), curves=DEFAULT_CURVES, curve_format=DEFAULT_CURVE_FORMAT
+        ),
         limits=LimitsOut(
             max_clip_s=settings.max_clip_s,
             max_upload_bytes=settings.max_upload_bytes,

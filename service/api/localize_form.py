@@ -2,21 +2,23 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO, get_args
+from typing import Annotated, Any, BinaryIO, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from service.answer import Curves
+from service.answer import CurveFormat, Curves
 from service.api.form import Form, FormLimits
 from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
 from service.settings import Settings
 
 DEFAULT_CURVES: Curves = "score"
+DEFAULT_CURVE_FORMAT: CurveFormat = "json"
 NUMBERS = ("threshold", "threshold_off", "median_filter_s", "min_duration_s", "merge_gap_s")
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SHOWN_CHARS = 40
+Choice = TypeVar("Choice")
 _MAX_UTF8_BYTES_PER_CHAR = 4
 _SHORTEST_TEXT_LIMIT_BYTES = 256
 
@@ -56,6 +58,9 @@ class LocalizeForm(BaseModel):
     curves: Curves = DEFAULT_CURVES
     """Which curves come with each result: the calibrated `score`, the raw `similarity`, `both` or `none`."""
 
+    curve_format: CurveFormat = DEFAULT_CURVE_FORMAT
+    """How they come: `json` for arrays of numbers, `base64` for little-endian 32-bit floats in base64."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalizeRequest:
@@ -67,6 +72,7 @@ class LocalizeRequest:
         queries: As they came; not yet checked.
         overrides: Post-processing values that are to differ from the model's defaults, by name; not yet checked.
         curves: Which curves are wanted.
+        curve_format: How they are wanted.
     """
 
     clip: BinaryIO | None
@@ -74,6 +80,7 @@ class LocalizeRequest:
     queries: tuple[str, ...]
     overrides: dict[str, float]
     curves: Curves
+    curve_format: CurveFormat
 
 
 def form_limits(settings: Settings) -> FormLimits:
@@ -108,7 +115,10 @@ def read_localize_form(form: Form) -> LocalizeRequest:
         clip_id=clip_id,
         queries=tuple(form.texts.get("query", ())),
         overrides={name: _number(name, single[name].strip()) for name in NUMBERS if name in single},
-        curves=_curves(single.get("curves", DEFAULT_CURVES).strip()),
+        curves=_choice("curves", single.get("curves", DEFAULT_CURVES).strip(), get_args(Curves)),
+        curve_format=_choice(
+            "curve_format", single.get("curve_format", DEFAULT_CURVE_FORMAT).strip(), get_args(CurveFormat)
+        ),
     )
 
 
@@ -118,11 +128,11 @@ def _number(name: str, text: str) -> float:
     return float(text)
 
 
-def _curves(text: str) -> Curves:
-    for choice in get_args(Curves):
+def _choice(name: str, text: str, choices: tuple[Choice, ...]) -> Choice:
+    for choice in choices:
         if text == choice:
             return choice
-    raise ParameterInvalid("curves", _shown(text), ", ".join(get_args(Curves)))
+    raise ParameterInvalid(name, _shown(text), ", ".join(map(str, choices)))
 
 
 def _shown(text: str) -> str:

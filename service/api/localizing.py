@@ -107,6 +107,6 @@ class Localizing:
         else:
             localization = self._engine.localize_known(asked.clip_id or "", asked.queries, postprocessing, call)
         with call.stage("post"):
-            body = encode_answer(localization, self._engine.manifest, asked.curves)
+            body = encode_answer(localization, self._engine.manifest, asked.curves, asked.curve_format)
         self._metrics.count_clip(localization.duration_s, localization.cached, len(asked.queries))
         return body

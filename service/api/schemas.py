@@ -37,11 +37,11 @@ class ResultOut(BaseModel):
     """Whether it is heard anywhere in the clip: whether there is a segment."""
     clip_score: float = Field(examples=[0.93], ge=0, le=1)
     """The highest score in the clip."""
-    score: list[float] | SkipJsonSchema[None] = Field(None, examples=[[0.02, 0.61, 0.93]])
+    score: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.02, 0.61, 0.93]])
     """Calibrated and smoothed score of each frame, in [0, 1]; frame i is [i * hop_s, (i + 1) * hop_s), and the last one
-    ends with the clip. Segments are cut from it. Only if `curves` is score or both."""
-    similarity: list[float] | SkipJsonSchema[None] = Field(None, examples=[[0.08, 0.37, 0.52]])
-    """Raw similarity of each frame, in [-1, 1]. Only if `curves` is similarity or both."""
+    ends with the clip. Segments are cut from it. Only if `curves` is score or both; a text if `curve_format` is base64."""
+    similarity: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.08, 0.37, 0.52]])
+    """Raw similarity of each frame, in [-1, 1]. Only if `curves` is similarity or both; a text if `curve_format` is base64."""
     segments: list[SegmentOut]
     """Where it is heard: in order of time, disjoint, inside the clip."""
 
@@ -138,6 +138,7 @@ class DefaultsOut(BaseModel):
     min_duration_s: float
     merge_gap_s: float
     curves: str
+    curve_format: str
 
 
 class LimitsOut(BaseModel):

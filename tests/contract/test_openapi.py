@@ -36,6 +36,7 @@ def test_every_field_of_the_form_is_explained(document: dict[str, Any]) -> None:
         "min_duration_s",
         "merge_gap_s",
         "curves",
+        "curve_format",
     }
     assert all(field["description"] for field in form["properties"].values())
 

@@ -1,9 +1,11 @@
+import base64
 import logging
 import threading
 import time
 
 import anyio
 import httpx
+import numpy as np
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
@@ -58,6 +60,14 @@ async def test_only_the_curves_that_are_asked_for_are_told(post: Post, curves: s
 async def test_similarities_have_five_decimals(post: Post) -> None:
     result = (await post(("curves", "both"))).json()["results"][0]
     assert result["similarity"] == [-1.0, 0.0, 0.51235, 1.0]
+
+
+async def test_curves_in_base64_are_the_same_numbers(post: Post) -> None:
+    numbers = (await post(("curves", "both"))).json()["results"][0]
+    texts = (await post(("curves", "both"), ("curve_format", "base64"))).json()["results"][0]
+    for curve in ("score", "similarity"):
+        decoded = np.frombuffer(base64.b64decode(texts[curve]), "<f4")
+        np.testing.assert_array_equal(decoded, np.array(numbers[curve], np.float32))
 
 
 async def test_parameters_reach_the_engine(post: Post, engine: FakeEngine) -> None:

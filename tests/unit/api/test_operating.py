@@ -77,6 +77,7 @@ async def test_info_tells_the_model_the_defaults_and_the_limits(client: httpx.As
         "min_duration_s": 0.1,
         "merge_gap_s": 0.1,
         "curves": "score",
+        "curve_format": "json",
     }
     assert info["limits"] == {
         "max_clip_s": 3600.0,
