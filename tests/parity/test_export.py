@@ -9,9 +9,10 @@ from onnx import numpy_helper
 from model_export.__main__ import main
 from model_export.errors import GraphInterfaceDiffers, ValuesDiffer
 from model_export.graphs import round_to_half
-from model_export.verification import AUDIO_TOLERANCE, example_waveforms, verify
+from model_export.verification import AUDIO_TOLERANCE, TEXT_TOLERANCE, example_waveforms, verify
 from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
+from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
 from tests.clips import wav
@@ -38,17 +39,22 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
     round_to_half(model)
     manifest = verify_bundle(exported)
     clip = example_waveforms(1, manifest.window_samples)[0]
+    asked = ["a tone", "hiss"]
     engine = open_engine(exported, EngineOptions())
+    text_encoder = TextEncoder(exported, manifest, EngineOptions())
     try:
-        served = engine.localize_clip(wav(clip), ["a tone", "hiss"])
+        served = engine.localize_clip(wav(clip), asked)
+        queries = text_encoder.embed(asked)
     finally:
         engine.close()
+        text_encoder.close()
     with torch.inference_mode():
         frames = model.audio(torch.from_numpy(clip)[None])[0].numpy()
-        queries = model.projection(encoder.encode(["a tone", "hiss"])).numpy()
-    expected = localize(frames, ["a tone", "hiss"], queries, manifest, manifest.postprocessing, served.duration_s)
+        exact = model.projection(encoder.encode(asked)).numpy()
+    assert (queries * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
+    expected = localize(frames, asked, queries, manifest, manifest.postprocessing, served.duration_s)
     for ours, theirs in zip(expected, served.results, strict=True):
-        np.testing.assert_allclose(ours.similarity, theirs.similarity, atol=0.15)  # the text tower has 8-bit weights
+        np.testing.assert_allclose(ours.similarity, theirs.similarity, atol=2e-3)
 
 
 def test_a_changed_weight_is_found_with_the_largest_difference(exported: Path, tiny_checkpoint: Path) -> None:
