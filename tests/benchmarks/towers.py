@@ -1,0 +1,52 @@
+"""How fast the packaged towers are on one core: `python -m tests.benchmarks.towers`."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
+from service.engine.encoders import TextEncoder
+from service.engine.options import EngineOptions
+from service.engine.sessions import GraphSession
+from tests.benchmarks.serving import row, spread, table
+
+REPEATS = 5
+ONE_CORE = EngineOptions(device="cpu", intra_op_threads=1)
+QUERIES = ["a dog barks", "rain", "someone is typing on a computer keyboard in a quiet office"]
+
+
+def main() -> None:
+    manifest = verify_bundle(PACKAGED_BUNDLE)
+    audio = GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, ONE_CORE, {"waveform": "tensor(float)"}, "frames")
+    text = TextEncoder(PACKAGED_BUNDLE, manifest, ONE_CORE)
+    window = np.random.default_rng(0).normal(0, 0.1, (1, manifest.window_samples)).astype(np.float32)
+    window_s = manifest.window_samples / manifest.sample_rate_hz
+    table("one core", "value")
+    seconds = timed(lambda: audio.run({"waveform": window}), times=20)
+    row(f"audio tower, one window of {window_s:.2f} s, ms", spread([1000 * s for s in seconds]))
+    row("audio tower, times real time", spread([window_s / s for s in seconds], 0))
+    for query in QUERIES:
+        row(
+            f"text tower, {len(query.split())} words, ms",
+            spread([1000 * s for s in timed(partial(text.embed, [query]))]),
+        )
+
+
+def timed(work: Callable[[], object], times: int = 50) -> list[float]:
+    """The median of `times` runs, REPEATS times over."""
+    medians: list[float] = []
+    work()
+    for _ in range(REPEATS):
+        seconds: list[float] = []
+        for _ in range(times):
+            began = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - began)
+        medians.append(float(np.median(seconds)))
+    return medians
+
+
+if __name__ == "__main__":
+    main()
