@@ -29,9 +29,9 @@ from training.evaluation.metrics import expected_calibration_error, truth_frames
 from training.model import load_checkpoint
 
 SEED = 7
-ABSENT_PER_HEARD = 6
+ABSENT_PER_HEARD = 4
 """Between as many (a query is as likely heard as not) and all (33 times: somebody asks for everything)."""
-FALSE_PRESENCE = 0.03
+FALSE_PRESENCE = 0.04
 AUDIBLE_DB = 6.0
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
     parser.add_argument("--out", type=Path, required=True, help="the calibration, for model_export")
-    parser.add_argument("--median-filter-s", type=float, default=0.5)
+    parser.add_argument("--median-filter-s", type=float, default=0.7)
     options = parser.parse_args(arguments)
     model, encoder, _ = load_checkpoint(options.checkpoint)
     localizer = CheckpointLocalizer(model, encoder, options.median_filter_s)

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subject.add_argument("--checkpoint", type=Path, help="a checkpoint of training.train")
     subject.add_argument("--url", help="a running service")
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
-    parser.add_argument("--median-filter-s", type=float, default=0.5, help="smoothing of a checkpoint's curves")
+    parser.add_argument("--median-filter-s", type=float, default=0.7, help="smoothing of a checkpoint's curves")
     options = parser.parse_args(arguments)
     if options.url:
         localizer: Localizer = ServiceLocalizer(options.url)

@@ -71,13 +71,17 @@ class OptimizationConfig:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that makes a run; saved in its checkpoints."""
+    """Everything that makes a run; saved in its checkpoints.
+
+    `start` is the checkpoint of an earlier run whose averaged weights this one begins with, in place of a warm start.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     version: str = "0"
     seed: int = 0
+    start: Path | None = None
     data: DataConfig = field(default_factory=DataConfig)
     scenes: SceneRecipe = field(default_factory=SceneRecipe)
     audio: AudioTowerConfig = field(default_factory=AudioTowerConfig)

@@ -60,7 +60,9 @@ def train(recipe: Recipe, out: Path) -> Path:
     if recipe.teacher.folder:
         model.audio.trunk.load_yamnet(recipe.teacher.folder / "yamnet.safetensors")
     model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
-    if teacher and not (out / CHECKPOINT).is_file():
+    if recipe.start:
+        model.load_state_dict(torch.load(recipe.start, map_location=device, weights_only=True)["average"])
+    elif teacher and not (out / CHECKPOINT).is_file():
         warm_start(model, store, teacher, recording_labels(recordings, vocabulary), vocabulary, recipe, device)
     optimizer = make_optimizer(model, config)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
