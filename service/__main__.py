@@ -8,10 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from types import FrameType
 
 from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
+from service.core.manifest import read_manifest
 from service.ending import Ending
 from service.engine.engine import open_engine
 from service.logs import configure_logging
@@ -52,8 +54,9 @@ def serve(_args: argparse.Namespace) -> None:
     """
     # Not above: what a server needs takes time to import, and `localize` needs none of it.
     from service.app import create_app, not_http_response
+    from service.engine.caching.opening import open_cache
     from service.listening import bind, run
-    from service.settings import engine_options, read_settings
+    from service.settings import engine_options, read_settings, redis_options
 
     settings, ending = read_settings(), Ending()
 
@@ -63,9 +66,12 @@ def serve(_args: argparse.Namespace) -> None:
 
     configure_logging(settings.log_level, settings.log_format)
     signal.signal(signal.SIGTERM, _end)
-    with bind(settings.host, settings.port) as listener:
+    with (
+        bind(settings.host, settings.port) as listener,
+        closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis_options(settings))) as cache,
+    ):
         began = time.perf_counter()
-        engine = open_engine(settings.bundle, engine_options(settings), on_lost=fail)
+        engine = open_engine(settings.bundle, engine_options(settings), cache, on_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})

@@ -5,6 +5,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from service.api.admission import Admission
+from service.api.cache_metrics import CacheMetrics
 from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
 from service.api.localizing import Localizing
@@ -46,6 +47,7 @@ def create_app(engine: Engine, settings: Settings, version: str, ending: Ending)
         is_ending=lambda: ending.has_begun,
     )
     metrics.read_too(EngineMetrics(engine, admission))
+    metrics.read_too(CacheMetrics(engine.cache))
     readiness = Readiness(engine.check, metrics, is_ending=lambda: ending.has_begun)
     app = FastAPIOffline(  # /docs works without any other host
         title="Earmark",
@@ -57,7 +59,8 @@ def create_app(engine: Engine, settings: Settings, version: str, ending: Ending)
         generate_unique_id_function=_operation_id,
     )
     app.include_router(Localizing(engine, settings, admission, metrics).router())
-    app.include_router(Operating(describe(engine, settings, version), readiness, metrics).router())
+    info = describe(engine, settings, version)
+    app.include_router(Operating(info, readiness, engine.cache.degraded, metrics).router())
     add_problem_handlers(app, readiness.doubt)
     document_problems(app)
     app.add_middleware(Observation, metrics=metrics, on_server_fault=readiness.doubt)

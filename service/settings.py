@@ -6,11 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.core.errors import SettingInvalid, SettingUnknown
 from service.core.manifest import PACKAGED_BUNDLE
+from service.engine.caching.redis_link import ACCEPTED_URLS, check_url, without_secrets
+from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
 
 PREFIX = "EARMARK_"
@@ -18,6 +20,17 @@ PREFIX = "EARMARK_"
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    """Not told by a ValueError, to which pydantic would add the whole URL, and with it the password."""
+    plain = url.get_secret_value()
+    try:
+        if plain:
+            check_url(plain)
+    except ValueError:
+        raise SettingInvalid(variable("redis_url"), repr(without_secrets(plain)), ACCEPTED_URLS) from None
+    return url
 
 
 class Settings(BaseSettings):
@@ -73,7 +86,16 @@ class Settings(BaseSettings):
     """Longest query, in characters."""
 
     cache_bytes: int = Field(512 * 2**20, ge=0)
-    """Memory for embeddings of clips seen before, in bytes; 0 keeps none, and then no clip_id is ever known."""
+    """Memory for embeddings of clips seen before, in bytes; 0 keeps none, and then only Redis knows a clip_id."""
+
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("")
+    """Redis that replicas share embeddings through, such as `redis://:password@host:6379/0`; none if not set."""
+
+    redis_ttl_s: int = Field(7 * 24 * 3600, ge=1, le=10 * 365 * 24 * 3600)
+    """Time that an embedding is kept in Redis, in seconds."""
+
+    redis_value_bytes: int = Field(8 * 2**20, ge=1, le=64 * 2**20)
+    """Largest embedding kept in Redis, in bytes; must be read within 0.1 s, as the default is at 1 Gbit/s."""
 
     cached_queries: int = Field(4096, ge=0)
     """Embeddings of queries that are kept in memory."""
@@ -112,3 +134,9 @@ def read_settings() -> Settings:
 def engine_options(settings: Settings) -> EngineOptions:
     """What the settings say about the engine; each of its options is a setting of the same name."""
     return EngineOptions(**{option.name: getattr(settings, option.name) for option in fields(EngineOptions)})
+
+
+def redis_options(settings: Settings) -> RedisOptions | None:
+    """What the settings say about Redis; None if there is none."""
+    url = settings.redis_url.get_secret_value()
+    return RedisOptions(url, settings.redis_ttl_s, settings.redis_value_bytes) if url else None

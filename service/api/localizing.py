@@ -4,6 +4,7 @@ import time
 from functools import partial
 from http import HTTPStatus
 
+import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from service.answer import encode_answer
@@ -96,7 +97,7 @@ class Localizing:
 
     async def know_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
         """Tells whether a clip's audio need not be sent again."""
-        if not self._engine.knows_clip(clip_id):
+        if not await anyio.to_thread.run_sync(self._engine.knows_clip, clip_id):  # may ask Redis
             raise ClipNotFound(clip_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 

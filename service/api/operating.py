@@ -1,7 +1,9 @@
 """What an operator and a machine that watches ask: is it alive, is it ready, what is it, what has it done."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
+import anyio.to_thread
 from fastapi import APIRouter, Path, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -10,7 +12,7 @@ from service.api.metrics import Metrics
 from service.api.problem_examples import ANYTHING_ELSE, problem_responses
 from service.api.problems import all_problems
 from service.api.readiness import Readiness
-from service.api.schemas import InfoOut, ProblemTypeOut, StatusOut
+from service.api.schemas import InfoOut, ProblemTypeOut, ReadyOut, StatusOut
 from service.core.errors import EarmarkError, NotReady
 
 
@@ -20,12 +22,16 @@ class Operating:
     Args:
         info: What GET /info tells; it never changes.
         readiness: What GET /readyz asks.
+        degraded: Tells what does not work though the service does; may take a moment.
         metrics: What GET /metrics shows.
     """
 
-    def __init__(self, info: InfoOut, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(
+        self, info: InfoOut, readiness: Readiness, degraded: Callable[[], list[str]], metrics: Metrics
+    ) -> None:
         self._info = info
         self._readiness = readiness
+        self._degraded = degraded
         self._metrics = metrics
 
     def router(self) -> APIRouter:
@@ -35,7 +41,11 @@ class Operating:
             router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         router.add_api_route("/livez", self.livez, summary="Is the process alive?")
         router.add_api_route(
-            "/readyz", self.readyz, summary="Can it answer?", responses=problem_responses([NotReady(), EarmarkError()])
+            "/readyz",
+            self.readyz,
+            summary="Can it answer?",
+            response_model_exclude_none=True,
+            responses=problem_responses([NotReady(), EarmarkError()]),
         )
         router.add_api_route("/info", self.tell_info, summary="Which model, defaults and limits?")
         router.add_api_route(
@@ -58,10 +68,14 @@ class Operating:
         """Answers whatever the model and the queue do."""
         return StatusOut(status="alive")
 
-    async def readyz(self) -> StatusOut:
-        """Answers once the model has passed a check; after a fault it is checked again, by a real forward pass."""
+    async def readyz(self) -> ReadyOut:
+        """Answers once the model has passed a check; after a fault it is checked again, by a real forward pass.
+
+        A cache that does not work is told, but nothing waits for it: clips are embedded anew.
+        """
         await self._readiness.ensure()
-        return StatusOut(status="ready")
+        degraded = await anyio.to_thread.run_sync(self._degraded)
+        return ReadyOut(status="ready", degraded=degraded or None)
 
     async def tell_info(self) -> InfoOut:
         """Tells what is served, what holds by default, and what is accepted."""

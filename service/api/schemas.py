@@ -108,6 +108,15 @@ class StatusOut(BaseModel):
     status: str
 
 
+class ReadyOut(StatusOut):
+    """That the service can answer."""
+
+    model_config = _DOCUMENTED
+
+    degraded: list[str] | SkipJsonSchema[None] = Field(None, examples=[["redis"]])
+    """What does not work, though the service does. Only if there is something."""
+
+
 class ModelInfoOut(ModelOut):
     """The model and what it is made of."""
 

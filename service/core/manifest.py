@@ -127,16 +127,26 @@ def verify_bundle(directory: Path) -> Manifest:
         ManifestInvalid: If manifest.json is not acceptable.
         ChecksumMismatch: If a file's sha256 is another.
     """
-    try:
-        text = _existing(directory, MANIFEST).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ManifestInvalid("the document", f"not UTF-8 ({error})", "a JSON object in UTF-8") from error
-    manifest = Manifest.from_json(text)
+    manifest = read_manifest(directory)
     for name, expected_sha256 in manifest.files.items():
         found_sha256 = file_sha256(_existing(directory, name))
         if found_sha256 != expected_sha256:
             raise ChecksumMismatch(name, found_sha256, expected_sha256)
     return manifest
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Reads a bundle's manifest.
+
+    Raises:
+        BundleFileMissing: If manifest.json is not there.
+        ManifestInvalid: If it is not acceptable.
+    """
+    try:
+        text = _existing(directory, MANIFEST).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestInvalid("the document", f"not UTF-8 ({error})", "a JSON object in UTF-8") from error
+    return Manifest.from_json(text)
 
 
 def file_sha256(path: Path) -> str:

@@ -14,13 +14,13 @@ from service.core.errors import AudioEmpty, AudioTooLarge
 from service.core.manifest import AUDIO_GRAPH, Manifest
 from service.core.windows import Stitcher
 from service.engine.batching import PendingWindow, WindowBatcher
-from service.engine.cache import ClipEmbedding
+from service.engine.caching.embedding import ClipEmbedding
 from service.engine.call import Call
 from service.engine.decoding import decode
 
 Float32 = NDArray[np.float32]
 
-_CLIP_ID_VERSION = 1  # raised when the same bytes and model would give another embedding
+_EMBEDDING_VERSION = 2  # raised when the same bytes and model would give another embedding
 _READ_BYTES = 1 << 20
 
 
@@ -41,8 +41,13 @@ def clip_id_of(clip: BinaryIO, manifest: Manifest, max_upload_bytes: int) -> str
     if n_bytes == 0:
         raise AudioEmpty(0)
     clip.seek(0)
+    return hashlib.sha256(f"{model_id_of(manifest)} {content.hexdigest()}".encode()).hexdigest()
+
+
+def model_id_of(manifest: Manifest) -> str:
+    """The name of the part of a model that embeds clips: a digest of all but a clip's bytes that decides its embedding."""
     grid = (manifest.sample_rate_hz, manifest.hop_samples, manifest.window_frames, manifest.overlap_frames)
-    whole = json.dumps([_CLIP_ID_VERSION, manifest.files[AUDIO_GRAPH], grid, content.hexdigest()])
+    whole = json.dumps([_EMBEDDING_VERSION, manifest.files[AUDIO_GRAPH], grid])
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -67,8 +72,7 @@ def embed_clip(
         raise
     n_frames = manifest.grid.n_frames(cutter.n_samples)
     frames = np.concatenate([*parts, stitcher.finish()])[:n_frames]  # (T, D)
-    frames.flags.writeable = False
-    return ClipEmbedding(frames, manifest.grid.duration_s(cutter.n_samples))
+    return ClipEmbedding.of(frames, manifest.grid.duration_s(cutter.n_samples))
 
 
 def _windows(clip: BinaryIO, cutter: WindowCutter, sample_rate_hz: int, max_clip_s: float) -> Iterator[PlacedWindow]:

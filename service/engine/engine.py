@@ -16,7 +16,9 @@ from service.core.manifest import Manifest, verify_bundle
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.engine.batching import WindowBatcher
-from service.engine.cache import ClipEmbedding, EmbeddingCache, LruCache, memory_cache
+from service.engine.caching.embedding import ClipEmbedding
+from service.engine.caching.lru import LruCache
+from service.engine.caching.tiers import EmbeddingCache, memory_cache
 from service.engine.call import Call
 from service.engine.clip_embedding import clip_id_of, embed_clip
 from service.engine.encoders import AudioEncoder, TextEncoder
@@ -50,6 +52,7 @@ class Engine:
         provider: The ONNX Runtime execution provider of the audio tower.
         node_shares: The share of the audio tower's nodes that each provider runs.
         batcher: Where all windows go through the audio tower.
+        cache: Where clip embeddings are kept.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class Engine:
         self.batcher = WindowBatcher(audio_encoder.embed, options.batch_windows, on_lost)
         self._audio_encoder = audio_encoder
         self._text_encoder = text_encoder
-        self._cache = cache
+        self.cache = cache
         self._query_cache: LruCache[NDArray[np.float32]] = LruCache(options.cached_queries, size=lambda _: 1)
         self._embedding_now = KeyedLocks()
 
@@ -124,14 +127,14 @@ class Engine:
         call = call or Call()
         check_queries(queries, self.options.max_queries, self.options.max_query_chars)
         with call.stage("cache"):
-            embedding = self._cache.get(clip_id)
+            embedding = self.cache.get(clip_id)
         if embedding is None:
             raise ClipNotFound(clip_id)
         return self._answer(clip_id, embedding, True, queries, postprocessing, call)
 
     def knows_clip(self, clip_id: str) -> bool:
         """Whether a clip is in the cache, so that `localize_known` can answer."""
-        return self._cache.contains(clip_id)
+        return self.cache.contains(clip_id)
 
     def check(self) -> None:
         """Runs both towers once, and so warms them up.
@@ -154,12 +157,12 @@ class Engine:
         with self._embedding_now.hold(clip_id, call.check):
             call.stage_s["queue"] += time.perf_counter() - began
             with call.stage("cache"):
-                known = self._cache.get(clip_id)
+                known = self.cache.get(clip_id)
             if known is not None:
                 return known, True
             embedding = embed_clip(clip, self.batcher, self.manifest, self.options.max_clip_s, call)
             with call.stage("cache"):
-                self._cache.put(clip_id, embedding)
+                self.cache.put(clip_id, embedding)
         return embedding, False
 
     def _answer(
@@ -205,7 +208,7 @@ def open_engine(
     Args:
         bundle_dir: The bundle.
         options: Limits and resources.
-        cache: Where clip embeddings are kept; in this process's memory if None.
+        cache: Where clip embeddings are kept, closed by whoever made it; in this process's memory if None.
         on_lost: Called once, from the engine's own thread, if the device fails and nothing can be embedded any longer.
 
     Raises:

@@ -28,8 +28,14 @@ def _environment(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(tiny_bundle: Path, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    environment = _environment(BUNDLE=str(tiny_bundle), PORT="0", LOG_LEVEL="warning", INTRA_OP_THREADS="1")
+def settings() -> dict[str, str]:
+    """What a test sets beside what all set."""
+    return {}
+
+
+@pytest.fixture
+def server(tiny_bundle: Path, tmp_path: Path, settings: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    environment = _environment(BUNDLE=str(tiny_bundle), PORT="0", LOG_LEVEL="warning", INTRA_OP_THREADS="1", **settings)
     environment["TMPDIR"] = str(tmp_path)
     with subprocess.Popen(
         COMMAND, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -56,6 +62,17 @@ def test_it_tells_its_address_answers_and_ends_when_it_is_told_to(server: "subpr
     server.send_signal(signal.SIGTERM)
     _, told = server.communicate(timeout=30)
     assert (server.returncode, told) == (0, "")
+
+
+@pytest.mark.parametrize("settings", [{"REDIS_URL": "unix:///nowhere"}])
+def test_it_serves_without_the_redis_that_it_was_told_of(server: "subprocess.Popen[str]") -> None:
+    url = _address(server)
+    assert httpx.get(f"{url}/readyz").json() == {"status": "ready", "degraded": ["redis"]}
+    assert httpx.head(f"{url}/clips/{'0' * 64}").status_code == 404
+    server.send_signal(signal.SIGTERM)
+    _, told = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert "WARNING service.engine.caching.opening: redis does not answer; clips are kept in memory" in told
 
 
 @pytest.mark.parametrize(
@@ -173,6 +190,7 @@ def _soon(holds: Callable[[], object]) -> bool:
         ({"PORT": "eighty"}, "EARMARK_PORT is 'eighty'"),
         ({"PROT": "80"}, "did you mean EARMARK_PORT?"),
         ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
+        ({"REDIS_URL": "http://redis"}, "EARMARK_REDIS_URL is 'http://redis'"),
     ],
 )
 def test_what_stops_the_start_is_told_in_one_line(settings: dict[str, str], said: str) -> None:

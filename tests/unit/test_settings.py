@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from service.core.errors import SettingInvalid, SettingUnknown
 from service.core.manifest import PACKAGED_BUNDLE
+from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
-from service.settings import PREFIX, Settings, read_settings, variable
+from service.settings import PREFIX, Settings, read_settings, redis_options, variable
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,38 @@ def test_a_value_that_is_not_accepted_is_told_with_what_is(
         read_settings()
     assert str(caught.value).startswith(f"{name} is {value!r}; accepted: ")
     assert accepted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://u:p@h:1/2", "unix:///run/redis?db=1", "redis://h?socket_timeout=99"]
+)
+def test_a_redis_is_named_by_its_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("EARMARK_REDIS_URL", url)
+    monkeypatch.setenv("EARMARK_REDIS_TTL_S", "60")
+    assert redis_options(read_settings()) == RedisOptions(url, ttl_s=60, value_bytes=8 * 2**20)
+    assert "p@h" not in repr(read_settings())
+
+
+def test_there_is_no_redis_by_default() -> None:
+    assert redis_options(read_settings()) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://:secret@h", "http://***@h"),
+        ("h:6379", "h:6379"),
+        ("redis://:se@cret@h:port", "redis://***@h:port"),
+        ("redis://h?foo=1&password=secret", "redis://h?foo=1&password=***"),
+    ],
+)
+def test_a_redis_url_that_cannot_be_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setenv("EARMARK_REDIS_URL", url)
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings()
+    assert str(caught.value).startswith(f"EARMARK_REDIS_URL is '{told}'; accepted: redis://")
 
 
 def test_settings_do_not_change() -> None:

@@ -13,6 +13,7 @@ from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.segments import Segment
 from service.engine.batching import BatchCounts
+from service.engine.caching.tiers import memory_cache
 from service.engine.call import Call
 from service.engine.engine import Localization
 from tests.manifests import make_manifest
@@ -39,6 +40,7 @@ class FakeEngine:
     batcher = FakeBatcher()
 
     def __init__(self) -> None:
+        self.cache = memory_cache(0)
         self.known: set[str] = set()
         self.threads: set[int] = set()
         self.postprocessings: list[Postprocessing] = []

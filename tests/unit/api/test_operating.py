@@ -3,7 +3,11 @@ import re
 import httpx
 import pytest
 
-from tests.unit.api.conftest import Post
+from service.engine.caching.embedding import ClipEmbedding
+from service.engine.caching.reporting import CacheCounts
+from service.engine.caching.tiers import EmbeddingCache, clip_memory
+from service.settings import Settings
+from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.anyio
@@ -13,6 +17,45 @@ async def test_readiness_is_checked_once_by_a_forward_pass(client: httpx.AsyncCl
     for _ in range(3):
         assert (await client.get("/readyz")).json() == {"status": "ready"}
     assert engine.n_checks == 1
+
+
+class BrokenTier:
+    """A shared tier of the cache that never works."""
+
+    in_use = False
+
+    def get(self, clip_id: str) -> None: ...
+
+    def put(self, clip_id: str, embedding: ClipEmbedding) -> None: ...
+
+    def contains(self, clip_id: str) -> bool:
+        return False
+
+    def answers(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+async def test_a_redis_that_does_not_answer_is_told_but_the_service_is_ready(
+    engine: FakeEngine, settings: Settings
+) -> None:
+    engine.cache = EmbeddingCache(clip_memory(0), BrokenTier(), CacheCounts())
+    async with make_client(engine, settings) as client:
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ready", "degraded": ["redis"]})
+        assert (await client.head("/readyz")).status_code == 200
+
+
+async def test_metrics_tell_what_the_cache_did(client: httpx.AsyncClient, engine: FakeEngine) -> None:
+    engine.cache.get("a")
+    series = _series((await client.get("/metrics")).text)
+    assert series['earmark_cache_lookups_total{outcome="miss",tier="memory"}'] == 1
+    assert series['earmark_cache_lookups_total{outcome="hit",tier="redis"}'] == 0
+    assert series['earmark_redis_failures_total{operation="get"}'] == 0
+    assert series['earmark_redis_drops_total{reason="queue_full"}'] == 0
+    assert series["earmark_cache_evictions_total"] == series["earmark_redis_bad_values_total"] == 0
+    assert series["earmark_cache_bytes"] == series["earmark_redis_in_use"] == 0
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])

@@ -1,44 +1,11 @@
-"""What has been embedded before, in this process's memory."""
+"""A mapping that forgets, in this process's memory."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipEmbedding:
-    """What is kept of a clip.
-
-    Attributes:
-        frames: Unit-norm frame embeddings, shape (T, D); not to be written to.
-        duration_s: The clip's length; it ends in frame T - 1.
-    """
-
-    frames: NDArray[np.float32]
-    duration_s: float
-
-
-class EmbeddingCache(Protocol):
-    """Keeps clip embeddings by clip id; may forget any of them at any time."""
-
-    def get(self, clip_id: str, /) -> ClipEmbedding | None:
-        """The clip's embedding, or None if it is not known (any longer)."""
-        ...
-
-    def put(self, clip_id: str, embedding: ClipEmbedding, /) -> None:
-        """Keeps a clip's embedding, if there is room."""
-        ...
-
-    def contains(self, clip_id: str, /) -> bool:
-        """Whether a clip is known."""
-        ...
 
 
 class LruCache(Generic[Value]):
@@ -48,12 +15,17 @@ class LruCache(Generic[Value]):
         self._limit, self._size = limit, size
         self._lock = threading.Lock()
         self._values: OrderedDict[str, Value] = OrderedDict()
-        self._total = 0
+        self._total = self._n_evicted = 0
 
     @property
     def total(self) -> int:
         """Sum of the sizes of what is kept."""
         return self._total
+
+    @property
+    def n_evicted(self) -> int:
+        """How many values were forgotten to make room."""
+        return self._n_evicted
 
     def get(self, key: str) -> Value | None:
         """The value of a key, or None."""
@@ -72,6 +44,7 @@ class LruCache(Generic[Value]):
             self._total += self._size(value)
             while self._total > self._limit:
                 self._drop(next(iter(self._values)))
+                self._n_evicted += 1
 
     def contains(self, key: str) -> bool:
         """Whether a key is known; does not count as use."""
@@ -82,8 +55,3 @@ class LruCache(Generic[Value]):
         value = self._values.pop(key, None)
         if value is not None:
             self._total -= self._size(value)
-
-
-def memory_cache(limit_bytes: int) -> LruCache[ClipEmbedding]:
-    """An `EmbeddingCache` in this process's memory, bounded by the bytes of the frames."""
-    return LruCache(limit_bytes, lambda embedding: embedding.frames.nbytes)

@@ -1,8 +1,7 @@
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.cache import ClipEmbedding, EmbeddingCache, LruCache, memory_cache
+from service.engine.caching.lru import LruCache
 
 
 def test_what_was_used_least_recently_is_forgotten_first() -> None:
@@ -12,15 +11,6 @@ def test_what_was_used_least_recently_is_forgotten_first() -> None:
     assert cache.get("a") == "A"
     cache.put("c", "C")
     assert [cache.contains(key) for key in "abc"] == [True, False, True]
-
-
-def test_clips_are_bounded_by_their_bytes_and_too_large_a_one_is_not_kept() -> None:
-    cache: EmbeddingCache = memory_cache(limit_bytes=100)
-    small = ClipEmbedding(np.zeros((2, 8), np.float32), 0.08)
-    cache.put("small", small)
-    cache.put("large", ClipEmbedding(np.zeros((4, 8), np.float32), 0.16))
-    assert cache.get("small") is small
-    assert cache.get("large") is None
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 12))), st.integers(0, 20))

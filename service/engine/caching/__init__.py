@@ -1,0 +1,1 @@
+"""What is kept of clips, where, and for how long."""

@@ -1,0 +1,28 @@
+"""Embeddings of clips that never were."""
+
+import hashlib
+
+import numpy as np
+
+from service.engine.caching.embedding import ClipEmbedding
+from service.engine.caching.value import ValueFormat
+
+DIMENSION = 64
+HOP_S = 0.04
+FORMAT = ValueFormat(DIMENSION, HOP_S)
+VALUE_BYTES = 4 << 20
+
+
+def clip_id(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def clip(name: str, n_frames: int = 50, dimension: int = DIMENSION) -> ClipEmbedding:
+    """Always the same for a name."""
+    rng = np.random.default_rng(list(name.encode()))
+    frames = rng.normal(size=(n_frames, dimension)).astype(np.float32)
+    return ClipEmbedding.of(frames / np.linalg.norm(frames, axis=1, keepdims=True), n_frames * HOP_S)
+
+
+def same(one: ClipEmbedding | None, other: ClipEmbedding) -> bool:
+    return one is not None and one.duration_s == other.duration_s and np.array_equal(one.stored, other.stored)

@@ -1,0 +1,37 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from service.engine.caching.breaker import CircuitBreaker
+from service.engine.caching.redis_link import FAILURES, RedisLink
+from service.engine.caching.redis_tier import RedisOptions, RedisTier
+from service.engine.caching.reporting import CacheCounts
+from service.engine.caching.tiers import EmbeddingCache, clip_memory
+from tests.redis_server import RedisServer
+from tests.unit.engine.caching.clips import FORMAT, VALUE_BYTES
+
+CacheOn = Callable[..., EmbeddingCache]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def open_on(url: str, space: str = "model", memory_bytes: int = 0, pause_s: float = 0.1) -> EmbeddingCache:
+    """A cache on a Redis, which by default keeps nothing in memory and soon tries again after failures."""
+    counts = CacheCounts()
+    link = RedisLink(url, counts, CircuitBreaker(FAILURES, pause_s))
+    tier = RedisTier(link, RedisOptions(url, 600, VALUE_BYTES), FORMAT, space, counts)
+    return EmbeddingCache(clip_memory(memory_bytes), tier, counts)
+
+
+@pytest.fixture
+def cache_on() -> Iterator[CacheOn]:
+    """Opens caches and closes them in the end."""
+    with ExitStack() as opened:
+        yield lambda *args, **options: opened.enter_context(closing(open_on(*args, **options)))

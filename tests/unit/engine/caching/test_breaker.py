@@ -1,0 +1,60 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.engine.caching.breaker import CircuitBreaker
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(failures=2, pause_s=5, clock=clock)
+
+
+def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
+    assert [breaker.failed(), breaker.succeeded(), breaker.failed()] == [False, False, False]
+    assert breaker.closed
+    assert breaker.allows()
+    assert breaker.failed()
+    assert not breaker.closed
+    assert not breaker.allows()
+
+
+def test_after_the_pause_one_at_a_time_may_try(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.failed(), breaker.failed()
+    clock.now_s = 5
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(lambda _: breaker.allows(), range(64))) == 1
+    assert not breaker.closed
+
+
+def test_a_trial_that_fails_begins_another_pause(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.failed(), breaker.failed()
+    clock.now_s = 5
+    assert breaker.allows()
+    assert not breaker.failed()
+    clock.now_s = 9.9
+    assert not breaker.allows()
+    clock.now_s = 10
+    assert breaker.allows()
+
+
+def test_a_trial_that_succeeds_closes_it(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.failed(), breaker.failed()
+    clock.now_s = 5
+    assert breaker.allows()
+    assert breaker.succeeded()
+    assert breaker.closed
+    assert [breaker.allows(), breaker.allows()] == [True, True]
+    assert not breaker.failed()

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.scoring import score, similarity
+from service.engine.caching.embedding import ClipEmbedding
+from tests.unit.engine.caching.clips import clip
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([15.0, 25.0]), st.sampled_from([1, 3, 5]))
+def test_storing_moves_no_score_by_more_than_a_hundredth(seed: int, scale: float, peakedness: int) -> None:
+    rng = np.random.default_rng(seed)
+    frames = _unit(rng.normal(size=(100, 256)) ** peakedness)
+    queries = _unit(np.concatenate([rng.normal(size=(10, 256)), frames[:10] + 0.02 * rng.normal(size=(10, 256))]))
+    exact, stored = (similarity(kept, queries) for kept in (frames, ClipEmbedding.of(frames, 4.0).frames))
+    steepest = -scale * exact[:, 0].mean()
+    for bias in (-scale / 2, steepest):
+        assert np.abs(score(exact, scale, bias) - score(stored, scale, bias)).max() < 0.01
+
+
+def test_storing_again_changes_nothing() -> None:
+    embedding = clip("one")
+    np.testing.assert_array_equal(ClipEmbedding.of(embedding.frames, 2.0).stored, embedding.stored)
+
+
+def test_what_is_stored_cannot_be_written_to() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        clip("one").stored[0, 0] = 1
+
+
+@pytest.mark.parametrize("frames", [np.zeros((2, 8), np.float32), np.zeros(8, np.float16)])
+def test_other_frames_are_refused(frames: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="stored frames are float16"):
+        ClipEmbedding(frames, 1.0)

@@ -1,0 +1,354 @@
+"""Redis in all its troubles: no answer is wrong, and none is late."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from service.engine.caching.embedding import ClipEmbedding
+from service.engine.caching.tiers import EmbeddingCache
+from service.engine.caching.value import PART_BYTES
+from tests.redis_server import RedisServer, wait_until
+from tests.unit.engine.caching.clips import VALUE_BYTES, clip, clip_id, same
+from tests.unit.engine.caching.conftest import CacheOn, open_on
+
+EXTRA_S = 0.15
+ONE = clip_id("one")
+LONG_FRAMES = 3 * PART_BYTES // clip("one", 1).n_bytes  # four parts, with the header
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    assert time.perf_counter() - began < EXTRA_S
+
+
+@pytest.fixture
+def cache(server: RedisServer, cache_on: CacheOn) -> EmbeddingCache:
+    return cache_on(server.url)
+
+
+def keep(cache: EmbeddingCache, name: str, embedding: ClipEmbedding) -> None:
+    """Puts an embedding where it surely is afterwards."""
+    cache.put(clip_id(name), embedding)
+    wait_until(lambda: cache.contains(clip_id(name)))
+
+
+def keys_of(server: RedisServer, name: str) -> list[bytes]:
+    return sorted(server.client.keys(f"earmark:*:{clip_id(name)}:*"))
+
+
+def counted(cache: EmbeddingCache, what: str, *labels: str) -> int:
+    return cache.report().counts[what][labels]  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("n_frames", [1, 50, LONG_FRAMES])
+def test_a_clip_of_any_length_comes_back_as_it_was(cache: EmbeddingCache, server: RedisServer, n_frames: int) -> None:
+    assert cache.get(ONE) is None
+    keep(cache, "one", clip("one", n_frames))
+    assert same(cache.get(ONE), clip("one", n_frames))
+    assert len(keys_of(server, "one")) == (4 if n_frames == LONG_FRAMES else 1)
+    assert all(0 < server.client.ttl(key) <= 600 for key in keys_of(server, "one"))
+    assert (counted(cache, "lookups", "redis", "miss"), counted(cache, "lookups", "redis", "hit")) == (1, 1)
+
+
+def test_too_large_a_clip_is_not_written(cache: EmbeddingCache, server: RedisServer) -> None:
+    cache.put(ONE, clip("one", VALUE_BYTES // clip("one", 1).n_bytes + 1))
+    keep(cache, "two", clip("two"))  # writing is done in order
+    assert counted(cache, "drops", "too_large") == 1
+    assert keys_of(server, "one") == []
+
+
+@pytest.mark.parametrize("part", [0, 1, 3])
+def test_a_clip_of_which_a_part_was_evicted_is_missing(cache: EmbeddingCache, server: RedisServer, part: int) -> None:
+    keep(cache, "one", clip("one", LONG_FRAMES))
+    server.client.delete(keys_of(server, "one")[part])
+    assert not cache.contains(ONE)
+    assert cache.get(ONE) is None
+    keep(cache, "one", clip("one", LONG_FRAMES))
+    assert same(cache.get(ONE), clip("one", LONG_FRAMES))
+
+
+def _replace(value: bytes) -> Callable[[RedisServer, bytes], object]:
+    return lambda server, key: server.client.set(key, value)
+
+
+def _cut(server: RedisServer, key: bytes) -> None:
+    server.client.set(key, server.client.getrange(key, 0, -2))
+
+
+def _flip(server: RedisServer, key: bytes) -> None:
+    server.client.setbit(key, 8 * 1000 + 3, 1 - server.client.getbit(key, 8 * 1000 + 3))
+
+
+def _retype(server: RedisServer, key: bytes) -> None:
+    server.client.delete(key)
+    server.client.hset(key, "frames", "none")
+
+
+HARM: dict[str, Callable[[RedisServer, bytes], object]] = {
+    "garbage": _replace(b"\x80\x04garbage"),
+    "garbage of a megabyte": _replace(b"x" * PART_BYTES),
+    "garbage of twenty": _replace(b"x" * (20 * PART_BYTES)),
+    "truncated": _cut,
+    "a bit flipped": _flip,
+    "another type": _retype,
+}
+
+
+@pytest.mark.parametrize("part", [0, 2])
+@pytest.mark.parametrize("harm", HARM)
+def test_a_bad_value_is_missing_and_deleted(cache: EmbeddingCache, server: RedisServer, harm: str, part: int) -> None:
+    keep(cache, "one", clip("one", LONG_FRAMES))
+    HARM[harm](server, keys_of(server, "one")[part])
+    with in_time():
+        assert cache.get(ONE) is None
+    wait_until(lambda: keys_of(server, "one") == [])
+    assert not cache.contains(ONE)
+    assert counted(cache, "bad_values") == 1
+    assert counted(cache, "lookups", "redis", "miss") == 1
+    keep(cache, "one", clip("one"))
+    assert same(cache.get(ONE), clip("one"))
+
+
+@pytest.mark.parametrize("harm", ["garbage", "another type"])
+def test_a_bad_value_is_not_told_to_be_there(cache: EmbeddingCache, server: RedisServer, harm: str) -> None:
+    keep(cache, "one", clip("one"))
+    HARM[harm](server, keys_of(server, "one")[0])
+    assert not cache.contains(ONE)
+    wait_until(lambda: keys_of(server, "one") == [])
+
+
+def test_another_clips_value_under_this_clips_key_is_bad(cache: EmbeddingCache, server: RedisServer) -> None:
+    keep(cache, "one", clip("one"))
+    keep(cache, "two", clip("two"))
+    server.client.set(keys_of(server, "one")[0], server.client.get(keys_of(server, "two")[0]))
+    assert cache.get(ONE) is None
+
+
+@pytest.mark.parametrize("name", ["", "00", "*", ONE.upper(), ONE[:-1], f"{ONE}:0", "a\r\nFLUSHALL\r\n", "é" * 64])
+def test_what_is_no_clip_id_is_never_asked_for(cache: EmbeddingCache, server: RedisServer, name: str) -> None:
+    before = server.client.info("commandstats")
+    assert cache.get(name) is None
+    assert not cache.contains(name)
+    asked = set(server.client.info("commandstats")) - set(before)
+    assert asked <= {"cmdstat_info"}
+
+
+def _kill(server: RedisServer) -> Callable[[], None]:
+    server.stop()
+    return server.start
+
+
+def _pause(server: RedisServer) -> Callable[[], None]:
+    server.pause()
+    return server.resume
+
+
+def _restart(server: RedisServer) -> Callable[[], None]:
+    server.stop()
+    server.start()
+    return lambda: None
+
+
+def _flush(server: RedisServer) -> Callable[[], None]:
+    server.client.flushall()
+    return lambda: None
+
+
+def _fill(server: RedisServer) -> Callable[[], None]:
+    server.fill()
+    return server.empty
+
+
+def _harm_all(server: RedisServer) -> Callable[[], None]:
+    for key in server.client.keys("earmark:*"):
+        server.client.set(key, b"garbage")
+    return lambda: None
+
+
+def _disconnect_all(server: RedisServer) -> Callable[[], None]:
+    server.client.client_kill_filter(_type="normal", skipme=True)
+    return lambda: None
+
+
+TROUBLE: dict[str, tuple[Callable[[RedisServer], Callable[[], None]], tuple[str, ...]]] = {
+    "stopped": (_kill, ("lookups", "redis", "skipped")),
+    "paused": (_pause, ("lookups", "redis", "skipped")),
+    "restarted": (_restart, ("lookups", "redis", "miss")),
+    "flushed": (_flush, ("lookups", "redis", "miss")),
+    "full": (_fill, ("failures", "put")),
+    "full of garbage": (_harm_all, ("bad_values",)),
+    "closing connections": (_disconnect_all, ("lookups", "redis", "hit")),
+}
+"""What happens to a server, giving what undoes it, and what is then counted."""
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_while_redis_is_in_trouble_answers_are_right_and_in_time(
+    cache: EmbeddingCache, server: RedisServer, trouble: str
+) -> None:
+    names = [str(number) for number in range(6)]
+    for name in names:
+        keep(cache, name, clip(name))
+    begin, (what, *labels) = TROUBLE[trouble]
+    wrong: list[str] = []
+    late_s: list[float] = []
+    over = threading.Event()
+
+    def call() -> None:
+        """What the engine does for a request, one after the other."""
+        while not over.wait(0.002):
+            for name in names:
+                began = time.perf_counter()
+                known = cache.get(clip_id(name))
+                if known is None or name == "0":
+                    cache.put(clip_id(name), clip(name))
+                took_s = time.perf_counter() - began
+                if known is not None and not same(known, clip(name)):
+                    wrong.append(name)
+                if took_s >= EXTRA_S:
+                    late_s.append(took_s)
+
+    callers = [threading.Thread(target=call) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    try:
+        wait_until(lambda: counted(cache, "lookups", "redis", "hit") >= 10)
+        before = counted(cache, what, *labels)
+        undo = begin(server)
+        wait_until(lambda: counted(cache, what, *labels) > before)
+        undo()
+        hits = counted(cache, "lookups", "redis", "hit")
+        wait_until(lambda: counted(cache, "lookups", "redis", "hit") >= hits + 10)
+    finally:
+        over.set()
+        for caller in callers:
+            caller.join()
+    assert (wrong, late_s) == ([], [])
+
+
+def test_a_full_redis_is_still_read(cache: EmbeddingCache, server: RedisServer) -> None:
+    keep(cache, "one", clip("one"))
+    server.fill()
+    for number in range(5):
+        cache.put(clip_id(str(number)), clip(str(number)))
+    wait_until(lambda: counted(cache, "failures", "put") == 5)
+    assert same(cache.get(ONE), clip("one"))
+    assert cache.report().redis_in_use
+
+
+def test_a_paused_redis_is_asked_a_few_times_only(server: RedisServer, cache_on: CacheOn) -> None:
+    cache = cache_on(server.url, pause_s=1000)
+    server.pause()
+    for _ in range(3):
+        with in_time():
+            assert cache.get(ONE) is None
+    began = time.perf_counter()
+    for _ in range(1000):
+        assert cache.get(ONE) is None
+        assert not cache.contains(ONE)
+    assert time.perf_counter() - began < EXTRA_S
+    assert counted(cache, "lookups", "redis", "failed") == 3
+    assert counted(cache, "lookups", "redis", "skipped") == 1000
+    cache.put(ONE, clip("one"))
+    wait_until(lambda: counted(cache, "drops", "unavailable") == 1)
+    server.resume()
+
+
+def test_writing_costs_nothing_and_is_dropped_when_too_much_waits(server: RedisServer, cache_on: CacheOn) -> None:
+    cache = cache_on(server.url)
+    server.pause()
+    embedding = clip("one", LONG_FRAMES)
+    with in_time():
+        for number in range(100):
+            cache.put(clip_id(str(number)), embedding)
+    assert counted(cache, "drops", "queue_full") > 50
+    server.resume()
+
+
+def test_closing_while_redis_is_paused_takes_little_time(server: RedisServer) -> None:
+    cache = open_on(server.url)
+    server.pause()
+    for number in range(8):
+        cache.put(clip_id(str(number)), clip(str(number)))
+    began = time.perf_counter()
+    cache.close()
+    assert time.perf_counter() - began < 1.5
+    server.resume()
+
+
+@contextmanager
+def speaking(reply: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A server that is no Redis, by its URL."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        def answer(connection: socket.socket) -> None:
+            with connection:
+                try:
+                    while connection.recv(65536):
+                        reply(connection)
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _drip(connection: socket.socket) -> None:
+    connection.sendall(b"$1000000\r\n")
+    for _ in range(300):
+        connection.sendall(b"x")
+        time.sleep(0.01)
+
+
+SPEECH: dict[str, Callable[[socket.socket], object]] = {
+    "HTTP": lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "noise": lambda connection: connection.sendall(b"\xff\xfe\x00\r\n" * 20),
+    "a broken length": lambda connection: connection.sendall(b"$many\r\n" * 20),
+    "an endless list": lambda connection: connection.sendall(b"*1000000000\r\n" * 20),
+    "other types": lambda connection: connection.sendall(b":7\r\n" * 20),
+    "goodbye": lambda connection: connection.close(),
+    "nothing": lambda connection: None,
+    "a byte now and then": _drip,
+}
+
+
+@pytest.mark.parametrize("speech", SPEECH)
+def test_a_server_that_is_no_redis_delays_a_call_by_little_and_fails_none(cache_on: CacheOn, speech: str) -> None:
+    with speaking(SPEECH[speech]) as url:
+        cache = cache_on(url)
+        for _ in range(5):
+            with in_time():
+                assert cache.get(ONE) is None
+                cache.put(ONE, clip("one"))
+            with in_time():
+                assert not cache.contains(ONE)
+
+
+def test_a_refused_connection_delays_a_call_by_little_and_fails_none(cache_on: CacheOn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+    cache = cache_on(url)
+    for _ in range(5):
+        with in_time():
+            assert cache.get(ONE) is None
+            assert not cache.contains(ONE)
+    assert cache.degraded() == ["redis"]
