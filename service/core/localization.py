@@ -36,7 +36,7 @@ class QueryResult:
 
 
 def localize(
-    frames: Float32,
+    frames: NDArray[np.float16] | Float32,
     queries: Sequence[str],
     query_embeddings: Float32,
     manifest: Manifest,

@@ -6,11 +6,12 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
+_CHUNK_FRAMES = 1 << 13
 _CHUNK_VALUES = 1 << 20  # values that the median filter sorts at a time: 4 MiB of float32
 
 
-def similarity(frames: Float32, queries: Float32) -> Float32:
-    """Cosine similarity of every query with every frame.
+def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float32:
+    """Cosine similarity of every query with every frame, computed in single precision some frames at a time.
 
     Args:
         frames: Unit-norm frame embeddings, shape (T, D).
@@ -19,7 +20,11 @@ def similarity(frames: Float32, queries: Float32) -> Float32:
     Returns:
         Similarities in [-1, 1], shape (Q, T).
     """
-    return np.clip(queries @ frames.T, -1, 1).astype(np.float32, copy=False)
+    similarities = np.empty((len(queries), len(frames)), np.float32)
+    for begin in range(0, len(frames), _CHUNK_FRAMES):
+        chunk = frames[begin : begin + _CHUNK_FRAMES].astype(np.float32, copy=False)
+        similarities[:, begin : begin + _CHUNK_FRAMES] = queries @ chunk.T
+    return np.clip(similarities, -1, 1, out=similarities)
 
 
 def score(similarity: Float32, scale: float, bias: float) -> Float32:

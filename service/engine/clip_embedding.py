@@ -63,16 +63,28 @@ def embed_clip(
     """
     cutter = WindowCutter(manifest.window_plan, manifest.hop_samples)
     stitcher = Stitcher(manifest.window_plan)
-    parts: list[Float32] = []
+    parts: list[NDArray[np.float16]] = []
     try:
         for start, window in _in_order(_windows(clip, cutter, manifest.sample_rate_hz, max_clip_s), batcher, call):
-            parts.append(stitcher.add(window, start))
+            parts.append(stitcher.add(window, start).astype(np.float16))
     except BaseException:
         call.abandon()  # windows of it may still wait
         raise
     n_frames = manifest.grid.n_frames(cutter.n_samples)
-    frames = np.concatenate([*parts, stitcher.finish()])[:n_frames]  # (T, D)
-    return ClipEmbedding.of(frames, manifest.grid.duration_s(cutter.n_samples))
+    parts.append(stitcher.finish().astype(np.float16))
+    return ClipEmbedding(_joined(parts, n_frames), manifest.grid.duration_s(cutter.n_samples))
+
+
+def _joined(parts: list[NDArray[np.float16]], n_frames: int) -> NDArray[np.float16]:
+    """The first frames of all parts, end to end: (T, D); each part is let go once it is copied, for the sake of memory."""
+    joined = np.empty((n_frames, parts[0].shape[1]), np.float16)
+    filled = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()[: n_frames - filled]
+        joined[filled : filled + len(part)] = part
+        filled += len(part)
+    return joined
 
 
 def _windows(clip: BinaryIO, cutter: WindowCutter, sample_rate_hz: int, max_clip_s: float) -> Iterator[PlacedWindow]:

@@ -178,7 +178,7 @@ class Engine:
             embedded = np.stack([self._embed_query(query, call) for query in queries])  # (Q, D)
         with call.stage("post"):
             results = localize(
-                embedding.frames,
+                embedding.stored,
                 queries,
                 embedded,
                 self.manifest,

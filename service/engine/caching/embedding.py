@@ -32,16 +32,6 @@ class ClipEmbedding:
             raise ValueError(f"stored frames are float16 (T, D), not {self.stored.dtype} {self.stored.shape}")
         self.stored.flags.writeable = False
 
-    @classmethod
-    def of(cls, frames: NDArray[np.float32], duration_s: float) -> "ClipEmbedding":
-        """Keeps frame embeddings, shape (T, D), as they will be stored."""
-        return cls(frames.astype(np.float16), duration_s)
-
-    @property
-    def frames(self) -> NDArray[np.float32]:
-        """The frames to compute with, shape (T, D); made anew by each use."""
-        return self.stored.astype(np.float32)
-
     @property
     def n_bytes(self) -> int:
         """Size of the stored frames."""

@@ -21,7 +21,7 @@ def clip(name: str, n_frames: int = 50, dimension: int = DIMENSION) -> ClipEmbed
     """Always the same for a name."""
     rng = np.random.default_rng(list(name.encode()))
     frames = rng.normal(size=(n_frames, dimension)).astype(np.float32)
-    return ClipEmbedding.of(frames / np.linalg.norm(frames, axis=1, keepdims=True), n_frames * HOP_S)
+    return ClipEmbedding((frames / np.linalg.norm(frames, axis=1, keepdims=True)).astype(np.float16), n_frames * HOP_S)
 
 
 def same(one: ClipEmbedding | None, other: ClipEmbedding) -> bool:
