@@ -54,12 +54,12 @@ def median_filter(curves: Float32, width_frames: int) -> Float32:
         return curves.copy()
     half = width_frames // 2
     smoothed = np.empty_like(curves)
-    step = max(1, _CHUNK_VALUES // width_frames)
-    for curve, out in zip(curves, smoothed, strict=True):
-        padded = np.pad(curve, half, mode="edge")  # (T + 2 * half,)
-        views = sliding_window_view(padded, width_frames)  # (T, width)
-        for begin in range(0, len(curve), step):
-            out[begin : begin + step] = np.partition(views[begin : begin + step], half, axis=1)[:, half]
+    padded = np.pad(curves, ((0, 0), (half, half)), mode="edge")  # (Q, T + 2 * half)
+    views = sliding_window_view(padded, width_frames, axis=1)  # (Q, T, width)
+    step = max(1, _CHUNK_VALUES // (width_frames * max(1, len(curves))))
+    for begin in range(0, curves.shape[1], step):
+        chunk = views[:, begin : begin + step]
+        smoothed[:, begin : begin + step] = np.partition(chunk, half, axis=2)[:, :, half]
     return smoothed
 
 
