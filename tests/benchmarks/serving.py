@@ -127,6 +127,28 @@ def known() -> None:
                 row(f"100 to 1, {'new' if is_new else 'known'}", f"{many / once:.1f} times", "")
 
 
+def cached() -> None:
+    """The same clips and queries cold, from the memory of the process, and from Redis in a process that has just begun."""
+    seconds = (2, 10, 60, 600)
+    bodies = {s: form(next(clips(1, seconds=s)), QUERIES, curves="none") for s in seconds}
+    ms: dict[str, dict[int, list[float]]] = {how: {s: [] for s in seconds} for how in ("cold", "memory", "Redis")}
+    for _ in range(REPEATS):
+        with running_redis() as redis_url:
+            with serving(EARMARK_REDIS_URL=redis_url) as service:
+                client = Client(service.url)
+                for s, body in bodies.items():
+                    ms["cold"][s].append(_posted_ms(client, body))
+                    ms["memory"][s].append(_posted_ms(client, body))
+                time.sleep(1)  # what is written to Redis is written behind the answer
+            with serving(EARMARK_REDIS_URL=redis_url) as service:
+                client = Client(service.url)
+                for s, body in bodies.items():
+                    ms["Redis"][s].append(_posted_ms(client, body))
+    table("ms", *(f"{s} s clip" for s in seconds))
+    for how, by_length in ms.items():
+        row(how, *(spread(values) for values in by_length.values()))
+
+
 def overload() -> None:
     """64 clients at 110 % of what the service can do, for two minutes."""
     with serving() as service:
@@ -160,7 +182,7 @@ def _posted_ms(client: Client, body: bytes) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-SCENARIOS: dict[str, Callable[[], None]] = {one.__name__: one for one in (throughput, latency, known, overload)}
+SCENARIOS: dict[str, Callable[[], None]] = {one.__name__: one for one in (throughput, latency, known, cached, overload)}
 
 
 def main() -> None:
