@@ -8,6 +8,8 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from service.engine.decoding import decode
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession
 from tests.benchmarks.load import Client, clips, closed_loop, form, open_loop, serving
+from tests.redis_server import RedisServer
 
 REPEATS = 5
 CLIPS = 120
@@ -133,17 +136,16 @@ def cached() -> None:
     bodies = {s: form(next(clips(1, seconds=s)), QUERIES, curves="none") for s in seconds}
     ms: dict[str, dict[int, list[float]]] = {how: {s: [] for s in seconds} for how in ("cold", "memory", "Redis")}
     for _ in range(REPEATS):
-        with running_redis() as redis_url:
-            with serving(EARMARK_REDIS_URL=redis_url) as service:
-                client = Client(service.url)
-                for s, body in bodies.items():
-                    ms["cold"][s].append(_posted_ms(client, body))
-                    ms["memory"][s].append(_posted_ms(client, body))
-                time.sleep(1)  # what is written to Redis is written behind the answer
-            with serving(EARMARK_REDIS_URL=redis_url) as service:
-                client = Client(service.url)
-                for s, body in bodies.items():
-                    ms["Redis"][s].append(_posted_ms(client, body))
+        with TemporaryDirectory() as folder:
+            redis = RedisServer(Path(folder))
+            for first in (True, False):
+                with serving(EARMARK_REDIS_URL=redis.url) as service:
+                    client = Client(service.url)
+                    for s, body in bodies.items():
+                        ms["cold" if first else "Redis"][s].append(_posted_ms(client, body))
+                        ms["memory"][s].append(_posted_ms(client, body))
+                    time.sleep(1)  # Redis is written behind the answer
+            redis.stop()
     table("ms", *(f"{s} s clip" for s in seconds))
     for how, by_length in ms.items():
         row(how, *(spread(values) for values in by_length.values()))
