@@ -25,7 +25,7 @@ class Call:
         self._timeout_s = timeout_s
         self._deadline_s = time.monotonic() + timeout_s
         self._abandoned = False
-        self.stage_s = dict.fromkeys(STAGES, 0.0)
+        self.stage_s: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     def abandon(self) -> None:
         """Tells that nobody waits for the answer any longer; from any thread."""

@@ -38,7 +38,8 @@ class AudioEncoder:
         self._session = GraphSession(
             bundle_dir / AUDIO_GRAPH, options, inputs={"waveform": "tensor(float)"}, output="frames"
         )
-        self.provider, self.node_shares = self._session.provider, self._session.node_shares
+        self.provider = self._session.provider
+        self.node_shares: dict[str, float] = self._session.node_shares
 
     def embed(self, windows: Float32) -> Float32:
         """Embeds windows, each as if it were alone.

@@ -66,7 +66,8 @@ class Engine:
     ) -> None:
         self.manifest = manifest
         self.options = options
-        self.provider, self.node_shares = audio_encoder.provider, audio_encoder.node_shares
+        self.provider = audio_encoder.provider
+        self.node_shares: dict[str, float] = audio_encoder.node_shares
         self.batcher = WindowBatcher(audio_encoder.embed, options.batch_windows, on_lost)
         self._audio_encoder = audio_encoder
         self._text_encoder = text_encoder

@@ -75,7 +75,7 @@ class GraphSession:
         assigned = Counter(
             part.ep_name for part in session.get_provider_graph_assignment_info() for _ in part.get_nodes()
         )
-        self.node_shares = {name: count / assigned.total() for name, count in assigned.items()}
+        self.node_shares: dict[str, float] = {name: count / assigned.total() for name, count in assigned.items()}
         self._check("inputs", {one.name: one.type for one in session.get_inputs()}, dict(inputs))
         self._check("outputs", {one.name: one.type for one in session.get_outputs()}, {output: "tensor(float)"})
 

@@ -33,7 +33,8 @@ def mel_filterbank() -> Tensor:
 class LogMel(nn.Module):
     """Log-mel spectrogram of YAMNet: `log(|STFT| @ mel + 0.001)`, 25 ms Hann windows every 10 ms.
 
-    The transform is a convolution with a fixed Fourier basis, so the exported graph needs no FFT operator. The
+    The transform is a convolution with a fixed Fourier basis, so the exported graph needs no FFT operator. The magnitude has no
+    small constant under its root: the exporter takes one for zero, and digital silence would differ. The
     waveform is padded by 120 samples on both sides: mel frame i is centred on sample 160 i + 80.
     """
 
@@ -56,6 +57,6 @@ class LogMel(nn.Module):
         padded = F.pad(waveform, (padding, padding))
         spectrum = F.conv1d(padded[:, None, :], self.basis, stride=HOP_SAMPLES)  # (B, 514, N / 160)
         real, imaginary = spectrum.chunk(2, dim=1)
-        magnitude = torch.sqrt(real * real + imaginary * imaginary + 1e-12)
+        magnitude = torch.sqrt(real * real + imaginary * imaginary)
         mel = F.conv1d(magnitude, self.filterbank)  # (B, 64, N / 160)
         return torch.log(mel + LOG_OFFSET).transpose(1, 2)
