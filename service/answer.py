@@ -59,7 +59,7 @@ def _result(result: QueryResult, curves: Curves, curve_format: CurveFormat) -> d
 
 def _curve(values: NDArray[np.float32], decimals: int, curve_format: CurveFormat) -> NDArray[np.float32] | str:
     rounded = np.ascontiguousarray(np.round(values, decimals))  # (T,), as orjson needs it
-    return rounded if curve_format == "json" else base64.b64encode(rounded.astype("<f4")).decode()
+    return rounded if curve_format == "json" else base64.b64encode(rounded.astype("<f4").tobytes()).decode()
 
 
 def _score(value: float) -> np.float32:
