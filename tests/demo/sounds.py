@@ -85,8 +85,8 @@ def car_horn(rng: Generator, duration_s: float) -> Signal:
     return in_room(rng, sound, 0.5, 8.0)
 
 
-def telephone(rng: Generator, duration_s: float) -> Signal:
-    """One ring of a bell telephone: a clapper between two gongs, 22 strokes a second, and the gongs' decay."""
+def alarm_clock(rng: Generator, duration_s: float) -> Signal:
+    """A mechanical alarm clock: a clapper between two gongs, 22 strokes a second, and the gongs' decay."""
     shape = ((1.0, 1.0, 0.3), (1.51, 0.2, 0.2), (2.42, 0.8, 0.2), (2.74, 0.4, 0.15), (3.8, 0.35, 0.1), (4.3, 0.3, 0.08))
     gongs = [ringing(seconds(0.6), [(base * r, a, d) for r, a, d in shape]) for base in (1420.0, 1150.0)]
     sound = np.zeros(len(seconds(duration_s)))

@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "tests" / "demo"
 TRUTH = json.loads((DEMO / "truth.json").read_text())
 FOUND = (
-    "birds are chirping",
+    "a bird chirps",
     "a dog barks",
     "a siren wails",
     "a car horn honks",
     "someone is speaking",
-    "a telephone rings",
+    "an alarm clock rings",
+    "it is raining",
 )
 SYNONYM = "a canine barking"
 
@@ -63,7 +64,10 @@ def test_a_sound_that_is_not_there_is_absent(results: dict[str, Any]) -> None:
     assert not results["a cat meows"]["present"]
 
 
-def test_a_synonym_is_most_alike_where_the_sound_is(results: dict[str, Any]) -> None:
-    score = results[SYNONYM]["score"]
-    peak_s = (score.index(max(score)) + 0.5) * 0.04
-    assert any(e["onset_s"] <= peak_s < e["offset_s"] for e in TRUTH if e["query"] == "a dog barks")
+def test_a_synonym_finds_the_same_times(results: dict[str, Any]) -> None:
+    ours, theirs = (
+        [(s["onset_s"], s["offset_s"]) for s in results[query]["segments"]] for query in ("a dog barks", SYNONYM)
+    )
+    assert len(ours) == len(theirs) == 2
+    for one, other in zip(ours, theirs, strict=True):
+        assert overlap_s(one, other) >= 0.8 * max(one[1] - one[0], other[1] - other[0])
