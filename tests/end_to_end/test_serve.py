@@ -1,5 +1,6 @@
 """`earmark serve` as a process: its address, its answers, its end, and what stops its start."""
 
+import contextlib
 import json
 import os
 import re
@@ -171,8 +172,11 @@ def _exchange(url: str, sent: bytes) -> tuple[bytes, bytes]:
 
 
 def _open_files(pid: int, directory: Path) -> list[str]:
-    links = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return [str(target) for target in links if target.is_relative_to(directory)]
+    targets: list[Path] = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            targets.append(link.readlink())
+    return [str(target) for target in targets if target.is_relative_to(directory)]
 
 
 def _soon(holds: Callable[[], object]) -> bool:
