@@ -112,7 +112,7 @@ def known() -> None:
         clip_id = json.loads(client.post(form(next(clips(1)), QUERIES))[1])["clip"]["id"]
         fresh = iter(range(10**6))
         once = many = 0.0
-        for n_queries, is_new, times in ((1, True, 500), (1, False, 500), (100, True, 30), (100, False, 30)):
+        for n_queries, is_new, times in ((1, True, 500), (100, True, 30), (1, False, 500), (100, False, 30)):
             asked = [
                 [f"{'sound' if is_new else 'known'} number {next(fresh) if is_new else i}" for i in range(n_queries)]
                 for _ in range(times)
