@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from service.core.errors import Ending, TooManyBytes, TooManyRequests
+from service.core.errors import ServiceEnding, TooManyBytes, TooManyRequests
 
 
 @dataclass(slots=True)
@@ -45,12 +45,12 @@ class Admission:
         """Lets a request in, and out again at the end of the block.
 
         Raises:
-            Ending: If the process takes nothing new.
+            ServiceEnding: If the process takes nothing new.
             TooManyRequests: If there is no place.
         """
         if self._is_ending():
             self.refused["ending"] += 1
-            raise Ending
+            raise ServiceEnding
         if self._requests >= self._max_requests:
             self.refused["requests"] += 1
             raise TooManyRequests(self._max_requests, self._retry_after_s())

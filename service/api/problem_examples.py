@@ -17,13 +17,13 @@ from service.core.errors import (
     ClipUnclear,
     DeadlineExceeded,
     EarmarkError,
-    Ending,
     FieldUnknown,
     FormMalformed,
     NotAForm,
     ParameterInvalid,
     QueriesMissing,
     QueryTooLong,
+    ServiceEnding,
     TooManyBytes,
     TooManyFields,
     TooManyQueries,
@@ -50,7 +50,7 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     TooManyRequests(64, 3),
     TooManyBytes(2147483648, 3),
     EarmarkError(),
-    Ending(),
+    ServiceEnding(),
     DeadlineExceeded(300.0),
 )
 ANYTHING_ELSE: dict[str, Any] = {"description": "Anything else that goes wrong; its type tells what"}

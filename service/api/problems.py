@@ -92,7 +92,7 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     ),
     errors.NotReady: Problem("not-ready", "The service is not ready", 503, "try again later"),
     errors.EngineStopped: Problem("engine-stopped", "The model does not run any longer", 503, "try again later"),
-    errors.Ending: Problem("ending", "The service is ending", 503, "ask another replica, or try again later"),
+    errors.ServiceEnding: Problem("ending", "The service is ending", 503, "ask another replica, or try again later"),
 }
 _FRAMEWORK = {
     404: Problem("not-found", "There is nothing at this address", 404, "/docs lists what there is"),

@@ -6,7 +6,7 @@ import anyio
 import anyio.to_thread
 
 from service.api.metrics import Metrics
-from service.core.errors import Ending, NotReady
+from service.core.errors import NotReady, ServiceEnding
 
 
 class Readiness:
@@ -34,10 +34,10 @@ class Readiness:
 
         Raises:
             NotReady: If the check goes wrong.
-            Ending: If the process takes nothing new.
+            ServiceEnding: If the process takes nothing new.
         """
         if self._is_ending():
-            raise Ending
+            raise ServiceEnding
         async with self._lock:
             if self._trusted:
                 return

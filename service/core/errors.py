@@ -44,7 +44,7 @@
     ├── DeadlineExceeded
     └── NotReady
         ├── EngineStopped           the device failed, or the engine was closed
-        └── Ending                  the process finishes what it has begun, and takes nothing new
+        └── ServiceEnding                  the process finishes what it has begun, and takes nothing new
 
 Status codes are not known here.
 """
@@ -427,7 +427,7 @@ class EngineStopped(NotReady):
     template = "the model does not run any longer"
 
 
-class Ending(NotReady):
+class ServiceEnding(NotReady):
     """The process finishes what it has begun, and takes nothing new."""
 
     template = "the service is ending"

@@ -160,7 +160,7 @@ class WindowBatcher:
         while True:
             with self._changed:
                 self._running = 0
-                was_idle = self._changed.wait_for(self._has_work, timeout=0) is False
+                was_idle = not self._has_work()
                 self._changed.wait_for(self._has_work)
                 if self._stopped:
                     return []

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.admission import Admission
-from service.core.errors import Ending, TooManyBytes, TooManyRequests
+from service.core.errors import ServiceEnding, TooManyBytes, TooManyRequests
 
 
 def admission(max_requests: int = 2, max_bytes: int = 100, backlog_s: float = 0.0, ending: bool = False) -> Admission:
@@ -42,7 +42,7 @@ def test_bytes_count_once_however_often_they_are_told() -> None:
 
 def test_nothing_is_let_in_while_the_process_ends() -> None:
     entry = admission(ending=True)
-    with pytest.raises(Ending), entry.enter():
+    with pytest.raises(ServiceEnding), entry.enter():
         pytest.fail("let in")
     assert entry.refused["ending"] == 1
 
