@@ -32,7 +32,7 @@ WINDOW_FRAMES = 11 * PATCH_FRAMES
 OVERLAP_FRAMES = 2 * PATCH_FRAMES
 MAX_BUNDLE_BYTES = 40_000_000
 UNCALIBRATED = Postprocessing(
-    threshold=0.5, threshold_off=0.25, median_filter_s=0.5, min_duration_s=0.1, merge_gap_s=0.2
+    threshold=0.5, threshold_off=0.5, median_filter_s=0.36, extent_ratio=0.5, min_duration_s=0.1, merge_gap_s=0.2
 )
 LICENCES = (
     "Apache-2.0: this model",

@@ -9,7 +9,7 @@ from service.core.postprocessing import Postprocessing
 def make_manifest(**changes: Any) -> Manifest:
     """A valid manifest, some of its fields changed."""
     values: dict[str, Any] = {
-        "format_version": 1,
+        "format_version": 2,
         "name": "tiny",
         "version": "1",
         "sample_rate_hz": 16_000,
@@ -19,7 +19,7 @@ def make_manifest(**changes: Any) -> Manifest:
         "overlap_frames": 50,
         "scale": 20.0,
         "bias": -10.0,
-        "postprocessing": Postprocessing(0.5, 0.3, 0.2, 0.1, 0.1),
+        "postprocessing": Postprocessing(0.5, 0.3, 0.2, 1.0, 0.1, 0.1),
         "max_query_tokens": 16,
         "query_normalization": "lowercase",
         "files": dict.fromkeys(BUNDLE_FILES, "0" * 64),

@@ -2,7 +2,7 @@
 
 `python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
 
-Scale and bias are fitted (logistic regression) to the smoothed similarities of every frame with the captions of the labels that
+Scale and bias are fitted (logistic regression) to the smoothed scores of every frame with the captions of the labels that
 its scene holds and of `ABSENT_PER_HEARD` times as many that it does not. The default threshold is the lowest at which a
 scene is said to hold an absent sound in at most `FALSE_PRESENCE` of all cases. Both are chosen on scenes of their own, and
 what they reach is measured on the benchmark's.
@@ -24,7 +24,7 @@ from service.core.postprocessing import Postprocessing
 from service.core.segments import find_segments
 from training.evaluate import PASSES, load_benchmark, validation_queries
 from training.evaluation.benchmark import CALIBRATION_SEED, Benchmark
-from training.evaluation.localizers import CheckpointLocalizer
+from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
 from training.evaluation.metrics import expected_calibration_error, truth_frames
 from training.model import load_checkpoint
 
@@ -33,12 +33,13 @@ ABSENT_PER_HEARD = 4
 """Between as many (a query is as likely heard as not) and all (33 times: somebody asks for everything)."""
 FALSE_PRESENCE = 0.04
 AUDIBLE_DB = 6.0
+MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Smoothed similarities (S, Q, T) of all queries with all scenes, their truth by frame (S, Q, T), and by scene.
+    """Median-filtered similarities (S, Q, T) of all queries with all scenes, their truth by frame (S, Q, T), and by scene.
 
     `audible` (S, Q) marks queries heard at 6 dB or more, `absent` (S, Q) those not heard at all.
     """
@@ -74,24 +75,25 @@ def choose_pairs(asked: Asked, absent_per_heard: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Scale and bias of the sigmoid that predicts the truth best (Platt): the least cross-entropy."""
-    x, y = similarity.astype(np.float64), truth.astype(np.float64)
+def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_], extent_ratio: float) -> tuple[float, float]:
+    """Scale and bias with which the extended scores of curves (P, T) predict the truth best (Platt): the least cross-entropy."""
 
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logits = parameters[0] * x + parameters[1]
-        error = 1 / (1 + np.exp(-logits)) - y
-        return float(np.mean(np.logaddexp(0, logits) - y * logits)), np.array([np.mean(error * x), np.mean(error)])
+    def loss(parameters: NDArray[np.float64]) -> float:
+        score = scoring.extend(scoring.score(similarity, *parameters), extent_ratio).clip(1e-6, 1 - 1e-6)
+        return -float(np.mean(np.where(truth, np.log(score), np.log1p(-score))))
 
-    found = minimize(loss, np.array([10.0, -5.0]), jac=True, method="L-BFGS-B")
+    found = minimize(loss, np.array([10.0, -5.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-6})
     return float(found.x[0]), float(found.x[1])
 
 
-def presence(
-    asked: Asked, scale: float, bias: float, localizer: CheckpointLocalizer, settings: Postprocessing
-) -> NDArray[np.bool_]:
-    """Whether the service would say that each query is heard in each scene: (S, Q)."""
+def extended_score(asked: Asked, scale: float, bias: float, extent_ratio: float) -> NDArray[np.float32]:
+    """The curves that the service would give back: (S, Q, T)."""
     score = scoring.score(asked.similarity, scale, bias)
+    return scoring.extend(score.reshape(-1, score.shape[2]), extent_ratio).reshape(score.shape)
+
+
+def presence(score: NDArray[np.float32], localizer: CheckpointLocalizer, settings: Postprocessing) -> NDArray[np.bool_]:
+    """Whether the service would say that each query is heard in each scene, from curves (S, Q, T): (S, Q)."""
     duration_s = localizer.grid.duration_s(localizer.grid.n_samples(score.shape[2]))
     present = score.max(axis=2) > settings.threshold
     for s, q in np.argwhere(present):
@@ -104,7 +106,7 @@ def presence(
 
 
 def choose_threshold(
-    asked: Asked, scale: float, bias: float, localizer: CheckpointLocalizer, median_filter_s: float
+    asked: Asked, score: NDArray[np.float32], localizer: CheckpointLocalizer, median_filter_s: float
 ) -> Postprocessing:
     """The lowest default threshold that keeps false presence down.
 
@@ -113,10 +115,17 @@ def choose_threshold(
     """
 
     def settings(threshold: float) -> Postprocessing:
-        return Postprocessing(float(threshold), round(float(threshold) * 0.5, 3), median_filter_s, 0.1, 0.2)
+        return Postprocessing(
+            threshold=float(threshold),
+            threshold_off=float(threshold),  # how far a sound reaches is in the extended curve already
+            median_filter_s=median_filter_s,
+            extent_ratio=localizer.extent_ratio,
+            min_duration_s=MIN_DURATION_S,
+            merge_gap_s=MERGE_GAP_S,
+        )
 
     def enough(threshold: float) -> bool:  # a higher threshold never finds more
-        return bool(presence(asked, scale, bias, localizer, settings(threshold))[asked.absent].mean() <= FALSE_PRESENCE)
+        return bool(presence(score, localizer, settings(threshold))[asked.absent].mean() <= FALSE_PRESENCE)
 
     lowest = bisect.bisect_left(THRESHOLDS, True, key=enough)
     if lowest == len(THRESHOLDS):
@@ -132,11 +141,12 @@ def calibrate(
     """The calibration, chosen on `own_scenes`, and what it reaches on the benchmark."""
     own = ask(localizer, own_scenes, validation_queries(own_scenes.labels))
     chosen = choose_pairs(own, ABSENT_PER_HEARD)
-    scale, bias = fit_sigmoid(own.similarity[chosen].ravel(), own.truth[chosen].ravel())
-    settings = choose_threshold(own, scale, bias, localizer, median_filter_s)
+    scale, bias = fit_sigmoid(own.similarity[chosen], own.truth[chosen], localizer.extent_ratio)
+    own_score = extended_score(own, scale, bias, localizer.extent_ratio)
+    settings = choose_threshold(own, own_score, localizer, median_filter_s)
     asked = ask(localizer, benchmark, validation_queries(benchmark.labels))
-    present = presence(asked, scale, bias, localizer, settings)
-    score = scoring.score(asked.similarity, scale, bias)
+    score = extended_score(asked, scale, bias, localizer.extent_ratio)
+    present = presence(score, localizer, settings)
     balanced = choose_pairs(asked, 1)
     return {
         "scale": scale,
@@ -159,10 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
     parser.add_argument("--out", type=Path, required=True, help="the calibration, for model_export")
-    parser.add_argument("--median-filter-s", type=float, default=0.7)
+    parser.add_argument("--median-filter-s", type=float, default=MEDIAN_FILTER_S)
+    parser.add_argument("--extent-ratio", type=float, default=EXTENT_RATIO)
     options = parser.parse_args(arguments)
     model, encoder, _ = load_checkpoint(options.checkpoint)
-    localizer = CheckpointLocalizer(model, encoder, options.median_filter_s)
+    localizer = CheckpointLocalizer(model, encoder, options.median_filter_s, options.extent_ratio)
     benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
     result = calibrate(localizer, benchmark, own_scenes, options.median_filter_s)
     options.out.write_text(json.dumps(result, indent=2) + "\n")

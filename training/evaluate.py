@@ -18,7 +18,13 @@ from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import read_captions
 from training.data.pack import AudioStore, read_table
 from training.evaluation.benchmark import SEED, Benchmark, draw_benchmark
-from training.evaluation.localizers import CheckpointLocalizer, Localizer, ServiceLocalizer
+from training.evaluation.localizers import (
+    EXTENT_RATIO,
+    MEDIAN_FILTER_S,
+    CheckpointLocalizer,
+    Localizer,
+    ServiceLocalizer,
+)
 from training.evaluation.metrics import Figures, score_benchmark
 from training.model import load_checkpoint
 from training.towers.front_end import SAMPLE_RATE_HZ
@@ -80,13 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subject.add_argument("--checkpoint", type=Path, help="a checkpoint of training.train")
     subject.add_argument("--url", help="a running service")
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
-    parser.add_argument("--median-filter-s", type=float, default=0.7, help="smoothing of a checkpoint's curves")
+    parser.add_argument(
+        "--median-filter-s", type=float, default=MEDIAN_FILTER_S, help="smoothing of a checkpoint's curves"
+    )
+    parser.add_argument(
+        "--extent-ratio", type=float, default=EXTENT_RATIO, help="extent of sounds in a checkpoint's curves"
+    )
     options = parser.parse_args(arguments)
     if options.url:
         localizer: Localizer = ServiceLocalizer(options.url)
     else:
         model, encoder, _ = load_checkpoint(options.checkpoint)
-        localizer = CheckpointLocalizer(model, encoder, options.median_filter_s)
+        localizer = CheckpointLocalizer(model, encoder, options.median_filter_s, options.extent_ratio)
     benchmark = load_benchmark(options.data)
     print_report(evaluate(localizer, benchmark, validation_queries(benchmark.labels)), benchmark)
 

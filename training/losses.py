@@ -42,3 +42,30 @@ def frame_contrastive_loss(similarity: Tensor, target: Tensor, known: Tensor, sc
     negatives = logits.masked_fill((target > 0) | ~known, -torch.inf).logsumexp(dim=-1, keepdim=True)  # (B, T, 1)
     losses = F.softplus(negatives - logits)  # -log(exp(l) / (exp(l) + sum of negatives))
     return torch.where(target > 0, losses, 0.0).sum() / (target > 0).sum().clamp(min=1)
+
+
+def overlap_loss(
+    similarity: Tensor, target: Tensor, known: Tensor, scale: Tensor, bias: Tensor, smoothing: float = 1.0
+) -> Tensor:
+    """One minus the soft overlap (Dice, arXiv 1606.04797) of score and truth over time, of the captions heard in a scene.
+
+    Each scene's caption counts the same however long it is heard, where the per-frame losses hardly see a sound of a few frames:
+    this one makes the edges sharp.
+
+    Args:
+        similarity: cosines (B, T, Q).
+        target: 1 where the caption is true of the frame, (B, T, Q).
+        known: False where neither yes nor no may be learnt, (B, T, Q).
+        scale: the learned scale, a scalar.
+        bias: the learned bias, a scalar.
+        smoothing: frames added to both sides of the ratio.
+
+    Returns:
+        The mean over all pairs of a scene and a caption true somewhere in it; 0 without any.
+    """
+    scene, caption = torch.nonzero((target > 0).any(dim=1), as_tuple=True)  # (P,)
+    truth = target[scene, :, caption]  # (P, T)
+    counted = known[scene, :, caption]
+    score = torch.sigmoid(scale * similarity[scene, :, caption] + bias) * counted
+    overlap = (2 * (score * truth).sum(dim=1) + smoothing) / (score.sum(dim=1) + truth.sum(dim=1) + smoothing)
+    return (1 - overlap).sum() / max(1, len(overlap))

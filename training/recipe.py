@@ -48,8 +48,8 @@ class OptimizationConfig:
     """The loop: AdamW with warm-up and cosine decay.
 
     `trunk_factor` and `sigmoid_factor` scale the rate of the pretrained convolutions (which have no batch norm: beyond
-    5e-5 they fall apart) and of the sigmoid's scale and bias. `contrastive_weight` is that of the frame-wise
-    contrastive loss beside the per-frame sigmoid.
+    5e-5 they fall apart) and of the sigmoid's scale and bias. `contrastive_weight` and `overlap_weight` are those of the
+    frame-wise contrastive loss and of the overlap in time beside the per-frame sigmoid.
     """
 
     steps: int = 1000
@@ -58,6 +58,7 @@ class OptimizationConfig:
     trunk_factor: float = 0.03
     sigmoid_factor: float = 10.0
     contrastive_weight: float = 1.0
+    overlap_weight: float = 0.0
     weight_decay: float = 0.01
     warmup_steps: int = 100
     average: float = 0.998

@@ -26,7 +26,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training.data.pack import AudioStore, Recording, read_table
-from training.losses import frame_contrastive_loss, frame_sigmoid_loss
+from training.losses import frame_contrastive_loss, frame_sigmoid_loss, overlap_loss
 from training.model import LanguageAudioModel
 from training.recipe import OptimizationConfig, Recipe, read_recipe, recipe_to_dict
 from training.synthesis.batches import Batch, SceneBatches, load_batches
@@ -107,6 +107,7 @@ class Learner:
         return {
             "label": 1.0,
             "contrastive": self.recipe.optimization.contrastive_weight,
+            "overlap": self.recipe.optimization.overlap_weight,
             "teacher": self.recipe.teacher.weight,
         }
 
@@ -123,6 +124,7 @@ class Learner:
             losses = {
                 "label": frame_sigmoid_loss(similarity.float(), target, known, model.scale, model.bias),
                 "contrastive": frame_contrastive_loss(similarity.float(), target, known, model.scale),
+                "overlap": overlap_loss(similarity.float(), target, known, model.scale, model.bias),
             }
             if vocabulary.class_bank is not None:
                 classes = model.projection(self._noisy(vocabulary.class_bank.sample(generator)))  # (C, D)

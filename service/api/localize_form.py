@@ -10,11 +10,12 @@ from pydantic.json_schema import SkipJsonSchema
 from service.answer import CurveFormat, Curves
 from service.api.form import Form, FormLimits
 from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
+from service.core.postprocessing import MIN_EXTENT_RATIO
 from service.settings import Settings
 
 DEFAULT_CURVES: Curves = "score"
 DEFAULT_CURVE_FORMAT: CurveFormat = "json"
-NUMBERS = ("threshold", "threshold_off", "median_filter_s", "min_duration_s", "merge_gap_s")
+NUMBERS = ("threshold", "threshold_off", "median_filter_s", "extent_ratio", "min_duration_s", "merge_gap_s")
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SHOWN_CHARS = 40
@@ -22,6 +23,7 @@ Choice = TypeVar("Choice")
 _MAX_UTF8_BYTES_PER_CHAR = 4
 _SHORTEST_TEXT_LIMIT_BYTES = 256
 
+_Share = Annotated[float, Field(ge=MIN_EXTENT_RATIO, le=1)] | SkipJsonSchema[None]
 _Level = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
 _Seconds = Annotated[float, Field(ge=0)] | SkipJsonSchema[None]
 
@@ -48,6 +50,9 @@ class LocalizeForm(BaseModel):
 
     median_filter_s: _Seconds = None
     """Width in seconds of the median filter that smooths the score; 0 for none."""
+
+    extent_ratio: _Share = None
+    """A sound lasts while its score stays above this share of its peak, and its frames get the peak's score; 1 for none."""
 
     min_duration_s: _Seconds = None
     """Shorter segments are dropped; in seconds."""

@@ -38,7 +38,7 @@ class ResultOut(BaseModel):
     clip_score: float = Field(examples=[0.93], ge=0, le=1)
     """The highest score in the clip."""
     score: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.02, 0.61, 0.93]])
-    """Calibrated and smoothed score of each frame, in [0, 1]; frame i is [i * hop_s, (i + 1) * hop_s), and the last one
+    """Calibrated, smoothed and extended score of each frame, in [0, 1]; frame i is [i * hop_s, (i + 1) * hop_s), and the last one
     ends with the clip. Segments are cut from it. Only if `curves` is score or both; a text if `curve_format` is base64."""
     similarity: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.08, 0.37, 0.52]])
     """Raw similarity of each frame, in [-1, 1]. Only if `curves` is similarity or both; a text if `curve_format` is base64."""
@@ -144,6 +144,7 @@ class DefaultsOut(BaseModel):
     threshold: float
     threshold_off: float
     median_filter_s: float
+    extent_ratio: float
     min_duration_s: float
     merge_gap_s: float
     curves: str

@@ -22,7 +22,7 @@ class QueryResult:
         query: As it was asked.
         present: Whether there is a segment.
         clip_score: The maximum of `score`.
-        score: Calibrated scores in [0, 1], smoothed by the median filter, shape (T,): what segments are cut from.
+        score: Calibrated scores in [0, 1], smoothed and extended, shape (T,): what segments are cut from.
         similarity: Raw cosine similarities in [-1, 1], shape (T,).
         segments: Where the query is heard: in order of time, disjoint, inside the clip.
     """
@@ -59,7 +59,7 @@ def localize(
     similarities = scoring.similarity(frames, query_embeddings)  # (Q, T)
     width_frames = manifest.grid.odd_frames_for(postprocessing.median_filter_s)
     raw = scoring.score(similarities, manifest.scale, manifest.bias)  # (Q, T)
-    scores = scoring.median_filter(raw, width_frames)  # (Q, T)
+    scores = scoring.smooth(raw, width_frames, postprocessing.extent_ratio)  # (Q, T)
     clip_scores = scoring.clip_score(scores)  # (Q,)
     results: list[QueryResult] = []
     for index, query in enumerate(queries):

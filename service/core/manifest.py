@@ -15,7 +15,7 @@ from service.core.postprocessing import Postprocessing
 from service.core.queries import QueryNormalization
 from service.core.windows import WindowPlan
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PACKAGED_BUNDLE = Path(__file__).parents[1] / "bundle"
 MANIFEST = "manifest.json"
 AUDIO_GRAPH = "audio.onnx"
@@ -33,7 +33,7 @@ class Manifest:
     """The facts about a model that the service needs; the content of manifest.json.
 
     Attributes:
-        format_version: Version of the bundle format; this code reads 1.
+        format_version: Version of the bundle format; this code reads 2.
         name: The model's name.
         version: The model's version.
         sample_rate_hz: Rate of the waveform that audio.onnx takes.

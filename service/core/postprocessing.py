@@ -7,6 +7,7 @@ from service.core.errors import ParameterInvalid
 
 MAX_MEDIAN_FILTER_S = 5.0
 MAX_DURATION_S = 3600.0
+MIN_EXTENT_RATIO = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Postprocessing:
         threshold: A segment has a smoothed score above it; 0 to 1.
         threshold_off: A segment ends where the smoothed score is not above it; 0 to `threshold`.
         median_filter_s: Width of the median filter over the score curve; 0 leaves the curve as it is; up to 5 s.
+        extent_ratio: A sound lasts while its smoothed score stays above this share of its peak, and its frames get the peak's
+            score; 0.01 to 1, which leaves the curve as it is.
         min_duration_s: Shorter segments are dropped; up to 3600 s.
         merge_gap_s: Segments with at most this gap between them become one; up to 3600 s.
 
@@ -27,6 +30,7 @@ class Postprocessing:
     threshold: float
     threshold_off: float
     median_filter_s: float
+    extent_ratio: float
     min_duration_s: float
     merge_gap_s: float
 
@@ -34,6 +38,7 @@ class Postprocessing:
         _check("threshold", self.threshold, 1.0)
         _check("threshold_off", self.threshold_off, 1.0)
         _check("median_filter_s", self.median_filter_s, MAX_MEDIAN_FILTER_S, "s")
+        _check("extent_ratio", self.extent_ratio, 1.0, smallest=MIN_EXTENT_RATIO)
         _check("min_duration_s", self.min_duration_s, MAX_DURATION_S, "s")
         _check("merge_gap_s", self.merge_gap_s, MAX_DURATION_S, "s")
         if self.threshold_off > self.threshold:
@@ -46,6 +51,7 @@ class Postprocessing:
         threshold: float | None = None,
         threshold_off: float | None = None,
         median_filter_s: float | None = None,
+        extent_ratio: float | None = None,
         min_duration_s: float | None = None,
         merge_gap_s: float | None = None,
     ) -> "Postprocessing":
@@ -60,6 +66,7 @@ class Postprocessing:
             "threshold": threshold,
             "threshold_off": threshold_off,
             "median_filter_s": median_filter_s,
+            "extent_ratio": extent_ratio,
             "min_duration_s": min_duration_s,
             "merge_gap_s": merge_gap_s,
         }
@@ -70,6 +77,6 @@ class Postprocessing:
         return Postprocessing(**values)
 
 
-def _check(name: str, value: float, largest: float, unit: str = "") -> None:
-    if not (math.isfinite(value) and 0 <= value <= largest):
-        raise ParameterInvalid(name, f"{value!r} {unit}".strip(), f"0 to {largest:g} {unit}".strip())
+def _check(name: str, value: float, largest: float, unit: str = "", smallest: float = 0.0) -> None:
+    if not (math.isfinite(value) and smallest <= value <= largest):
+        raise ParameterInvalid(name, f"{value!r} {unit}".strip(), f"{smallest:g} to {largest:g} {unit}".strip())

@@ -63,6 +63,49 @@ def median_filter(curves: Float32, width_frames: int) -> Float32:
     return smoothed
 
 
+def smooth(curves: Float32, width_frames: int, extent_ratio: float) -> Float32:
+    """The curves (Q, T) that are given back and that segments are cut from: through the median filter, then extended."""
+    return extend(median_filter(curves, width_frames), extent_ratio)
+
+
+def extend(curves: Float32, extent_ratio: float) -> Float32:
+    """Raises each frame to the level of the peak that it belongs to: a sound lasts while it stays above a share of its peak.
+
+    The grayscale reconstruction by dilation (Vincent 1993, IEEE TIP 2(2)) of a curve under the same curve divided by
+    the ratio: what is above any level afterwards is what hysteresis with this level and `extent_ratio` times it finds
+    before. So a sound's edges hardly depend on the level that it is cut at.
+
+    Args:
+        curves: Scores, shape (Q, T).
+        extent_ratio: Above 0 and at most 1, which leaves the curves as they are.
+
+    Returns:
+        Curves with the same maxima, nowhere lower, shape (Q, T).
+    """
+    if extent_ratio == 1:
+        return curves
+    extended = np.empty_like(curves)
+    step = max(1, _CHUNK_VALUES // max(1, curves.shape[1]))
+    for begin in range(0, len(curves), step):
+        chunk = curves[begin : begin + step]
+        ceiling = chunk / np.float32(extent_ratio)
+        forward = _carry(chunk, ceiling)
+        extended[begin : begin + step] = _carry(forward[:, ::-1], ceiling[:, ::-1])[:, ::-1]
+    return extended
+
+
+def _carry(curves: Float32, ceiling: Float32) -> Float32:
+    """Carries levels on along the frames, y[t] = clip(y[t - 1], curves[t], ceiling[t]), by doubling steps (Q, T)."""
+    low, high = curves.copy(), ceiling.copy()
+    step = 1
+    while step < curves.shape[1]:  # two clips, one after the other, are one clip
+        later = (low[:, step:], high[:, step:])
+        carried = np.clip(low[:, :-step], *later), np.clip(high[:, :-step], *later)
+        low[:, step:], high[:, step:] = carried
+        step *= 2
+    return low
+
+
 def clip_score(smoothed: Float32) -> Float32:
     """Score of the whole clip for each query, shape (Q,): the maximum of the smoothed curves (Q, T)."""
     return smoothed.max(axis=1)

@@ -48,8 +48,15 @@ class Service:
 
     def memory_mib(self) -> float:
         """What it holds in memory now."""
+        return self._status_mib("VmRSS")
+
+    def peak_memory_mib(self) -> float:
+        """The most that it ever held in memory."""
+        return self._status_mib("VmHWM")
+
+    def _status_mib(self, name: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+        return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) / 1024
 
 
 @contextmanager
@@ -95,6 +102,11 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        self._connection.request("GET", path)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         self._connection.request("POST", "/localize", body, HEADERS)

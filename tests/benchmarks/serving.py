@@ -7,11 +7,13 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import soundfile
 
 from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
 from service.engine.decoding import decode
@@ -172,6 +174,46 @@ def overload() -> None:
             )
 
 
+def long() -> None:
+    """One clip of an hour, and one of three: /livez every 50 ms meanwhile, and the most memory above that of the idle service."""
+    table(
+        "long clip, 16 kHz FLAC", "s", "/livez, requests", "p50, ms", "p99, ms", "largest, ms", "memory above idle, MiB"
+    )
+    for hours in (1, 3):
+        with serving(EARMARK_MAX_CLIP_S="10800") as service:
+            Client(service.url).post(form(next(clips(1)), QUERIES))
+            idle_mib = service.memory_mib()
+            body = form(_long_flac(hours * 3600), QUERIES, curves="none")
+            began = time.perf_counter()
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(_posted_ms, Client(service.url), body)
+                ms, client = list[float](), Client(service.url)
+                while not answer.done():
+                    asked = time.perf_counter()
+                    assert client.get("/livez")[0] == 200
+                    ms.append(1000 * (time.perf_counter() - asked))
+                    time.sleep(0.05)
+            row(
+                f"{hours} h",
+                f"{time.perf_counter() - began:.1f}",
+                len(ms),
+                f"{np.quantile(ms, 0.5):.1f}",
+                f"{np.quantile(ms, 0.99):.1f}",
+                f"{max(ms):.1f}",
+                f"{service.peak_memory_mib() - idle_mib:.0f}",
+            )
+
+
+def _long_flac(seconds: int) -> bytes:
+    """A minute of quiet noise, over and over."""
+    minute = (np.random.default_rng(0).standard_normal(60 * 16_000) * 30).astype(np.int16)
+    buffer = BytesIO()
+    with soundfile.SoundFile(buffer, "w", 16_000, 1, format="FLAC") as file:
+        for _ in range(seconds // 60):
+            file.write(minute)
+    return buffer.getvalue()
+
+
 def _varied(wav: bytes, number: int, minute: int) -> bytes:
     """The same clip with other first samples, so that it is another clip."""
     return wav[:44] + (minute * 10**6 + number).to_bytes(8, "little") + wav[52:]
@@ -184,7 +226,9 @@ def _posted_ms(client: Client, body: bytes) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-SCENARIOS: dict[str, Callable[[], None]] = {one.__name__: one for one in (throughput, latency, known, cached, overload)}
+SCENARIOS: dict[str, Callable[[], None]] = {
+    one.__name__: one for one in (throughput, latency, known, cached, overload, long)
+}
 
 
 def main() -> None:

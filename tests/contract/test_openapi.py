@@ -33,6 +33,7 @@ def test_every_field_of_the_form_is_explained(document: dict[str, Any]) -> None:
         "threshold",
         "threshold_off",
         "median_filter_s",
+        "extent_ratio",
         "min_duration_s",
         "merge_gap_s",
         "curves",

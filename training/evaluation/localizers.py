@@ -19,6 +19,8 @@ from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32
 WINDOW_SAMPLES = 11 * PATCH_SAMPLES
+MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.5
+"""The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
 
 
 class Localizer(Protocol):
@@ -32,12 +34,15 @@ class Localizer(Protocol):
 
 
 class CheckpointLocalizer:
-    """The towers of a checkpoint, with a median filter; its scores are those of the uncalibrated sigmoid."""
+    """The towers of a checkpoint, smoothed as the service does it; its scores are those of the uncalibrated sigmoid."""
 
-    def __init__(self, model: LanguageAudioModel, encoder: SentenceEncoder, median_filter_s: float) -> None:
+    def __init__(
+        self, model: LanguageAudioModel, encoder: SentenceEncoder, median_filter_s: float, extent_ratio: float
+    ) -> None:
         self.model, self.encoder = model.eval(), encoder
         self.grid = FrameGrid(SAMPLE_RATE_HZ, FRAME_HOP_SAMPLES)
         self.width_frames = self.grid.odd_frames_for(median_filter_s)
+        self.extent_ratio = extent_ratio
         self._asked: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
 
     @torch.inference_mode()
@@ -59,7 +64,7 @@ class CheckpointLocalizer:
         """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
         similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))
         raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
-        return scoring.median_filter(raw, self.width_frames)
+        return scoring.smooth(raw, self.width_frames, self.extent_ratio)
 
 
 class ServiceLocalizer:

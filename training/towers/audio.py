@@ -23,6 +23,10 @@ BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),
 LOCAL_BLOCKS = 3
 """The first blocks, on the 40 ms grid, run over the whole clip; their map joins the head beside the patches'."""
 LOCAL_MEL = MEL_BANDS // 4
+MIDDLE_BLOCKS = 11
+"""Up to here a patch has steps of 160 ms; the last two blocks halve them."""
+MIDDLE_MEL = MEL_BANDS // 16
+MIDDLE_STEPS_PER_PATCH = 6
 STEPS_PER_PATCH = 3
 
 
@@ -121,13 +125,20 @@ class Trunk(nn.Module):
             x = block(x)
         return x
 
-    def patches(self, local: Tensor) -> Tensor:
-        """The other blocks, patch by patch: (B, 128, T, 16), T a multiple of 24, to (B, T / 8, 1024)."""
+    def patches(self, local: Tensor) -> tuple[Tensor, Tensor]:
+        """The other blocks, patch by patch: (B, 128, T, 16), T a multiple of 24, to the middle map and the last one.
+
+        The middle map, of the block before the last halving, keeps its mel steps, (B, T / 4, 2048); the last is averaged
+        over them, (B, T / 8, 1024).
+        """
         batch, channels, _, mel = local.shape
         x = local.reshape(batch, channels, -1, PATCH_FRAMES, mel).transpose(1, 2).flatten(0, 1)
-        for block in self.blocks[LOCAL_BLOCKS:]:
+        for block in self.blocks[LOCAL_BLOCKS:MIDDLE_BLOCKS]:
             x = block(x)
-        return x.mean(dim=3).transpose(1, 2).reshape(batch, -1, x.shape[1])
+        middle = x.transpose(1, 2).reshape(batch, -1, x.shape[1] * x.shape[3])
+        for block in self.blocks[MIDDLE_BLOCKS:]:
+            x = block(x)
+        return middle, x.mean(dim=3).transpose(1, 2).reshape(batch, -1, x.shape[1])
 
 
 class TemporalBlock(nn.Module):
@@ -159,12 +170,15 @@ class AudioTower(nn.Module):
         self.front_end = LogMel()
         self.trunk = Trunk(config.width)
         local_channels = int(BLOCKS[LOCAL_BLOCKS - 1][0] * config.width) * LOCAL_MEL
+        middle_channels = int(BLOCKS[MIDDLE_BLOCKS - 1][0] * config.width) * MIDDLE_MEL
         trunk_channels = int(BLOCKS[-1][0] * config.width)
         width = config.head_channels
         self.from_trunk = nn.Linear(trunk_channels, width)
+        self.from_middle = nn.Linear(middle_channels, width)
         self.from_local = nn.Linear(local_channels, width)
-        nn.init.zeros_(self.from_local.weight)  # it joins what the warm start learnt without it
-        nn.init.zeros_(self.from_local.bias)
+        for finer in (self.from_middle, self.from_local):  # they join what the warm start learnt without them
+            nn.init.zeros_(finer.weight)
+            nn.init.zeros_(finer.bias)
         self.norm = nn.LayerNorm(width)
         dilations: Sequence[int] = [3**i for i in range(config.head_blocks)]
         self.head = nn.Sequential(
@@ -193,9 +207,13 @@ class AudioTower(nn.Module):
     def coarse(self, local: Tensor) -> Tensor:
         """What the patches tell each frame: patches end to end, and again half a patch later, averaged; (B, T, C)."""
         half = PATCH_FRAMES // 2
-        aligned, shifted = (self.from_trunk(self.trunk.patches(x)) for x in (local, local[:, :, half:-half]))
-        aligned, shifted = (x.repeat_interleave(PATCH_FRAMES // STEPS_PER_PATCH, dim=1) for x in (aligned, shifted))
+        aligned, shifted = self._from_patches(local), self._from_patches(local[:, :, half:-half])
         return (aligned + torch.cat([aligned[:, :half], shifted, aligned[:, -half:]], dim=1)) / 2
+
+    def _from_patches(self, local: Tensor) -> Tensor:
+        middle, deep = self.trunk.patches(local)
+        steps = self.from_trunk(deep).repeat_interleave(MIDDLE_STEPS_PER_PATCH // STEPS_PER_PATCH, dim=1)
+        return (steps + self.from_middle(middle)).repeat_interleave(PATCH_FRAMES // MIDDLE_STEPS_PER_PATCH, dim=1)
 
     def embed_single(self, deep: Tensor) -> Tensor:
         """Embeddings (F, D) of single steps of a patch (F, 1024), without local map and temporal head: for a warm start."""

@@ -117,6 +117,7 @@ async def test_info_tells_the_model_the_defaults_and_the_limits(client: httpx.As
         "threshold": 0.5,
         "threshold_off": 0.3,
         "median_filter_s": 0.2,
+        "extent_ratio": 1.0,
         "min_duration_s": 0.1,
         "merge_gap_s": 0.1,
         "curves": "score",

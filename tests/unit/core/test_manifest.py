@@ -51,7 +51,7 @@ def test_a_missing_field_is_refused_by_name(field: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"format_version": 2}, "format_version"),
+        ({"format_version": 1}, "format_version"),
         ({"hop_samples": 0}, "hop_samples"),
         ({"overlap_frames": 126}, "overlap_frames"),
         ({"scale": 0}, "scale"),

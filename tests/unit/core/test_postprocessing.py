@@ -1,11 +1,14 @@
 import math
+from dataclasses import fields
 
 import pytest
 
 from service.core.errors import ParameterInvalid
 from service.core.postprocessing import Postprocessing
 
-DEFAULT = Postprocessing(threshold=0.5, threshold_off=0.3, median_filter_s=0.5, min_duration_s=0.2, merge_gap_s=0.2)
+DEFAULT = Postprocessing(
+    threshold=0.5, threshold_off=0.3, median_filter_s=0.5, extent_ratio=0.5, min_duration_s=0.2, merge_gap_s=0.2
+)
 
 
 def test_a_threshold_alone_keeps_the_ratio_to_threshold_off() -> None:
@@ -21,12 +24,12 @@ def test_both_thresholds_are_taken_as_given_and_none_keeps_the_default() -> None
 def test_threshold_off_never_exceeds_the_threshold() -> None:
     with pytest.raises(ParameterInvalid, match=r"threshold_off is 0\.6; accepted: 0 to the threshold, 0.5"):
         DEFAULT.override(threshold_off=0.6)
-    flat = Postprocessing(0.7, 0.7, 0, 0, 0)
+    flat = Postprocessing(0.7, 0.7, 0, 1, 0, 0)
     for threshold in (0.1, 0.3, 0.7, 0.999, 1.0, 0.0):
         assert flat.override(threshold=threshold).threshold_off <= threshold
 
 
-@pytest.mark.parametrize("name", ["threshold", "threshold_off", "median_filter_s", "min_duration_s", "merge_gap_s"])
+@pytest.mark.parametrize("name", [field.name for field in fields(Postprocessing)])
 @pytest.mark.parametrize("value", [-0.1, 3601, math.nan, math.inf])
 def test_values_outside_their_range_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ParameterInvalid) as caught:

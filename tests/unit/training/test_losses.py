@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from training.losses import frame_contrastive_loss, frame_sigmoid_loss
+from training.losses import frame_contrastive_loss, frame_sigmoid_loss, overlap_loss
 
 ONE, ZERO = torch.tensor(1.0), torch.tensor(0.0)
 
@@ -47,3 +47,24 @@ def test_the_contrastive_loss_is_the_cross_entropy_against_negatives_only() -> N
 def test_the_contrastive_loss_of_silence_is_zero() -> None:
     silence = torch.zeros(1, 2, 3)
     assert float(frame_contrastive_loss(silence, silence, torch.ones(1, 2, 3, dtype=torch.bool), ONE)) == 0.0
+
+
+def test_the_overlap_loss_is_one_minus_dice_of_each_caption_heard_in_a_scene() -> None:
+    similarity = torch.tensor([[[2.0, 0.0], [-1.0, 0.0], [0.5, 0.0]]])  # (1, 3 frames, 2 captions)
+    target = torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])  # the second caption is not heard
+    known = torch.tensor([[[True, True], [True, True], [False, True]]])
+    first, second = 1 / (1 + math.exp(-3.0)), 1 / (1 + math.exp(3.0))
+    expected = 1 - (2 * first + 1) / (first + second + 1 + 1)
+    loss = overlap_loss(similarity, target, known, torch.tensor(2.0), torch.tensor(-1.0))
+    assert float(loss) == pytest.approx(expected)
+
+
+def test_the_overlap_loss_counts_a_short_sound_as_much_as_a_long_one() -> None:
+    target = torch.zeros(1, 100, 2)
+    target[0, 50:52, 0] = target[0, 10:90, 1] = 1
+    missed = torch.full((1, 100, 2), -1.0)
+    known = torch.ones(1, 100, 2, dtype=torch.bool)
+    short, long = (overlap_loss(missed[..., [q]], target[..., [q]], known[..., [q]], ONE * 20, ZERO) for q in (0, 1))
+    assert float(overlap_loss(missed, target, known, ONE * 20, ZERO)) == pytest.approx(float(short + long) / 2)
+    assert float(short) == pytest.approx(1 - 1 / 3, abs=1e-3)
+    assert float(overlap_loss(missed, ZERO * target, known, ONE, ZERO)) == 0.0

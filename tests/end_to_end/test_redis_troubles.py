@@ -1,0 +1,105 @@
+"""The served process while its Redis is paused, stopped, emptied, filled up and fed garbage: requests never notice."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from tests.redis_server import RedisServer, wait_until
+
+ROOT = Path(__file__).parents[2]
+GUARD_S = 5.0
+"""Far above any answer, far below the minute that a client of Redis waits by default."""
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.resume()
+    server.stop()
+
+
+@pytest.fixture
+def url(redis: RedisServer, tiny_bundle: Path) -> Iterator[str]:
+    settings = {
+        "BUNDLE": str(tiny_bundle),
+        "PORT": "0",
+        "LOG_LEVEL": "error",
+        "REDIS_URL": redis.url,
+        "CACHE_BYTES": "0",
+    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
+    environment = inherited | {f"EARMARK_{name}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "service", "serve"]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        address = re.search(r"http://\S+", process.stdout.readline())
+        assert address
+        yield address.group()
+        process.terminate()
+
+
+def _wav(number: int) -> bytes:
+    clip = BytesIO()
+    soundfile.write(clip, np.sin(np.arange(16_000) * (0.05 + number / 1000)) / 2, 16_000, format="WAV")
+    return clip.getvalue()
+
+
+def _spoil(redis: RedisServer) -> None:
+    for key in redis.client.keys("earmark:*"):
+        redis.client.set(key, b"garbage")
+
+
+TROUBLES: dict[str, Callable[[RedisServer], object]] = {
+    "paused": RedisServer.pause,
+    "stopped": RedisServer.stop,
+    "emptied": lambda redis: redis.client.flushall(),
+    "full": RedisServer.fill,
+    "garbage": _spoil,
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_requests_that_run_meanwhile_are_answered_alike(url: str, redis: RedisServer, trouble: str) -> None:
+    """Nothing is kept in memory, so that every request asks Redis."""
+    expected = {number: _ask(url, number).json()["results"] for number in range(4)}
+    wait_until(lambda: len(redis.client.keys("earmark:*")) >= len(expected))
+    begun, over = threading.Event(), threading.Event()
+
+    def work(number: int) -> list[httpx.Response]:
+        answers: list[httpx.Response] = []
+        while not over.is_set() or len(answers) < 3:
+            answers.append(_ask(url, number))
+            begun.set()
+        return answers
+
+    with ThreadPoolExecutor(len(expected)) as pool:
+        running = {number: pool.submit(work, number) for number in expected}
+        assert begun.wait(GUARD_S)
+        TROUBLES[trouble](redis)
+        after = [_ask(url, number) for number in (*expected, *range(100, 103))]
+        ready = httpx.get(f"{url}/readyz")
+        over.set()
+        answers = {number: one.result() for number, one in running.items()}
+    assert ready.status_code == 200
+    assert all(answer.status_code == 200 for answer in after)
+    for number, own in answers.items():
+        assert all(answer.json()["results"] == expected[number] for answer in own)
+    if trouble in ("paused", "stopped"):
+        wait_until(lambda: httpx.get(f"{url}/readyz").json().get("degraded") == ["redis"])
+
+
+def _ask(url: str, number: int) -> httpx.Response:
+    files = [("audio", ("clip.wav", _wav(number))), ("query", (None, "low"))]
+    return httpx.post(f"{url}/localize", files=files, timeout=GUARD_S)
