@@ -1,5 +1,8 @@
 """Torch modules to ONNX files, and how their weights are stored."""
 
+# onnx, onnxruntime and torch ship partial types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -7,11 +10,13 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from torch.export import Dim
 
+from training.from_bundle import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
 from training.towers.audio import PATCH_SAMPLES
 from training.towers.text import SentenceEncoder, TextProjection
@@ -47,6 +52,7 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     axes = {0: Dim("batch"), 1: PATCH_SAMPLES * Dim("patches", min=2)}
     _export(model.audio, {"waveform": waveform}, axes, "frames", file)
     graph = onnx.load(file)
+    name_weights(graph, model.audio)
     store_in_half_precision(graph)
     onnx.save(graph, file)
 
@@ -82,6 +88,34 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], 
     program.save(file)
 
 
+def name_weights(graph: onnx.ModelProto, module: nn.Module) -> None:
+    """Gives weights that the exporter reshaped or transposed their parameters' names back, in place.
+
+    So a bundle can be a start for training: `training.from_bundle`.
+    """
+    anonymous = {w.name: numpy_helper.to_array(w) for w in graph.graph.initializer if w.data_type == TensorProto.FLOAT}
+    names: dict[str, str] = {}
+    for name, parameter in module.named_parameters():
+        values = parameter.detach().numpy()
+        if anonymous.pop(name, None) is not None:
+            continue
+        if found := _find(anonymous, values):
+            names[found] = name
+        elif found := _find(anonymous, values.T):
+            names[found] = name + TRANSPOSED
+        anonymous.pop(found or name, None)
+    for weight in graph.graph.initializer:
+        weight.name = names.get(weight.name, weight.name)
+    for node in graph.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def _find(stored: dict[str, NDArray[Any]], values: NDArray[Any]) -> str | None:
+    """The name of the weight with these values, axes of length 1 aside."""
+    wanted = values.squeeze()
+    return next((name for name, one in stored.items() if np.array_equal(one.squeeze(), wanted)), None)
+
+
 def store_in_half_precision(graph: onnx.ModelProto) -> None:
     """Stores large weights as float16 behind a Cast, in place; ONNX Runtime folds the Cast when it loads the graph.
 
@@ -96,7 +130,7 @@ def store_in_half_precision(graph: onnx.ModelProto) -> None:
         if values.size < HALF_PRECISION_FROM or not np.array_equal(half.astype(np.float32), values):
             continue
         name = weight.name
-        weight.CopyFrom(numpy_helper.from_array(half, f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+        weight.CopyFrom(numpy_helper.from_array(half, name + HALF))
+        casts.append(helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT))
     for cast in reversed(casts):
         graph.graph.node.insert(0, cast)

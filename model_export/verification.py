@@ -1,5 +1,9 @@
 """Does a bundle give what its checkpoint gives? Names, axes, shapes, values, batches, segments."""
 
+# onnxruntime, torch and transformers ship partial types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false
+
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +125,7 @@ def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel
     """Compares query embeddings, together and one by one; returns the largest distance of their cosine from 1."""
     with torch.inference_mode():
         expected = model.projection(encoder.encode(list(QUERIES))).numpy()
-    batches = [list(QUERIES), *([query] for query in QUERIES)]
+    batches: list[list[str]] = [list(QUERIES), *([query] for query in QUERIES)]
     largest = 0.0
     for queries in batches:
         found = embed_queries(session, encoder, queries)
@@ -170,7 +174,8 @@ def verify_segments(
 def _clear_threshold(frames: Float32, query: Float32, manifest: Manifest) -> float:
     """The middle of the widest gap between the scores of the middle half of the frames."""
     score = scoring.score(scoring.similarity(frames, query[None]), manifest.scale, manifest.bias)
-    smoothed = scoring.median_filter(score, manifest.grid.odd_frames_for(manifest.postprocessing.median_filter_s))
+    settings = manifest.postprocessing
+    smoothed = scoring.smooth(score, manifest.grid.odd_frames_for(settings.median_filter_s), settings.extent_ratio)
     ordered = np.sort(smoothed[0])
     middle = ordered[len(ordered) // 4 : -len(ordered) // 4]
     widest = int(np.diff(middle).argmax())

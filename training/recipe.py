@@ -74,7 +74,8 @@ class OptimizationConfig:
 class Recipe:
     """Everything that makes a run; saved in its checkpoints.
 
-    `start` is the checkpoint of an earlier run whose averaged weights this one begins with, in place of a warm start.
+    `start` is the checkpoint of an earlier run, or the folder of a bundle, whose weights this one begins with in place of a
+    warm start.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")

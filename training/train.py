@@ -26,6 +26,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training.data.pack import AudioStore, Recording, read_table
+from training.from_bundle import bundle_weights
 from training.losses import frame_contrastive_loss, frame_sigmoid_loss, overlap_loss
 from training.model import LanguageAudioModel
 from training.recipe import OptimizationConfig, Recipe, read_recipe, recipe_to_dict
@@ -61,7 +62,7 @@ def train(recipe: Recipe, out: Path) -> Path:
         model.audio.trunk.load_yamnet(recipe.teacher.folder / "yamnet.safetensors")
     model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     if recipe.start:
-        model.load_state_dict(torch.load(recipe.start, map_location=device, weights_only=True)["average"])
+        model.load_state_dict(starting_weights(recipe.start, model))
     elif teacher and not (out / CHECKPOINT).is_file():
         warm_start(model, store, teacher, recording_labels(recordings, vocabulary), vocabulary, recipe, device)
     optimizer = make_optimizer(model, config)
@@ -90,6 +91,13 @@ def train(recipe: Recipe, out: Path) -> Path:
             saved_at = time.monotonic()
     writer.close()
     return out / CHECKPOINT
+
+
+def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:
+    """The averaged weights of an earlier run's checkpoint, or those of a bundle's folder."""
+    if start.is_dir():
+        return bundle_weights(start, model)
+    return torch.load(start, map_location="cpu", weights_only=True)["average"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
 from tests.clips import wav
-from training.model import load_checkpoint
+from training.model import LanguageAudioModel, load_checkpoint
+from training.recipe import read_recipe
+from training.train import starting_weights
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +95,23 @@ def test_a_missing_card_writes_nothing(
     assert main([str(tiny_checkpoint), "--out", str(out), "--card", str(tmp_path / "none.md")]) == 1
     assert not out.exists()
     assert "none.md" in capsys.readouterr().err
+
+
+def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path) -> None:
+    model, _, _ = load_checkpoint(tiny_checkpoint)
+    round_to_half(model)
+    state = starting_weights(exported, model)
+    manifest = verify_bundle(exported)
+    assert float(state["log_scale"].exp()) == pytest.approx(manifest.scale)
+    for name, parameter in model.state_dict().items():
+        if name.startswith("audio."):
+            assert torch.equal(state[name], parameter), name
+        elif name.startswith("projection."):  # 8 bits for each channel's range
+            assert torch.allclose(state[name], parameter, atol=float(parameter.abs().max()) / 200), name
+
+
+def test_a_bundle_of_another_shape_is_no_start(exported: Path) -> None:
+    recipe = read_recipe(Path("training/recipes/compact.toml"))
+    model = LanguageAudioModel(recipe.audio, recipe.text, 384)
+    with pytest.raises(ValueError, match=r"for audio\.trunk\.stem\.weight; \(32, 1, 3, 3\) is expected"):
+        starting_weights(exported, model)

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from service.core.manifest import PACKAGED_BUNDLE
 from training import train as training
+from training.from_bundle import bundle_weights
+from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe
 from training.train import CHECKPOINT, learning_rate, mask, train
 
@@ -40,6 +43,14 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_p
     train(recipe, tmp_path / "killed")
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_the_model_that_ships_goes_on_with_recordings_of_ones_own(tiny_pack: Path, tmp_path: Path) -> None:
+    few = ["optimization.steps=1", "optimization.batch=2"]
+    train(read_recipe(Path("training/recipes/fine_tune.toml"), [f"data.folder={tiny_pack}", *few]), tmp_path)
+    shipped = bundle_weights(PACKAGED_BUNDLE, load_checkpoint(tmp_path / CHECKPOINT)[0])
+    for name, value in weights(tmp_path).items():
+        assert torch.allclose(value, shipped[name], atol=1e-2), name
 
 
 def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_path: Path) -> None:
