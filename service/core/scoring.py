@@ -85,23 +85,23 @@ def extend(curves: Float32, extent_ratio: float) -> Float32:
     if extent_ratio == 1:
         return curves
     extended = np.empty_like(curves)
-    step = max(1, _CHUNK_VALUES // max(1, curves.shape[1]))
-    for begin in range(0, len(curves), step):
-        chunk = curves[begin : begin + step]
-        ceiling = chunk / np.float32(extent_ratio)
-        forward = _carry(chunk, ceiling)
-        extended[begin : begin + step] = _carry(forward[:, ::-1], ceiling[:, ::-1])[:, ::-1]
+    rows = max(1, _CHUNK_VALUES // max(1, curves.shape[1]))
+    for begin in range(0, len(curves), rows):
+        levels = np.ascontiguousarray(curves[begin : begin + rows].T)  # (T, rows)
+        ceiling = levels / np.float32(extent_ratio)
+        levels = _carry(_carry(levels, ceiling)[::-1], ceiling[::-1])[::-1]
+        extended[begin : begin + rows] = levels.T
     return extended
 
 
-def _carry(curves: Float32, ceiling: Float32) -> Float32:
-    """Carries levels on along the frames, y[t] = clip(y[t - 1], curves[t], ceiling[t]), by doubling steps (Q, T)."""
-    low, high = curves.copy(), ceiling.copy()
+def _carry(levels: Float32, ceiling: Float32) -> Float32:
+    """Carries levels (T, Q) on along the frames, y[t] = clip(y[t - 1], levels[t], ceiling[t]), by doubling steps."""
+    low, high = levels.copy(), ceiling.copy()
     step = 1
-    while step < curves.shape[1]:  # two clips, one after the other, are one clip
-        later = (low[:, step:], high[:, step:])
-        carried = np.clip(low[:, :-step], *later), np.clip(high[:, :-step], *later)
-        low[:, step:], high[:, step:] = carried
+    while step < len(low):  # two clips, one after the other, are one clip
+        low[step:], high[step:] = (
+            np.minimum(np.maximum(earlier[:-step], low[step:]), high[step:]) for earlier in (low, high)
+        )
         step *= 2
     return low
 
