@@ -1,0 +1,54 @@
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from service.core.frame_grid import FrameGrid
+from training.calibrate import FALSE_PRESENCE, Asked, choose_pairs, choose_threshold, fit_sigmoid, presence
+from training.evaluation.localizers import CheckpointLocalizer
+
+LOCALIZER = cast(CheckpointLocalizer, SimpleNamespace(grid=FrameGrid(16_000, 640), extent_ratio=0.5))
+
+
+def test_the_sigmoid_that_made_the_truth_is_found() -> None:
+    rng = np.random.default_rng(0)
+    similarity = rng.uniform(-0.5, 1, (200, 250)).astype(np.float32)
+    truth = rng.random(similarity.shape) < expit(12 * similarity - 5)
+    assert fit_sigmoid(similarity, truth, extent_ratio=1.0) == pytest.approx((12, -5), rel=0.05)
+
+
+def test_an_extended_curve_is_calibrated_as_it_is_given_back() -> None:
+    similarity = np.tile(np.float32([0, 0.6, 1, 0.6, 0] * 20), (10, 1))
+    truth = np.tile([False, True, True, True, False] * 20, (10, 1))  # the flanks belong to the sound
+    plain, extended = (fit_sigmoid(similarity, truth, ratio) for ratio in (1.0, 0.5))
+    assert expit(plain[0] * 0.3 + plain[1]) > expit(extended[0] * 0.3 + extended[1])
+
+
+def asked(n_scenes: int) -> Asked:
+    """Scenes with one query that is heard loudly in every fifth, at similarities that overlap."""
+    rng = np.random.default_rng(1)
+    heard = np.arange(n_scenes)[:, None] % 5 == 0
+    level = rng.uniform(0, 0.8, (n_scenes, 1)) + 0.2 * heard
+    similarity = np.repeat(level[:, :, None], 50, axis=2).astype(np.float32)
+    return Asked(similarity, np.repeat(heard[:, :, None], 50, axis=2), heard, ~heard)
+
+
+def test_the_threshold_is_the_lowest_that_keeps_false_presence_down() -> None:
+    scenes = asked(500)
+    settings = choose_threshold(scenes, scenes.similarity, LOCALIZER, median_filter_s=0.36)
+    assert (settings.threshold_off, settings.extent_ratio) == (settings.threshold, 0.5)
+
+    def false_presence(threshold: float) -> float:
+        found = presence(scenes.similarity, LOCALIZER, settings.override(threshold=threshold))
+        return float(found[scenes.absent].mean())
+
+    assert false_presence(settings.threshold) <= FALSE_PRESENCE < false_presence(settings.threshold - 0.01)
+
+
+def test_pairs_are_all_that_are_heard_and_some_that_are_not() -> None:
+    scenes = asked(500)
+    chosen = choose_pairs(scenes, absent_per_heard=2)
+    assert chosen[~scenes.absent].all()
+    assert int(chosen.sum()) == 300
