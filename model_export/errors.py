@@ -7,6 +7,7 @@ ExportError
 ├── ValuesDiffer            an output is further from torch's than allowed
 ├── BatchDiffers            an item of a batch is not what it is alone
 ├── SegmentsDiffer          torch and the graphs find other segments
+├── WeightLost              a weight of the model is not in its graph
 └── BundleTooLarge          the files together are larger than allowed
 """
 
@@ -60,6 +61,14 @@ class SegmentsDiffer(ExportError):
             f"torch finds {len(torch_segments)} segments, the graphs {len(graph_segments)}, or elsewhere; "
             f"largest difference of the curves {largest:.2e}"
         )
+
+
+class WeightLost(ExportError):
+    """A graph does not hold one of the weights that it was made from, or holds it merged with an equal one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"the graph holds no weight with the values of {name}")
 
 
 class BundleTooLarge(ExportError):

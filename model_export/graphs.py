@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from torch.export import Dim
 
+from model_export.errors import WeightLost
 from training.from_bundle import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
 from training.towers.audio import PATCH_SAMPLES
@@ -92,28 +92,28 @@ def name_weights(graph: onnx.ModelProto, module: nn.Module) -> None:
     """Gives weights that the exporter reshaped or transposed their parameters' names back, in place.
 
     So a bundle can be a start for training: `training.from_bundle`.
+
+    Raises:
+        WeightLost: a parameter is not in the graph.
     """
-    anonymous = {w.name: numpy_helper.to_array(w) for w in graph.graph.initializer if w.data_type == TensorProto.FLOAT}
+    stored = {w.name: numpy_helper.to_array(w) for w in graph.graph.initializer if w.data_type == TensorProto.FLOAT}
+    parameters = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
+    anonymous = {name: values for name, values in stored.items() if name not in parameters}
     names: dict[str, str] = {}
-    for name, parameter in module.named_parameters():
-        values = parameter.detach().numpy()
-        if anonymous.pop(name, None) is not None:
-            continue
-        if found := _find(anonymous, values):
-            names[found] = name
-        elif found := _find(anonymous, values.T):
-            names[found] = name + TRANSPOSED
-        anonymous.pop(found or name, None)
+    for name in parameters.keys() - stored.keys():
+        values = parameters[name]
+        for wanted, suffix in ((values, ""), (values.T, TRANSPOSED)):
+            found = next((n for n, one in anonymous.items() if np.array_equal(one.squeeze(), wanted.squeeze())), None)
+            if found is not None:
+                names[found] = name + suffix
+                del anonymous[found]
+                break
+        else:
+            raise WeightLost(name)
     for weight in graph.graph.initializer:
         weight.name = names.get(weight.name, weight.name)
     for node in graph.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
-
-
-def _find(stored: dict[str, NDArray[Any]], values: NDArray[Any]) -> str | None:
-    """The name of the weight with these values, axes of length 1 aside."""
-    wanted = values.squeeze()
-    return next((name for name, one in stored.items() if np.array_equal(one.squeeze(), wanted)), None)
 
 
 def store_in_half_precision(graph: onnx.ModelProto) -> None:

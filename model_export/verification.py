@@ -159,7 +159,7 @@ def verify_segments(
     largest = 0.0
     for query, embedding in zip(QUERIES, queries, strict=True):
         threshold = _clear_threshold(torch_frames, embedding, manifest)
-        settings = manifest.postprocessing.override(threshold=threshold, threshold_off=threshold)
+        settings = manifest.postprocessing.override(threshold=threshold, threshold_off=threshold, extent_ratio=1)
         ours, theirs = (
             localize(frames, [query], embedding[None], manifest, settings, duration_s)[0]
             for frames in (torch_frames, graph_frames)
@@ -174,8 +174,7 @@ def verify_segments(
 def _clear_threshold(frames: Float32, query: Float32, manifest: Manifest) -> float:
     """The middle of the widest gap between the scores of the middle half of the frames."""
     score = scoring.score(scoring.similarity(frames, query[None]), manifest.scale, manifest.bias)
-    settings = manifest.postprocessing
-    smoothed = scoring.smooth(score, manifest.grid.odd_frames_for(settings.median_filter_s), settings.extent_ratio)
+    smoothed = scoring.median_filter(score, manifest.grid.odd_frames_for(manifest.postprocessing.median_filter_s))
     ordered = np.sort(smoothed[0])
     middle = ordered[len(ordered) // 4 : -len(ordered) // 4]
     widest = int(np.diff(middle).argmax())

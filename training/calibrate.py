@@ -2,10 +2,10 @@
 
 `python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
 
-Scale and bias are fitted (logistic regression) to the smoothed scores of every frame with the captions of the labels that
-its scene holds and of `ABSENT_PER_HEARD` times as many that it does not. The default threshold is the lowest at which a
-scene is said to hold an absent sound in at most `FALSE_PRESENCE` of all cases. Both are chosen on scenes of their own, and
-what they reach is measured on the benchmark's.
+Scale and bias are those with which the scores, as the service gives them back, predict best what is heard in every frame
+(Platt), asked for the captions of the labels that its scene holds and of `ABSENT_PER_HEARD` times as many that it does not.
+The default threshold is the lowest at which a scene is said to hold an absent sound in at most `FALSE_PRESENCE` of all cases.
+Both are chosen on scenes of their own, and what they reach is measured on the benchmark's.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from service.core import scoring
 from service.core.postprocessing import Postprocessing
@@ -82,7 +82,11 @@ def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_], exten
         score = scoring.extend(scoring.score(similarity, *parameters), extent_ratio).clip(1e-6, 1 - 1e-6)
         return -float(np.mean(np.where(truth, np.log(score), np.log1p(-score))))
 
-    found = minimize(loss, np.array([10.0, -5.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-6})
+    found: OptimizeResult = minimize(
+        loss, np.array([10.0, -5.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-6}
+    )
+    if not found.success:
+        raise ValueError(f"no scale and bias fit: {found.message}")
     return float(found.x[0]), float(found.x[1])
 
 
@@ -98,7 +102,7 @@ def presence(score: NDArray[np.float32], localizer: CheckpointLocalizer, setting
     present = score.max(axis=2) > settings.threshold
     for s, q in np.argwhere(present):
         found = find_segments(
-            score[s, q], localizer.grid, duration_s,
+            score[s, q], score[s, q], localizer.grid, duration_s,
             settings.threshold, settings.threshold_off, settings.min_duration_s, settings.merge_gap_s,
         )  # fmt: skip
         present[s, q] = bool(found)
@@ -106,9 +110,9 @@ def presence(score: NDArray[np.float32], localizer: CheckpointLocalizer, setting
 
 
 def choose_threshold(
-    asked: Asked, score: NDArray[np.float32], localizer: CheckpointLocalizer, median_filter_s: float
+    score: NDArray[np.float32], absent: NDArray[np.bool_], localizer: CheckpointLocalizer
 ) -> Postprocessing:
-    """The lowest default threshold that keeps false presence down.
+    """The lowest default threshold that keeps false presence down, from curves (S, Q, T) and what is not heard (S, Q).
 
     Raises:
         ValueError: no threshold does.
@@ -118,14 +122,14 @@ def choose_threshold(
         return Postprocessing(
             threshold=float(threshold),
             threshold_off=float(threshold),  # how far a sound reaches is in the extended curve already
-            median_filter_s=median_filter_s,
+            median_filter_s=localizer.median_filter_s,
             extent_ratio=localizer.extent_ratio,
             min_duration_s=MIN_DURATION_S,
             merge_gap_s=MERGE_GAP_S,
         )
 
     def enough(threshold: float) -> bool:  # a higher threshold never finds more
-        return bool(presence(score, localizer, settings(threshold))[asked.absent].mean() <= FALSE_PRESENCE)
+        return bool(presence(score, localizer, settings(threshold))[absent].mean() <= FALSE_PRESENCE)
 
     lowest = bisect.bisect_left(THRESHOLDS, True, key=enough)
     if lowest == len(THRESHOLDS):
@@ -135,15 +139,13 @@ def choose_threshold(
     return settings(THRESHOLDS[lowest])
 
 
-def calibrate(
-    localizer: CheckpointLocalizer, benchmark: Benchmark, own_scenes: Benchmark, median_filter_s: float
-) -> dict[str, object]:
+def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, own_scenes: Benchmark) -> dict[str, object]:
     """The calibration, chosen on `own_scenes`, and what it reaches on the benchmark."""
     own = ask(localizer, own_scenes, validation_queries(own_scenes.labels))
     chosen = choose_pairs(own, ABSENT_PER_HEARD)
     scale, bias = fit_sigmoid(own.similarity[chosen], own.truth[chosen], localizer.extent_ratio)
     own_score = extended_score(own, scale, bias, localizer.extent_ratio)
-    settings = choose_threshold(own, own_score, localizer, median_filter_s)
+    settings = choose_threshold(own_score, own.absent, localizer)
     asked = ask(localizer, benchmark, validation_queries(benchmark.labels))
     score = extended_score(asked, scale, bias, localizer.extent_ratio)
     present = presence(score, localizer, settings)
@@ -175,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model, encoder, _ = load_checkpoint(options.checkpoint)
     localizer = CheckpointLocalizer(model, encoder, options.median_filter_s, options.extent_ratio)
     benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
-    result = calibrate(localizer, benchmark, own_scenes, options.median_filter_s)
+    result = calibrate(localizer, benchmark, own_scenes)
     options.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 

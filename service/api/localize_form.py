@@ -52,7 +52,7 @@ class LocalizeForm(BaseModel):
     """Width in seconds of the median filter that smooths the score; 0 for none."""
 
     extent_ratio: _Share = None
-    """A sound lasts while its score stays above this share of its peak, and its frames get the peak's score; 1 for none."""
+    """A sound reaches as far as its score stays above this share of the threshold, for which it is raised; 1 for none."""
 
     min_duration_s: _Seconds = None
     """Shorter segments are dropped; in seconds."""

@@ -17,7 +17,7 @@ _POSTPROCESSING = {
     "threshold": "a segment has a score above it, 0 to 1",
     "threshold_off": "a segment ends where the score is not above it, 0 to the threshold",
     "median_filter_s": "width of the smoothing of the score, in seconds",
-    "extent_ratio": "a sound lasts while its score stays above this share of its peak, 0.01 to 1",
+    "extent_ratio": "a sound reaches as far as its score stays above this share of the threshold, 0.1 to 1",
     "min_duration_s": "drop shorter segments, in seconds",
     "merge_gap_s": "join segments with at most this gap, in seconds",
 }

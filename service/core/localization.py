@@ -59,12 +59,14 @@ def localize(
     similarities = scoring.similarity(frames, query_embeddings)  # (Q, T)
     width_frames = manifest.grid.odd_frames_for(postprocessing.median_filter_s)
     raw = scoring.score(similarities, manifest.scale, manifest.bias)  # (Q, T)
-    scores = scoring.smooth(raw, width_frames, postprocessing.extent_ratio)  # (Q, T)
+    smoothed = scoring.median_filter(raw, width_frames)  # (Q, T)
+    scores = scoring.extend(smoothed, postprocessing.extent_ratio)  # (Q, T)
     clip_scores = scoring.clip_score(scores)  # (Q,)
     results: list[QueryResult] = []
     for index, query in enumerate(queries):
         segments = find_segments(
             scores[index],
+            smoothed[index],
             manifest.grid,
             duration_s,
             postprocessing.threshold,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from service.core.errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid, ParameterInvalid
 from service.core.frame_grid import FrameGrid
@@ -115,6 +115,9 @@ class Manifest:
             document = json.loads(text)
         except ValueError as error:
             raise ManifestInvalid("the document", f"not JSON ({error})", "a JSON object") from error
+        if isinstance(document, dict) and "format_version" in document:  # else what another format has is told of
+            found = cast(dict[str, Any], document)["format_version"]
+            _require(found == FORMAT_VERSION, "format_version", found, str(FORMAT_VERSION))
         values = _read_fields(document, "", {field.name: field.type for field in fields(cls)})
         return cls(**values)
 

@@ -7,7 +7,7 @@ from service.core.errors import ParameterInvalid
 
 MAX_MEDIAN_FILTER_S = 5.0
 MAX_DURATION_S = 3600.0
-MIN_EXTENT_RATIO = 0.01
+MIN_EXTENT_RATIO = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,11 @@ class Postprocessing:
     """How a score curve becomes segments.
 
     Attributes:
-        threshold: A segment has a smoothed score above it; 0 to 1.
-        threshold_off: A segment ends where the smoothed score is not above it; 0 to `threshold`.
+        threshold: A segment has an extended score above it; 0 to 1.
+        threshold_off: A segment ends where the extended score is not above it; 0 to `threshold`.
         median_filter_s: Width of the median filter over the score curve; 0 leaves the curve as it is; up to 5 s.
-        extent_ratio: A sound lasts while its smoothed score stays above this share of its peak, and its frames get the peak's
-            score; 0.01 to 1, which leaves the curve as it is.
+        extent_ratio: A sound reaches as far around its peak as the smoothed score stays above this share of the threshold:
+            the curve is extended so that cutting it at any threshold shows that; 0.1 to 1, which leaves the curve as it is.
         min_duration_s: Shorter segments are dropped; up to 3600 s.
         merge_gap_s: Segments with at most this gap between them become one; up to 3600 s.
 

@@ -1,4 +1,4 @@
-"""From embeddings to calibrated, smoothed curves."""
+"""From embeddings to calibrated curves: smoothed, and extended so that any threshold shows whole sounds."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 _CHUNK_FRAMES = 1 << 13
-_CHUNK_VALUES = 1 << 20  # values that the median filter sorts at a time: 4 MiB of float32
+_CHUNK_VALUES = 1 << 20  # values that are sorted or extended at a time: 4 MiB of float32
 
 
 def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float32:
@@ -63,27 +63,25 @@ def median_filter(curves: Float32, width_frames: int) -> Float32:
     return smoothed
 
 
-def smooth(curves: Float32, width_frames: int, extent_ratio: float) -> Float32:
-    """The curves (Q, T) that are given back and that segments are cut from: through the median filter, then extended."""
-    return extend(median_filter(curves, width_frames), extent_ratio)
-
-
 def extend(curves: Float32, extent_ratio: float) -> Float32:
-    """Raises each frame to the level of the peak that it belongs to: a sound lasts while it stays above a share of its peak.
+    """Raises the frames around a peak, so that cutting at any level finds what hysteresis finds.
 
     The grayscale reconstruction by dilation (Vincent 1993, IEEE TIP 2(2)) of a curve under the same curve divided by
-    the ratio: what is above any level afterwards is what hysteresis with this level and `extent_ratio` times it finds
-    before. So a sound's edges hardly depend on the level that it is cut at.
+    the ratio. What is above any level t afterwards are the runs of frames that were above `extent_ratio` times t before, of
+    which one was above t.
 
     Args:
         curves: Scores, shape (Q, T).
-        extent_ratio: Above 0 and at most 1, which leaves the curves as they are.
+        extent_ratio: Above 0 and at most 1, which raises nothing.
 
     Returns:
-        Curves with the same maxima, nowhere lower, shape (Q, T).
+        Curves with the same clip scores, nowhere lower, shape (Q, T).
+
+    Raises:
+        ValueError: If the ratio is outside its range.
     """
-    if extent_ratio == 1:
-        return curves
+    if not 0 < extent_ratio <= 1:
+        raise ValueError(f"an extent ratio is above 0 and at most 1, not {extent_ratio}")
     extended = np.empty_like(curves)
     rows = max(1, _CHUNK_VALUES // max(1, curves.shape[1]))
     for begin in range(0, len(curves), rows):

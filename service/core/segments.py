@@ -1,4 +1,4 @@
-"""From a smoothed score curve to the segments in which a query is heard."""
+"""From a smoothed and extended score curve to the segments in which a query is heard."""
 
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ class Segment:
 
 def find_segments(
     score: NDArray[np.float32],
+    before: NDArray[np.float32],
     grid: FrameGrid,
     duration_s: float,
     threshold: float,
@@ -37,7 +38,8 @@ def find_segments(
     Raising the threshold never adds time.
 
     Args:
-        score: Smoothed scores in [0, 1], shape (T,).
+        score: Smoothed and extended scores in [0, 1], shape (T,).
+        before: The same before they were extended, shape (T,): its highest frame in a segment is the segment's peak.
         grid: The curve's frames.
         duration_s: The clip's length; it ends in the last frame.
         threshold: A segment has a frame above it.
@@ -61,7 +63,7 @@ def find_segments(
     starts, stops = _merge(starts, stops, grid.frames_for(merge_gap_s))
     long_enough = edges[stops] - edges[starts] >= min_duration_s - _TOLERANCE_S
     return [
-        _segment(score, edges, int(start), int(stop))
+        _segment(before, edges, int(start), int(stop))
         for start, stop in zip(starts[long_enough], stops[long_enough], strict=True)
     ]
 
@@ -85,11 +87,11 @@ def _merge(starts: Bounds, stops: Bounds, gap_frames: int) -> tuple[Bounds, Boun
     return starts[np.concatenate([[True], apart])[: len(starts)]], stops[np.concatenate([apart, [True]])[: len(stops)]]
 
 
-def _segment(score: NDArray[np.float32], edges: NDArray[np.float64], start: int, stop: int) -> Segment:
-    peak = start + int(np.argmax(score[start:stop]))
+def _segment(before: NDArray[np.float32], edges: NDArray[np.float64], start: int, stop: int) -> Segment:
+    peak = start + int(np.argmax(before[start:stop]))  # extending raises nothing above the highest frame in reach
     return Segment(
         onset_s=float(edges[start]),
         offset_s=float(edges[stop]),
-        score=float(score[peak]),
+        score=float(before[peak]),
         peak_s=float((edges[peak] + edges[peak + 1]) / 2),
     )

@@ -51,8 +51,11 @@ class Service:
         return self._status_mib("VmRSS")
 
     def peak_memory_mib(self) -> float:
-        """The most that it ever held in memory."""
+        """The most that it held in memory since `forget_peak`."""
         return self._status_mib("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def _status_mib(self, name: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -183,6 +183,7 @@ def long() -> None:
         with serving(EARMARK_MAX_CLIP_S="10800") as service:
             Client(service.url).post(form(next(clips(1)), QUERIES))
             idle_mib = service.memory_mib()
+            service.forget_peak()
             body = form(_long_flac(hours * 3600), QUERIES, curves="none")
             began = time.perf_counter()
             with ThreadPoolExecutor(1) as pool:

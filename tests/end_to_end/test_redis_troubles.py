@@ -86,11 +86,13 @@ def test_requests_that_run_meanwhile_are_answered_alike(url: str, redis: RedisSe
 
     with ThreadPoolExecutor(len(expected)) as pool:
         running = {number: pool.submit(work, number) for number in expected}
-        assert begun.wait(GUARD_S)
-        TROUBLES[trouble](redis)
-        after = [_ask(url, number) for number in (*expected, *range(100, 103))]
-        ready = httpx.get(f"{url}/readyz")
-        over.set()
+        try:
+            assert begun.wait(GUARD_S)
+            TROUBLES[trouble](redis)
+            after = [_ask(url, number) for number in (*expected, *range(100, 103))]
+            ready = httpx.get(f"{url}/readyz")
+        finally:
+            over.set()
         answers = {number: one.result() for number, one in running.items()}
     assert ready.status_code == 200
     assert all(answer.status_code == 200 for answer in after)

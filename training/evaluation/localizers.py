@@ -41,6 +41,7 @@ class CheckpointLocalizer:
     ) -> None:
         self.model, self.encoder = model.eval(), encoder
         self.grid = FrameGrid(SAMPLE_RATE_HZ, FRAME_HOP_SAMPLES)
+        self.median_filter_s = median_filter_s
         self.width_frames = self.grid.odd_frames_for(median_filter_s)
         self.extent_ratio = extent_ratio
         self._asked: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
@@ -64,7 +65,7 @@ class CheckpointLocalizer:
         """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
         similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))
         raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
-        return scoring.smooth(raw, self.width_frames, self.extent_ratio)
+        return scoring.extend(scoring.median_filter(raw, self.width_frames), self.extent_ratio)
 
 
 class ServiceLocalizer:

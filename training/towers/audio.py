@@ -24,7 +24,7 @@ LOCAL_BLOCKS = 3
 """The first blocks, on the 40 ms grid, run over the whole clip; their map joins the head beside the patches'."""
 LOCAL_MEL = MEL_BANDS // 4
 MIDDLE_BLOCKS = 11
-"""Up to here a patch has steps of 160 ms; the last two blocks halve them."""
+"""Up to here a patch has steps of 160 ms; behind, of 320 ms."""
 MIDDLE_MEL = MEL_BANDS // 16
 MIDDLE_STEPS_PER_PATCH = 6
 STEPS_PER_PATCH = 3
@@ -135,7 +135,7 @@ class Trunk(nn.Module):
         x = local.reshape(batch, channels, -1, PATCH_FRAMES, mel).transpose(1, 2).flatten(0, 1)
         for block in self.blocks[LOCAL_BLOCKS:MIDDLE_BLOCKS]:
             x = block(x)
-        middle = x.transpose(1, 2).reshape(batch, -1, x.shape[1] * x.shape[3])
+        middle = x.transpose(1, 2).reshape(batch, -1, x.shape[1] * x.shape[3])  # (B, T / 4, 2048)
         for block in self.blocks[MIDDLE_BLOCKS:]:
             x = block(x)
         return middle, x.mean(dim=3).transpose(1, 2).reshape(batch, -1, x.shape[1])
@@ -174,11 +174,10 @@ class AudioTower(nn.Module):
         trunk_channels = int(BLOCKS[-1][0] * config.width)
         width = config.head_channels
         self.from_trunk = nn.Linear(trunk_channels, width)
-        self.from_middle = nn.Linear(middle_channels, width)
-        self.from_local = nn.Linear(local_channels, width)
+        self.from_middle = nn.Linear(middle_channels, width, bias=False)
+        self.from_local = nn.Linear(local_channels, width, bias=False)
         for finer in (self.from_middle, self.from_local):  # they join what the warm start learnt without them
             nn.init.zeros_(finer.weight)
-            nn.init.zeros_(finer.bias)
         self.norm = nn.LayerNorm(width)
         dilations: Sequence[int] = [3**i for i in range(config.head_blocks)]
         self.head = nn.Sequential(
@@ -212,11 +211,13 @@ class AudioTower(nn.Module):
 
     def _from_patches(self, local: Tensor) -> Tensor:
         middle, deep = self.trunk.patches(local)
-        steps = self.from_trunk(deep).repeat_interleave(MIDDLE_STEPS_PER_PATCH // STEPS_PER_PATCH, dim=1)
+        steps = self.from_trunk(deep).repeat_interleave(
+            MIDDLE_STEPS_PER_PATCH // STEPS_PER_PATCH, dim=1
+        )  # (B, T / 4, C)
         return (steps + self.from_middle(middle)).repeat_interleave(PATCH_FRAMES // MIDDLE_STEPS_PER_PATCH, dim=1)
 
     def embed_single(self, deep: Tensor) -> Tensor:
-        """Embeddings (F, D) of single steps of a patch (F, 1024), without local map and temporal head: for a warm start."""
+        """Embeddings (F, D) of single steps of a patch (F, 1024), without finer maps and temporal head: for a warm start."""
         return F.normalize(self.output(self.norm(self.from_trunk(deep))).float(), dim=-1)
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -30,6 +30,18 @@ def test_each_query_is_answered_with_its_own_curves_and_segments(manifest: Manif
     assert high.clip_score == pytest.approx(0, abs=1e-3)
 
 
+def test_an_extended_segment_tells_the_peak_and_the_whole_extent(manifest: Manifest) -> None:
+    near = np.float32(0.6) * _axis(0) + np.float32(0.8) * _axis(7)  # scored 0.88, the axis itself nearly 1
+    frames = np.stack([_axis(7)] * 4 + [near] * 4 + [_axis(0)] * 3 + [near] * 4 + [_axis(7)] * 5)
+    settings = dataclasses.replace(manifest.postprocessing, threshold=0.95, threshold_off=0.95, median_filter_s=0)
+    narrow = localize(frames, ["low"], _axis(0)[None], manifest, settings, 0.8)[0].segments[0]
+    settings = dataclasses.replace(settings, extent_ratio=0.9)
+    wide = localize(frames, ["low"], _axis(0)[None], manifest, settings, 0.8)[0].segments[0]
+    assert (narrow.onset_s, narrow.offset_s) == pytest.approx((0.32, 0.44))
+    assert (wide.onset_s, wide.offset_s) == pytest.approx((0.16, 0.6))
+    assert (wide.peak_s, wide.score) == pytest.approx((0.34, narrow.score)) == (narrow.peak_s, narrow.score)
+
+
 def test_segments_are_cut_from_the_smoothed_curve_that_is_given_back(manifest: Manifest) -> None:
     frames = np.stack([_axis(7)] * 10 + [_axis(0)] + [_axis(7)] * 14)
     smooth = localize(frames, ["low"], _axis(0)[None], manifest, manifest.postprocessing, 1.0)[0]

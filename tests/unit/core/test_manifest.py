@@ -68,6 +68,11 @@ def test_a_value_that_cannot_be_is_refused_by_name(changes: dict, field: str) ->
     assert caught.value.field == field
 
 
+def test_a_manifest_of_another_format_is_told_so_whatever_else_it_holds() -> None:
+    with pytest.raises(ManifestInvalid, match="format_version is 1; accepted: 2"):
+        Manifest.from_json('{"format_version": 1, "postprocessing": {}, "colour": "red"}')
+
+
 def test_a_default_threshold_out_of_range_is_a_fault_of_the_manifest() -> None:
     postprocessing = dataclasses.asdict(MANIFEST.postprocessing) | {"threshold": 1.5}
     with pytest.raises(ManifestInvalid, match=r"postprocessing.threshold is 1.5; accepted: 0 to 1"):

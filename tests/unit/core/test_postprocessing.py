@@ -21,6 +21,11 @@ def test_both_thresholds_are_taken_as_given_and_none_keeps_the_default() -> None
     assert DEFAULT.override() == DEFAULT
 
 
+def test_an_extent_ratio_has_a_lower_bound_too() -> None:
+    with pytest.raises(ParameterInvalid, match=r"extent_ratio is 0\.09; accepted: 0\.1 to 1"):
+        DEFAULT.override(extent_ratio=0.09)
+
+
 def test_threshold_off_never_exceeds_the_threshold() -> None:
     with pytest.raises(ParameterInvalid, match=r"threshold_off is 0\.6; accepted: 0 to the threshold, 0.5"):
         DEFAULT.override(threshold_off=0.6)

@@ -46,7 +46,7 @@ def test_an_even_filter_is_refused(width: int) -> None:
         scoring.median_filter(np.zeros((1, 5), np.float32), width)
 
 
-@given(curves, st.floats(0.01, 1))
+@given(curves, st.floats(0.1, 1))
 def test_cutting_an_extended_curve_at_any_level_is_hysteresis_on_the_curve_before(
     curve: np.ndarray, ratio: float
 ) -> None:
@@ -70,6 +70,12 @@ def test_extending_works_across_its_chunks_and_not_at_a_ratio_of_1() -> None:
     extended = scoring.extend(curve, 0.4)
     np.testing.assert_array_equal(extended[-1:], scoring.extend(curve[-1:], 0.4))
     np.testing.assert_array_equal(scoring.extend(curve, 1), curve)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.1])
+def test_an_extent_ratio_out_of_range_is_refused(ratio: float) -> None:
+    with pytest.raises(ValueError, match="extent ratio"):
+        scoring.extend(np.zeros((1, 5), np.float32), ratio)
 
 
 def test_clip_score_is_the_highest_smoothed_score() -> None:

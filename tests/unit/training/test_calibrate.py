@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from service.core import scoring
 from service.core.frame_grid import FrameGrid
 from training.calibrate import FALSE_PRESENCE, Asked, choose_pairs, choose_threshold, fit_sigmoid, presence
 from training.evaluation.localizers import CheckpointLocalizer
 
-LOCALIZER = cast(CheckpointLocalizer, SimpleNamespace(grid=FrameGrid(16_000, 640), extent_ratio=0.5))
+LOCALIZER = cast(
+    CheckpointLocalizer, SimpleNamespace(grid=FrameGrid(16_000, 640), median_filter_s=0.36, extent_ratio=0.5)
+)
 
 
 def test_the_sigmoid_that_made_the_truth_is_found() -> None:
@@ -20,10 +23,10 @@ def test_the_sigmoid_that_made_the_truth_is_found() -> None:
 
 
 def test_an_extended_curve_is_calibrated_as_it_is_given_back() -> None:
-    similarity = np.tile(np.float32([0, 0.6, 1, 0.6, 0] * 20), (10, 1))
-    truth = np.tile([False, True, True, True, False] * 20, (10, 1))  # the flanks belong to the sound
-    plain, extended = (fit_sigmoid(similarity, truth, ratio) for ratio in (1.0, 0.5))
-    assert expit(plain[0] * 0.3 + plain[1]) > expit(extended[0] * 0.3 + extended[1])
+    rng = np.random.default_rng(0)
+    similarity = rng.uniform(-0.5, 1, (200, 250)).astype(np.float32)
+    extended = scoring.extend(scoring.score(similarity, 12, -5), 0.5)
+    assert fit_sigmoid(similarity, rng.random(similarity.shape) < extended, 0.5) == pytest.approx((12, -5), rel=0.05)
 
 
 def asked(n_scenes: int) -> Asked:
@@ -37,7 +40,7 @@ def asked(n_scenes: int) -> Asked:
 
 def test_the_threshold_is_the_lowest_that_keeps_false_presence_down() -> None:
     scenes = asked(500)
-    settings = choose_threshold(scenes, scenes.similarity, LOCALIZER, median_filter_s=0.36)
+    settings = choose_threshold(scenes.similarity, scenes.absent, LOCALIZER)
     assert (settings.threshold_off, settings.extent_ratio) == (settings.threshold, 0.5)
 
     def false_presence(threshold: float) -> float:
