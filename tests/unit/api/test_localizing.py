@@ -71,9 +71,21 @@ async def test_curves_in_base64_are_the_same_numbers(post: Post) -> None:
 
 
 async def test_parameters_reach_the_engine(post: Post, engine: FakeEngine) -> None:
-    await post(("threshold", "0.8"), ("threshold_off", ".4"), ("min_duration_s", "1"), ("merge_gap_s", "2e-1"))
+    await post(
+        ("threshold", "0.8"),
+        ("threshold_off", ".4"),
+        ("min_duration_s", "1"),
+        ("merge_gap_s", "2e-1"),
+        ("extent_ratio", "0.4"),
+    )
     (used,) = engine.postprocessings
-    assert (used.threshold, used.threshold_off, used.min_duration_s, used.merge_gap_s) == (0.8, 0.4, 1.0, 0.2)
+    assert (used.threshold, used.threshold_off, used.min_duration_s, used.merge_gap_s, used.extent_ratio) == (
+        0.8,
+        0.4,
+        1.0,
+        0.2,
+        0.4,
+    )
     assert used.median_filter_s == 0.2
 
 
