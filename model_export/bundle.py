@@ -32,7 +32,7 @@ WINDOW_FRAMES = 11 * PATCH_FRAMES
 OVERLAP_FRAMES = 2 * PATCH_FRAMES
 MAX_BUNDLE_BYTES = 40_000_000
 UNCALIBRATED = Postprocessing(
-    threshold=0.5, threshold_off=0.5, median_filter_s=0.36, extent_ratio=0.5, min_duration_s=0.1, merge_gap_s=0.2
+    threshold=0.5, threshold_off=0.5, median_filter_s=0.36, extent_ratio=0.4, min_duration_s=0.1, merge_gap_s=0.2
 )
 LICENCES = (
     "Apache-2.0: this model",
@@ -64,7 +64,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         folder = Path(partial) / "bundle"
         folder.mkdir()
         export_audio(model, folder / AUDIO_GRAPH)
-        export_text(TextTower(encoder, model.projection), folder / TEXT_GRAPH)
+        export_text(TextTower(encoder, model), folder / TEXT_GRAPH)
         shutil.copyfile(encoder_folder(state["recipe"]["text"]["encoder"]) / TOKENIZER, folder / TOKENIZER)
         shutil.copyfile(card, folder / MODEL_CARD)
         defaults = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
@@ -90,7 +90,7 @@ def make_manifest(recipe: dict[str, Any], calibration: dict[str, Any], folder: P
         version=recipe["version"],
         sample_rate_hz=SAMPLE_RATE_HZ,
         hop_samples=FRAME_HOP_SAMPLES,
-        dimension=recipe["audio"]["dimension"],
+        dimension=recipe["audio"]["dimension"] + 1,
         window_frames=WINDOW_FRAMES,
         overlap_frames=OVERLAP_FRAMES,
         scale=calibration["scale"],

@@ -4,6 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,35 @@ from model_export.errors import WeightLost
 from training.from_bundle import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
 from training.towers.audio import PATCH_SAMPLES
-from training.towers.text import SentenceEncoder, TextProjection
+from training.towers.text import SentenceEncoder
 
 OPSET = 18
 HALF_PRECISION_FROM = 4096
 """Weights with at least this many elements are stored in half precision."""
 
 
-class TextTower(nn.Module):
-    """Sentence encoder and projection as one graph."""
+class AudioTower(nn.Module):
+    """What the audio graph does."""
 
-    def __init__(self, encoder: SentenceEncoder, projection: TextProjection) -> None:
+    def __init__(self, model: LanguageAudioModel) -> None:
         super().__init__()
-        self.encoder, self.projection = encoder, projection
+        self.model = model
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveforms (B, N) to frame embeddings (B, T, D)."""
+        return self.model.frames(waveform)
+
+
+class TextTower(nn.Module):
+    """What the text graph does: sentence encoder and projection."""
+
+    def __init__(self, encoder: SentenceEncoder, model: LanguageAudioModel) -> None:
+        super().__init__()
+        self.encoder, self.model = encoder, model
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids and mask (Q, L) to query embeddings (Q, D)."""
-        return self.projection(self.encoder(input_ids, attention_mask))
+        return self.model.queries(self.encoder(input_ids, attention_mask))
 
 
 def round_to_half(model: LanguageAudioModel) -> None:
@@ -50,9 +63,9 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     """Writes the audio tower: `waveform` (B, N) to `frames` (B, T, D), for N a multiple of 0.96 s, twice that or more."""
     waveform = torch.zeros(2, 5 * PATCH_SAMPLES)
     axes = {0: Dim("batch"), 1: PATCH_SAMPLES * Dim("patches", min=2)}
-    _export(model.audio, {"waveform": waveform}, axes, "frames", file)
+    _export(AudioTower(model), {"waveform": waveform}, axes, "frames", file)
     graph = onnx.load(file)
-    name_weights(graph, model.audio)
+    name_weights(graph, {f"model.audio.{name}": weight for name, weight in model.audio.named_parameters()})
     store_in_half_precision(graph)
     onnx.save(graph, file)
 
@@ -88,7 +101,7 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], 
     program.save(file)
 
 
-def name_weights(graph: onnx.ModelProto, module: nn.Module) -> None:
+def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
     """Gives weights that the exporter reshaped or transposed their parameters' names back, in place.
 
     So a bundle can be a start for training: `training.from_bundle`.
@@ -97,7 +110,7 @@ def name_weights(graph: onnx.ModelProto, module: nn.Module) -> None:
         WeightLost: a parameter is not in the graph.
     """
     stored = {w.name: numpy_helper.to_array(w) for w in graph.graph.initializer if w.data_type == TensorProto.FLOAT}
-    parameters = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
+    parameters = {name: weight.detach().numpy() for name, weight in weights.items()}
     anonymous = {name: values for name, values in stored.items() if name not in parameters}
     names: dict[str, str] = {}
     for name in parameters.keys() - stored.keys():

@@ -102,7 +102,7 @@ def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, mode
             if found.shape != (batch, n_frames, manifest.dimension):
                 raise ShapeDiffers(AUDIO_GRAPH, found.shape, (batch, n_frames, manifest.dimension))
             with torch.inference_mode():
-                expected = model.audio(torch.from_numpy(waveform)).numpy()
+                expected = model.frames(torch.from_numpy(waveform)).numpy()
             difference = float(np.abs(found - expected).max())
             if not difference <= AUDIO_TOLERANCE:
                 raise ValuesDiffer(AUDIO_GRAPH, f"batch {batch}, {n_frames} frames", difference, AUDIO_TOLERANCE)
@@ -124,7 +124,7 @@ def verify_batches(session: onnxruntime.InferenceSession, manifest: Manifest) ->
 def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder) -> float:
     """Compares query embeddings, together and one by one; returns the largest distance of their cosine from 1."""
     with torch.inference_mode():
-        expected = model.projection(encoder.encode(list(QUERIES))).numpy()
+        expected = model.queries(encoder.encode(list(QUERIES))).numpy()
     batches: list[list[str]] = [list(QUERIES), *([query] for query in QUERIES)]
     largest = 0.0
     for queries in batches:
@@ -153,8 +153,8 @@ def verify_segments(
     waveform = example_waveforms(1, manifest.window_samples)
     duration_s = manifest.grid.duration_s(manifest.window_samples)
     with torch.inference_mode():
-        queries = model.projection(encoder.encode(list(QUERIES))).numpy()
-        torch_frames = model.audio(torch.from_numpy(waveform))[0].numpy()
+        queries = model.queries(encoder.encode(list(QUERIES))).numpy()
+        torch_frames = model.frames(torch.from_numpy(waveform))[0].numpy()
     graph_frames = run(session, waveform=waveform)[0]
     largest = 0.0
     for query, embedding in zip(QUERIES, queries, strict=True):

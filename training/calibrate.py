@@ -31,7 +31,7 @@ from training.model import load_checkpoint
 SEED = 7
 ABSENT_PER_HEARD = 4
 """Between as many (a query is as likely heard as not) and all (33 times: somebody asks for everything)."""
-FALSE_PRESENCE = 0.04
+FALSE_PRESENCE = 0.0475
 AUDIBLE_DB = 6.0
 MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)

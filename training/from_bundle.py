@@ -31,7 +31,7 @@ def bundle_weights(folder: Path, model: LanguageAudioModel) -> dict[str, Tensor]
     state = {"log_scale": torch.tensor(math.log(manifest.scale)), "bias": torch.tensor(manifest.bias)}
     for name, parameter in model.state_dict().items():
         if name not in state:
-            stored = audio.get(name.removeprefix("audio.")) if name.startswith("audio.") else text.get(name)
+            stored = (audio if name.startswith("audio.") else text).get(f"model.{name}")
             if stored is None or stored.squeeze().shape != parameter.squeeze().shape:
                 came = "none" if stored is None else f"one of shape {stored.shape}"
                 raise ValueError(f"{folder} has {came} for {name}; {tuple(parameter.shape)} is expected by the recipe")

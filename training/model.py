@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from training.towers.audio import AudioTower, AudioTowerConfig
 from training.towers.text import SentenceEncoder, TextProjection, TextTowerConfig
@@ -15,7 +16,13 @@ class LanguageAudioModel(nn.Module):
     """Frame and query embeddings in one space, and the scale and bias of `sigmoid(scale * similarity + bias)`.
 
     The sentence encoder is frozen and lives outside: `projection` takes its sentence embeddings.
+
+    Some queries are near to every sound and some to none. `frames` and `queries`, the embeddings that are served, have one
+    channel more than those that are trained, through which each query's similarity with the mean frame, `centre`, is
+    taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it.
     """
+
+    centre: Tensor
 
     def __init__(self, audio: AudioTowerConfig, text: TextTowerConfig, sentence_channels: int) -> None:
         super().__init__()
@@ -23,6 +30,17 @@ class LanguageAudioModel(nn.Module):
         self.projection = TextProjection(sentence_channels, audio.dimension, text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.bias = nn.Parameter(torch.tensor(-10.0))
+        self.register_buffer("centre", torch.zeros(audio.dimension))
+
+    def frames(self, waveform: Tensor) -> Tensor:
+        """Waveforms (B, N) to frame embeddings (B, T, D + 1) of unit norm."""
+        frames = self.audio(waveform)
+        return torch.cat([frames, torch.ones_like(frames[..., :1])], dim=-1) * math.sqrt(0.5)
+
+    def queries(self, sentences: Tensor) -> Tensor:
+        """Sentence embeddings (Q, C) to query embeddings (Q, D + 1) of unit norm."""
+        queries = self.projection(sentences)
+        return F.normalize(torch.cat([queries, -(queries * self.centre).sum(dim=-1, keepdim=True)], dim=-1), dim=-1)
 
     @property
     def scale(self) -> Tensor:

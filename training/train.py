@@ -8,6 +8,7 @@ again. TensorBoard reads `runs/`.
 
 import argparse
 import copy
+import itertools
 import logging
 import math
 import subprocess
@@ -42,6 +43,7 @@ from training.warm_start import warm_start
 
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
+CENTRE_BATCHES = 16
 
 
 def train(recipe: Recipe, out: Path) -> Path:
@@ -90,6 +92,10 @@ def train(recipe: Recipe, out: Path) -> Path:
             save(out / CHECKPOINT, recipe, model, average, optimizer, step)
             saved_at = time.monotonic()
     writer.close()
+    average.centre.copy_(
+        mean_frame(average, scene_batches(recipe, recordings, store, vocabulary, teacher, first=0), device)
+    )
+    save(out / CHECKPOINT, recipe, model, average, optimizer, step)
     return out / CHECKPOINT
 
 
@@ -223,6 +229,13 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """An exponential moving average of the weights, in place."""
     for mean, parameter in zip(average.parameters(), model.parameters(), strict=True):
         mean.lerp_(parameter, 1 - decay)
+
+
+@torch.inference_mode()
+def mean_frame(model: LanguageAudioModel, batches: SceneBatches, device: torch.device) -> Tensor:
+    """The mean embedding (D,) of a frame of the run's first soundscapes."""
+    few = itertools.islice(batches, CENTRE_BATCHES)
+    return torch.stack([model.eval().audio(batch.waveform.to(device)).mean(dim=(0, 1)) for batch in few]).mean(dim=0)
 
 
 def report(

@@ -33,7 +33,7 @@ def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_a_bundle_says_what_its_files_are(exported: Path) -> None:
     manifest = verify_bundle(exported)
-    assert (manifest.name, manifest.dimension, manifest.window_frames) == ("tiny", 32, 264)
+    assert (manifest.name, manifest.dimension, manifest.window_frames) == ("tiny", 33, 264)
 
 
 def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Path) -> None:
@@ -51,8 +51,8 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
         engine.close()
         text_encoder.close()
     with torch.inference_mode():
-        frames = model.audio(torch.from_numpy(clip)[None])[0].numpy()
-        exact = model.projection(encoder.encode(asked)).numpy()
+        frames = model.frames(torch.from_numpy(clip)[None])[0].numpy()
+        exact = model.queries(encoder.encode(asked)).numpy()
     assert (queries * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
     expected = localize(frames, asked, queries, manifest, manifest.postprocessing, served.duration_s)
     for ours, theirs in zip(expected, served.results, strict=True):
@@ -106,6 +106,8 @@ def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path)
     for name, parameter in model.state_dict().items():
         if name.startswith("audio."):
             assert torch.equal(state[name], parameter), name
+        elif name == "centre":
+            assert torch.equal(state[name], parameter)
         elif name.startswith("projection."):  # 8 bits for each channel's range
             assert torch.allclose(state[name], parameter, atol=float(parameter.abs().max()) / 200), name
 
@@ -113,5 +115,5 @@ def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path)
 def test_a_bundle_of_another_shape_is_no_start(exported: Path) -> None:
     recipe = read_recipe(Path("training/recipes/compact.toml"))
     model = LanguageAudioModel(recipe.audio, recipe.text, 384)
-    with pytest.raises(ValueError, match=r"for audio\.trunk\.stem\.weight; \(32, 1, 3, 3\) is expected"):
+    with pytest.raises(ValueError, match=r"for centre; \(256,\) is expected"):
         starting_weights(exported, model)

@@ -19,7 +19,7 @@ from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32
 WINDOW_SAMPLES = 11 * PATCH_SAMPLES
-MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.5
+MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
 """The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
 
 
@@ -50,14 +50,14 @@ class CheckpointLocalizer:
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """Frame embeddings (T, D) of a waveform (N,) of at most one window, which is padded with silence as in serving."""
         padded = np.pad(waveform, (0, max(0, WINDOW_SAMPLES - len(waveform))))
-        frames = self.model.audio(torch.from_numpy(padded)[None])[0].numpy()
+        frames = self.model.frames(torch.from_numpy(padded)[None])[0].numpy()
         return frames[: self.grid.n_frames(len(waveform))]
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Query embeddings (Q, D); those of the last call are kept, since every scene is asked the same."""
         if self._asked is None or self._asked[0] != tuple(queries):
-            self._asked = tuple(queries), self.model.projection(self.encoder.encode(list(queries))).numpy()
+            self._asked = tuple(queries), self.model.queries(self.encoder.encode(list(queries))).numpy()
         return self._asked[1]
 
     @torch.inference_mode()
