@@ -47,14 +47,14 @@ class Placement:
 
 
 LAYOUT = (
-    Placement("a bird chirps", 1.0, 4.7, -24.0, sounds.birds),
+    Placement("birds chirp", 1.0, 4.7, -24.0, sounds.birds),
     Placement("a dog barks", 5.8, 7.95, -22.0, sounds.dog),
     Placement("a siren wails", 9.2, 15.2, -22.0, sounds.siren),
     Placement("a car horn honks", 14.8, 17.2, -22.0, sounds.car_horn),
     Placement("someone is speaking", 17.6, 22.2, -24.0, None),
     Placement("an alarm clock rings", 23.0, 25.0, -24.0, sounds.alarm_clock),
     Placement("an alarm clock rings", 26.0, 28.0, -24.0, sounds.alarm_clock),
-    Placement("it is raining", 28.8, 35.0, -27.0, sounds.rain),
+    Placement("something fries in a pan", 28.8, 35.0, -27.0, sounds.frying),
     Placement("a dog barks", 34.6, 36.15, -22.0, sounds.dog),
 )
 

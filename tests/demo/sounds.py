@@ -95,14 +95,14 @@ def alarm_clock(rng: Generator, duration_s: float) -> Signal:
     return sound * fades(seconds(duration_s), 0.001, 0.1)
 
 
-def rain(rng: Generator, duration_s: float) -> Signal:
-    """Hissing noise and 900 drops a second."""
-    time, drop_time = seconds(duration_s), seconds(0.012)
+def frying(rng: Generator, duration_s: float) -> Signal:
+    """Hissing fat and 900 pops a second."""
+    time, pop_time = seconds(duration_s), seconds(0.012)
     sound = 0.35 * band(rng.standard_normal(len(time)), 800.0, 7_000.0)
     for _ in range(int(900 * duration_s)):
         strength = min(rng.pareto(2.5) * 0.25, 2.5)
-        drop = ringing(drop_time, [(rng.uniform(1_500, 7_000), strength, 0.0025)])
-        add(sound, drop, rng.uniform(0, duration_s))
+        pop = ringing(pop_time, [(rng.uniform(1_500, 7_000), strength, 0.0025)])
+        add(sound, pop, rng.uniform(0, duration_s))
     return sound * fades(time, 0.3, 0.5)
 
 
