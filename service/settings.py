@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     intra_op_threads: int = Field(0, ge=0, le=1024)
     """Threads of one inference on the CPU; 0 takes one per core."""
 
-    batch_windows: int = Field(1, ge=1, le=1024)
-    """Windows that go through the audio tower at a time, at most: 1 is best on a CPU, more use a GPU better."""
+    batch_windows: int = Field(4, ge=1, le=1024)
+    """Windows that go through the audio tower at a time, at most; more use a GPU better."""
 
     gpu_memory_bytes: int = Field(0, ge=0)
     """Memory that each tower may take on a GPU, in bytes; 0 sets no limit."""

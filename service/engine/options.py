@@ -19,7 +19,7 @@ class EngineOptions:
         max_upload_bytes: The largest clip that is accepted.
         max_queries: Queries in one call.
         max_query_chars: Characters in one query.
-        batch_windows: Windows that go through the audio tower at a time, at most: 1 is best on a CPU, more use a GPU better.
+        batch_windows: Windows that go through the audio tower at a time, at most; more use a GPU better.
         cache_bytes: Clip embeddings kept in memory; 0 keeps none.
         cached_queries: Query embeddings kept in memory.
         device: Where the towers run; "auto" takes CUDA if it is there.
@@ -31,7 +31,7 @@ class EngineOptions:
     max_upload_bytes: int = 512 * 2**20
     max_queries: int = 64
     max_query_chars: int = 512
-    batch_windows: int = 1
+    batch_windows: int = 4
     cache_bytes: int = 512 * 2**20
     cached_queries: int = 4096
     device: Device = "auto"
