@@ -1,6 +1,8 @@
 """The command `earmark`, and where the service is put together: settings, address, bundle, engine, app, server."""
 
 import argparse
+import contextlib
+import ctypes
 import importlib.metadata
 import logging
 import os
@@ -21,6 +23,7 @@ from service.logs import configure_logging
 FAILED = 1
 CANNOT = 2
 INTERRUPTED = 128 + signal.SIGINT
+_M_ARENA_MAX = -8  # malloc.h
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ def serve(_args: argparse.Namespace) -> None:
         ending.fail()
 
     configure_logging(settings.log_level, settings.log_format)
+    _bound_heaps()
     signal.signal(signal.SIGTERM, _end)
     with (
         bind(settings.host, settings.port) as listener,
@@ -83,6 +87,13 @@ def serve(_args: argparse.Namespace) -> None:
             engine.close()
     if ending.has_failed:
         raise SystemExit(FAILED)
+
+
+def _bound_heaps() -> None:
+    """Lets glibc keep two heaps, not eight a core: many threads' heaps fragment, and memory creeps up for hours."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def _parser() -> argparse.ArgumentParser:
