@@ -99,6 +99,10 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], 
         value.name = f"inner_{output}"
     graph.outputs[0].name = output
     program.save(file)
+    exported = onnx.load(file)
+    for part in (*exported.graph.node, *exported.graph.input, *exported.graph.output, *exported.graph.value_info):
+        del part.metadata_props[:]  # where in which file of this machine each was made
+    onnx.save(exported, file)
 
 
 def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
