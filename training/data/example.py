@@ -1,0 +1,43 @@
+"""One recording with what is said of it: the type that every data set becomes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionedEvent:
+    """An annotated event: what is heard in [onset_s, offset_s) of its recording, in seconds.
+
+    Raises:
+        ValueError: the event ends before it begins, begins before its recording, or has no caption.
+    """
+
+    onset_s: float
+    offset_s: float
+    caption: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.onset_s < self.offset_s < float("inf"):
+            raise ValueError(f"event from {self.onset_s} s to {self.offset_s} s; 0 <= onset < offset is accepted")
+        if not self.caption.strip():
+            raise ValueError(f"event from {self.onset_s} s to {self.offset_s} s has no caption")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A recording, the captions of the whole of it, and its annotated events; either may be none.
+
+    Raises:
+        ValueError: the split is not one of SPLITS.
+    """
+
+    path: Path
+    split: str
+    captions: tuple[str, ...] = ()
+    events: tuple[CaptionedEvent, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise ValueError(f"{self.path}: split is {self.split!r}; one of {', '.join(SPLITS)} is accepted")
