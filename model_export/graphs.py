@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from model_export.errors import WeightLost
+from model_export.quantization import quantize_rows
 from training.from_bundle import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
 from training.towers.audio import PATCH_SAMPLES
@@ -71,15 +72,18 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
 
 
 def export_text(tower: TextTower, file: Path) -> None:
-    """Writes the text tower, its weights quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D)."""
+    """Writes the text tower, quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D)."""
     ids = torch.ones(2, 8, dtype=torch.int64)
     mask = ids.clone()
     mask[0, 5:] = 0  # an example without padding would be traced as if there never were any
     with tempfile.TemporaryDirectory() as folder:
-        full = Path(folder) / "full.onnx"
+        partial = Path(folder) / "partial.onnx"
         axes = {0: Dim("queries"), 1: Dim("tokens")}
-        _export(tower, {"input_ids": ids, "attention_mask": mask}, axes, "embedding", full)
-        quantize_dynamic(full, file, weight_type=QuantType.QInt8, per_channel=True)
+        _export(tower, {"input_ids": ids, "attention_mask": mask}, axes, "embedding", partial)
+        graph = onnx.load(partial)
+        quantize_rows(graph)
+        onnx.save(graph, partial)
+        quantize_dynamic(partial, file, weight_type=QuantType.QInt8, op_types_to_quantize=["Gather"])
 
 
 def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], output: str, file: Path) -> None:

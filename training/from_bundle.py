@@ -14,7 +14,7 @@ from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
 from training.model import LanguageAudioModel
 
 HALF, QUANTIZED, TRANSPOSED = "_half", "_quantized", "_Transposed"
-"""What stands behind a weight's name, by how it is stored: in half precision by `model_export`, in 8 bits by ONNX Runtime."""
+"""What stands behind a weight's name, by how `model_export` stores it: in half precision, in 8 bits, or transposed."""
 
 Float32 = NDArray[np.float32]
 
@@ -47,8 +47,7 @@ def _weights(graph: Path) -> dict[str, Float32]:
         name = name.removesuffix(HALF)
         if name.endswith(QUANTIZED):
             name = name.removesuffix(QUANTIZED)
-            centred = values.astype(np.float32) - stored[f"{name}_zero_point"].astype(np.float32)
-            values = centred * stored[f"{name}_scale"]
+            values = values.astype(np.float32) * stored[f"{name}_scale"]
         values = values.astype(np.float32)
         weights[name.removesuffix(TRANSPOSED)] = np.ascontiguousarray(values.T) if name.endswith(TRANSPOSED) else values
     return weights

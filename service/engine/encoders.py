@@ -16,6 +16,8 @@ from service.engine.sessions import GraphSession, failures_as_mismatch
 Float32 = NDArray[np.float32]
 
 _NORM_TOLERANCE = 1e-2
+_MAX_QUERIES_AT_A_TIME = 64
+"""Bounds the memory that attention over the longest queries takes."""
 
 
 class AudioEncoder:
@@ -74,11 +76,7 @@ class AudioEncoder:
 
 
 class TextEncoder:
-    """The text tower with its tokenizer.
-
-    Queries go through one by one: a quantized graph takes its scales from all that is in a batch, so that in a common
-    one a query's embedding would depend on its neighbours.
-    """
+    """The text tower with its tokenizer."""
 
     def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
         """Opens the tower of a verified bundle.
@@ -99,12 +97,23 @@ class TextEncoder:
         )
 
     def embed(self, queries: Sequence[str]) -> Float32:
-        """Embeds queries as they were asked: unit norm, shape (Q, D)."""
-        return np.concatenate([self._embed_one(query) for query in queries])
+        """Embeds queries as they were asked, those of equal length together: unit norm, shape (Q, D)."""
+        tokens = [self._tokenizer.encode(self._normalized(query)).ids for query in queries]
+        alike: dict[int, list[int]] = {}
+        for index, ids in enumerate(tokens):
+            alike.setdefault(len(ids), []).append(index)
+        embeddings = np.empty((len(queries), self._manifest.dimension), np.float32)
+        for indices in alike.values():
+            for start in range(0, len(indices), _MAX_QUERIES_AT_A_TIME):
+                batch = indices[start : start + _MAX_QUERIES_AT_A_TIME]
+                embeddings[batch] = self._run([tokens[index] for index in batch])
+        return embeddings
 
-    def _embed_one(self, query: str) -> Float32:
-        text = normalize_query(query, self._manifest.query_normalization)
-        ids = np.array([self._tokenizer.encode(text).ids], np.int64)  # (1, L)
+    def _normalized(self, query: str) -> str:
+        return normalize_query(query, self._manifest.query_normalization)
+
+    def _run(self, tokens: Sequence[Sequence[int]]) -> Float32:
+        ids = np.array(tokens, np.int64)  # (Q, L)
         return self._session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
 
     def close(self) -> None:
