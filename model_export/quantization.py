@@ -58,9 +58,9 @@ def quantize_rows(graph: onnx.ModelProto) -> None:
 
 def _quantized_columns(name: str, matrix: NDArray[np.float32]) -> Iterator[onnx.TensorProto]:
     """A matrix (C, D) as integers of -127 to 127, and its columns' scales (D,)."""
-    scale = np.maximum(np.abs(matrix).max(axis=0) / LEVELS, np.finfo(np.float32).tiny)
+    scale: NDArray[np.float32] = np.maximum(np.abs(matrix).max(axis=0) / LEVELS, 1e-9).astype(np.float32)
     yield numpy_helper.from_array(np.round(matrix / scale).astype(np.int8), name + QUANTIZED)
-    yield numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale")
+    yield numpy_helper.from_array(scale, f"{name}_scale")
 
 
 def _quantized_rows(x: str) -> list[onnx.NodeProto]:

@@ -56,6 +56,8 @@ def serve(_args: argparse.Namespace) -> None:
         SystemExit: If the device failed while serving.
     """
     # Not above: what a server needs takes time to import, and `localize` needs none of it.
+    from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
+
     from service.app import create_app, not_http_response
     from service.engine.caching.opening import open_cache
     from service.listening import bind, run
@@ -69,6 +71,7 @@ def serve(_args: argparse.Namespace) -> None:
 
     configure_logging(settings.log_level, settings.log_format)
     _bound_heaps()
+    threadpool_limits(1, "blas")  # products are small; threads that spin for them take the cores from the model
     signal.signal(signal.SIGTERM, _end)
     with (
         bind(settings.host, settings.port) as listener,

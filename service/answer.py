@@ -25,9 +25,12 @@ def encode_answer(
 ) -> bytes:
     """Writes the answer of POST /localize and of `earmark localize --json`, in UTF-8, with the curves that are wanted."""
     head = orjson.dumps(_head(localization, manifest))
+    clip_scores = np.round(
+        np.array([result.clip_score for result in localization.results], np.float32), _SCORE_DECIMALS
+    )
     results = [
-        orjson.dumps(_result(result, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
-        for result in localization.results
+        orjson.dumps(_result(result, clip_score, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
+        for result, clip_score in zip(localization.results, clip_scores, strict=True)
     ]
     return head[:-1] + b',"results":[' + b",".join(results) + b"]}"
 
@@ -44,17 +47,14 @@ def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _result(result: QueryResult, curves: Curves, curve_format: CurveFormat) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "query": result.query,
-        "present": result.present,
-        "clip_score": _score(result.clip_score),
-    }
+def _result(result: QueryResult, clip_score: np.float32, curves: Curves, curve_format: CurveFormat) -> dict[str, Any]:
+    told: dict[str, Any] = {"query": result.query, "present": result.present, "clip_score": clip_score}
     if curves in ("score", "both"):
         told["score"] = _curve(result.score, _SCORE_DECIMALS, curve_format)
     if curves in ("similarity", "both"):
         told["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
-    return told | {"segments": [segment_values(segment) for segment in result.segments]}
+    told["segments"] = [segment_values(segment) for segment in result.segments]
+    return told
 
 
 def _curve(values: NDArray[np.float32], decimals: int, curve_format: CurveFormat) -> NDArray[np.float32] | str:
@@ -62,16 +62,11 @@ def _curve(values: NDArray[np.float32], decimals: int, curve_format: CurveFormat
     return rounded if curve_format == "json" else base64.b64encode(rounded.astype("<f4").tobytes()).decode()
 
 
-def _score(value: float) -> np.float32:
-    """Rounded like the curve, in which it is found again exactly."""
-    return np.round(np.float32(value), _SCORE_DECIMALS)
-
-
 def segment_values(segment: Segment) -> dict[str, float | np.float32]:
     """A segment's numbers by name, rounded as they are told everywhere."""
     return {
         "onset_s": round(segment.onset_s, _SECONDS_DECIMALS),
         "offset_s": round(segment.offset_s, _SECONDS_DECIMALS),
-        "score": _score(segment.score),
+        "score": np.round(np.float32(segment.score), _SCORE_DECIMALS),  # as the curve, in which it is found again
         "peak_s": round(segment.peak_s, _SECONDS_DECIMALS),
     }

@@ -3,9 +3,10 @@
 Starlette's own reader bounds no file parts, and takes text that is not UTF-8 for Latin-1.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -114,6 +115,12 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
+@lru_cache(maxsize=64)  # a hundred queries have the same
+def _disposition(header: bytes) -> Mapping[bytes, bytes]:
+    _, options = parse_options_header(header)
+    return options
+
+
 async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", hold: Callable[[int], object]) -> None:
     try:
         parser = MultipartParser(boundary, builder.callbacks())
@@ -200,7 +207,7 @@ class _FormBuilder:
         self._part.header_name = self._part.header_value = b""
 
     def _open(self) -> None:
-        _, options = parse_options_header(self._part.headers.get(b"content-disposition"))
+        options = _disposition(self._part.headers.get(b"content-disposition", b""))
         if b"name" not in options:
             raise FormMalformed("a part has no name in its Content-Disposition")
         name = self._part.name = options[b"name"].decode(errors="replace")

@@ -8,6 +8,7 @@ Float32 = NDArray[np.float32]
 
 _CHUNK_FRAMES = 1 << 13
 _CHUNK_VALUES = 1 << 20  # values that are sorted or extended at a time: 4 MiB of float32
+_MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster than partitioning each window
 
 
 def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float32:
@@ -55,12 +56,28 @@ def median_filter(curves: Float32, width_frames: int) -> Float32:
     half = width_frames // 2
     smoothed = np.empty_like(curves)
     padded = np.pad(curves, ((0, 0), (half, half)), mode="edge")  # (Q, T + 2 * half)
-    views = sliding_window_view(padded, width_frames, axis=1)  # (Q, T, width)
     step = max(1, _CHUNK_VALUES // (width_frames * max(1, len(curves))))
     for begin in range(0, curves.shape[1], step):
-        chunk = views[:, begin : begin + step]
-        smoothed[:, begin : begin + step] = np.partition(chunk, half, axis=2)[:, :, half]
+        chunk = padded[:, begin : begin + step + 2 * half]
+        smoothed[:, begin : begin + step] = _medians(sliding_window_view(chunk, width_frames, axis=1))
     return smoothed
+
+
+def _medians(windows: Float32) -> Float32:
+    """Medians of windows (Q, T, width), whose width is odd."""
+    half = windows.shape[2] // 2
+    if windows.shape[2] > _MAX_EXCHANGED_FRAMES:
+        return np.partition(windows, half, axis=2)[:, :, half]
+    waiting = [windows[:, :, frame] for frame in range(windows.shape[2])]
+    held = [waiting.pop() for _ in range(half + 1)]
+    while waiting:  # of one more than half of what is left, neither the least nor the largest is the median
+        held.append(waiting.pop())
+        for i in range(1, len(held)):
+            held[0], held[i] = np.minimum(held[0], held[i]), np.maximum(held[0], held[i])
+        for i in range(1, len(held) - 1):
+            held[i], held[-1] = np.minimum(held[i], held[-1]), np.maximum(held[i], held[-1])
+        held = held[1:-1]
+    return held[0]
 
 
 def extend(curves: Float32, extent_ratio: float) -> Float32:

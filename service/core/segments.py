@@ -55,11 +55,12 @@ def find_segments(
     """
     if threshold_off > threshold:
         raise ValueError(f"threshold_off {threshold_off} is above threshold {threshold}")
+    if score.max(initial=0) <= threshold:  # most queries are not heard
+        return []
     edges = grid.edges(len(score), duration_s)  # (T + 1,)
     starts, stops = _runs_above(score, threshold_off)  # (S,), (S,)
-    if len(starts):
-        entered = np.maximum.reduceat(score, _interleave(starts, stops, len(score)))[::2] > threshold
-        starts, stops = starts[entered], stops[entered]
+    entered = np.maximum.reduceat(score, _interleave(starts, stops, len(score)))[::2] > threshold
+    starts, stops = starts[entered], stops[entered]
     starts, stops = _merge(starts, stops, grid.frames_for(merge_gap_s))
     long_enough = edges[stops] - edges[starts] >= min_duration_s - _TOLERANCE_S
     return [

@@ -176,7 +176,7 @@ class Engine:
         call: Call,
     ) -> Localization:
         with call.stage("inference"):
-            embedded = np.stack([self._embed_query(query, call) for query in queries])  # (Q, D)
+            embedded = self._embed_queries(queries, call)  # (Q, D)
         with call.stage("post"):
             results = localize(
                 embedding.stored,
@@ -188,14 +188,17 @@ class Engine:
             )
         return Localization(clip_id, embedding.duration_s, cached, tuple(results))
 
-    def _embed_query(self, query: str, call: Call) -> NDArray[np.float32]:
-        known = self._query_cache.get(query)
-        if known is not None:
-            return known
-        call.check()
-        embedding = self._text_encoder.embed([query])[0]  # (D,)
-        self._query_cache.put(query, embedding)
-        return embedding
+    def _embed_queries(self, queries: Sequence[str], call: Call) -> NDArray[np.float32]:
+        """Embeddings (Q, D); those of queries that are not in memory are computed together."""
+        known = {query: self._query_cache.get(query) for query in queries}
+        embedded = {query: embedding for query, embedding in known.items() if embedding is not None}
+        new = [query for query in known if query not in embedded]
+        if new:
+            call.check()
+            for query, embedding in zip(new, self._text_encoder.embed(new), strict=True):
+                embedded[query] = embedding.copy()  # else each would keep all of them in memory
+                self._query_cache.put(query, embedded[query])
+        return np.stack([embedded[query] for query in queries])
 
 
 def open_engine(
