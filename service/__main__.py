@@ -60,6 +60,7 @@ def serve(_args: argparse.Namespace) -> None:
 
     from service.app import create_app, not_http_response
     from service.engine.caching.opening import open_cache
+    from service.engine.decoders import Decoders
     from service.listening import bind, run
     from service.settings import engine_options, read_settings, redis_options
 
@@ -76,9 +77,10 @@ def serve(_args: argparse.Namespace) -> None:
     with (
         bind(settings.host, settings.port) as listener,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis_options(settings))) as cache,
+        closing(Decoders(settings.decoders)) as decoders,
     ):
         began = time.perf_counter()
-        engine = open_engine(settings.bundle, engine_options(settings), cache, on_lost=fail)
+        engine = open_engine(settings.bundle, engine_options(settings), cache, decoders.decode, on_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})

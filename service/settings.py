@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     intra_op_threads: int = Field(0, ge=0, le=1024)
     """Threads of one inference on the CPU; 0 takes one per core."""
 
+    decoders: int = Field(2, ge=1, le=256)
+    """Processes that are kept ready to decode clips, about 40 MB each; more are started while all are busy."""
+
     batch_windows: int = Field(4, ge=1, le=1024)
     """Windows that go through the audio tower at a time, at most; more use a GPU better."""
 

@@ -16,7 +16,6 @@ from service.core.windows import Stitcher
 from service.engine.batching import PendingWindow, WindowBatcher
 from service.engine.caching.embedding import ClipEmbedding
 from service.engine.call import Call
-from service.engine.decoding import decode
 
 Float32 = NDArray[np.float32]
 
@@ -51,13 +50,16 @@ def model_id_of(manifest: Manifest) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def embed_clip(
-    clip: BinaryIO, batcher: WindowBatcher, manifest: Manifest, max_clip_s: float, call: Call
-) -> ClipEmbedding:
-    """Decodes, cuts, embeds and stitches a clip; no more than two batches of its windows are on their way at a time.
+def embed_clip(blocks: Iterator[Float32], batcher: WindowBatcher, manifest: Manifest, call: Call) -> ClipEmbedding:
+    """Cuts, embeds and stitches a clip; no more than two batches of its windows are on their way at a time.
+
+    Args:
+        blocks: The clip as it is decoded, shape (N,) each; what that raises is raised.
+        batcher: Embeds windows.
+        manifest: Of the model.
+        call: For which it is done.
 
     Raises:
-        AudioError: If the clip cannot be used; see `service.engine.decoding.decode`.
         CallAbandoned, DeadlineExceeded: If the call is not wanted any longer.
         EngineStopped: If nothing can be embedded any longer.
     """
@@ -65,7 +67,7 @@ def embed_clip(
     stitcher = Stitcher(manifest.window_plan)
     parts: list[NDArray[np.float16]] = []
     try:
-        for start, window in _in_order(_windows(clip, cutter, manifest.sample_rate_hz, max_clip_s), batcher, call):
+        for start, window in _in_order(_windows(blocks, cutter), batcher, call):
             parts.append(stitcher.add(window, start).astype(np.float16))
     except BaseException:
         call.abandon()  # windows of it may still wait
@@ -87,8 +89,8 @@ def _joined(parts: list[NDArray[np.float16]], n_frames: int) -> NDArray[np.float
     return joined
 
 
-def _windows(clip: BinaryIO, cutter: WindowCutter, sample_rate_hz: int, max_clip_s: float) -> Iterator[PlacedWindow]:
-    for block in decode(clip, sample_rate_hz, max_clip_s):
+def _windows(blocks: Iterator[Float32], cutter: WindowCutter) -> Iterator[PlacedWindow]:
+    for block in blocks:
         yield from cutter.add(block)
     yield from cutter.finish()
 

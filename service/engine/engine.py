@@ -1,7 +1,8 @@
 """The engine: a clip and queries in, a localization out; synchronous and safe to call from several threads."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,9 +22,20 @@ from service.engine.caching.lru import LruCache
 from service.engine.caching.tiers import EmbeddingCache, memory_cache
 from service.engine.call import Call
 from service.engine.clip_embedding import clip_id_of, embed_clip
+from service.engine.decoding import decode
 from service.engine.encoders import AudioEncoder, TextEncoder
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.options import EngineOptions
+
+Decode = Callable[[BinaryIO, int, float, Call], Generator[NDArray[np.float32]]]
+"""A clip, the rate wanted, the longest clip accepted in seconds and the call to blocks of mono samples, shape (N,) each."""
+
+
+def decode_here(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> Generator[NDArray[np.float32]]:
+    """Decodes a clip in this process; see `service.engine.decoding.decode`."""
+    for block in decode(clip, sample_rate_hz, max_clip_s):
+        call.check()
+        yield block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +74,7 @@ class Engine:
         audio_encoder: AudioEncoder,
         text_encoder: TextEncoder,
         cache: EmbeddingCache,
+        decode: Decode,
         on_lost: Callable[[BaseException], object],
     ) -> None:
         self.manifest = manifest
@@ -69,6 +82,7 @@ class Engine:
         self.provider = audio_encoder.provider
         self.node_shares: dict[str, float] = audio_encoder.node_shares
         self.batcher = WindowBatcher(audio_encoder.embed, options.batch_windows, on_lost)
+        self._decode = decode
         self._audio_encoder = audio_encoder
         self._text_encoder = text_encoder
         self.cache = cache
@@ -161,7 +175,8 @@ class Engine:
                 known = self.cache.get(clip_id)
             if known is not None:
                 return known, True
-            embedding = embed_clip(clip, self.batcher, self.manifest, self.options.max_clip_s, call)
+            with closing(self._decode(clip, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
+                embedding = embed_clip(blocks, self.batcher, self.manifest, call)
             with call.stage("cache"):
                 self.cache.put(clip_id, embedding)
         return embedding, False
@@ -205,6 +220,7 @@ def open_engine(
     bundle_dir: Path,
     options: EngineOptions,
     cache: EmbeddingCache | None = None,
+    decode: Decode = decode_here,
     on_lost: Callable[[BaseException], object] = lambda _: None,
 ) -> Engine:
     """Verifies a bundle, opens its towers and warms them up.
@@ -213,6 +229,7 @@ def open_engine(
         bundle_dir: The bundle.
         options: Limits and resources.
         cache: Where clip embeddings are kept, closed by whoever made it; in this process's memory if None.
+        decode: How clips are decoded; in this process if not given.
         on_lost: Called once, from the engine's own thread, if the device fails and nothing can be embedded any longer.
 
     Raises:
@@ -226,6 +243,7 @@ def open_engine(
         AudioEncoder(bundle_dir, manifest, options),
         TextEncoder(bundle_dir, manifest, options),
         memory_cache(options.cache_bytes) if cache is None else cache,
+        decode,
         on_lost,
     )
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -63,6 +64,25 @@ def test_it_tells_its_address_answers_and_ends_when_it_is_told_to(server: "subpr
     server.send_signal(signal.SIGTERM)
     _, told = server.communicate(timeout=30)
     assert (server.returncode, told) == (0, "")
+
+
+def test_a_clip_that_kills_its_decoder_is_refused_and_the_next_is_answered(server: "subprocess.Popen[str]") -> None:
+    url = _address(server)
+    clip = BytesIO()
+    soundfile.write(clip, np.random.default_rng(0).uniform(-1, 1, 16_000), 16_000, format="WAV")
+    files = [("audio", ("clip.wav", clip.getvalue())), ("query", (None, "low"))]
+    decoders = psutil.Process(server.pid).children()
+    for decoder in decoders:
+        decoder.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(httpx.post, f"{url}/localize", files=files)
+        time.sleep(0.3)
+        for decoder in decoders:
+            decoder.kill()
+        problem = answer.result()
+    assert (problem.status_code, problem.json()["type"]) == (422, "/problems/audio-undecodable")
+    assert "its decoder crashed" in problem.json()["detail"]
+    assert httpx.post(f"{url}/localize", files=files).status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"REDIS_URL": "unix:///nowhere"}])

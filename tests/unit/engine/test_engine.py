@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.core.errors import AudioEmpty, AudioTooLarge, ClipNotFound, QueryEmpty, TooManyQueries, UnsupportedAudio
 from service.engine.caching.tiers import memory_cache
 from service.engine.encoders import AudioEncoder
-from service.engine.engine import Engine, open_engine
+from service.engine.engine import Engine, decode_here, open_engine
 from service.engine.options import EngineOptions
 from tests.clips import encoded, tones, wav
 
@@ -159,7 +159,9 @@ class _CountingEncoder(AudioEncoder):
 
 def test_a_clip_that_several_threads_ask_for_at_once_is_embedded_once(engine: Engine, tiny_bundle: Path) -> None:
     encoder = _CountingEncoder(tiny_bundle, engine.manifest, EngineOptions())
-    fresh = Engine(engine.manifest, engine.options, encoder, engine._text_encoder, memory_cache(10**8), pytest.fail)
+    fresh = Engine(
+        engine.manifest, engine.options, encoder, engine._text_encoder, memory_cache(10**8), decode_here, pytest.fail
+    )
     clip = wav(tones([("low", 1, 3)], 20.0))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: fresh.localize_clip(clip, ["low"]), range(8)))
