@@ -14,6 +14,7 @@ from service.api.localize_form import LocalizeRequest, form_limits, read_localiz
 from service.api.metrics import Metrics
 from service.api.problem_examples import ANYTHING_ELSE, problem_responses
 from service.api.schemas import LOCALIZE_EXAMPLE, LocalizeOut
+from service.api.sliced_response import SlicedResponse
 from service.api.workers import Workers
 from service.core.errors import ClipNotFound
 from service.core.postprocessing import Postprocessing
@@ -93,7 +94,7 @@ class Localizing:
         stages |= call.stage_s
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
-        return Response(body, media_type="application/json", headers={"Server-Timing": timing})
+        return SlicedResponse(body, media_type="application/json", headers={"Server-Timing": timing})
 
     async def know_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
         """Tells whether a clip's audio need not be sent again."""
