@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 SHORTFALL_S = 0.1
 """Encoders of lossy formats count their padding differently; a file that ends earlier than this was cut off."""
+PREROLL_S = 1.0
+"""Frames of MP3 need bits of those before them: after a jump, its first tenth of a second is silent or wrong."""
 LONGEST_S = 24 * 3600.0
 
 
@@ -42,9 +44,10 @@ def decode(path: Path, sample_rate_hz: int, onset_s: float = 0.0, length_s: floa
     with _opened(path) as file:
         rate, first = file.samplerate, round(onset_s * file.samplerate)
         wanted = file.frames - first if length_s is None else min(round(length_s * rate), file.frames - first)
+        preroll = min(first, round(PREROLL_S * rate))
         try:
-            file.seek(first)
-            samples = file.read(wanted, dtype="float32", always_2d=True)
+            file.seek(first - preroll)
+            samples = file.read(preroll + wanted, dtype="float32", always_2d=True)[preroll:]
         except soundfile.SoundFileError as error:
             raise UnreadableRecordingError(path, f"cannot be decoded: {error}") from error
     if len(samples) == 0 or len(samples) < wanted - SHORTFALL_S * rate:
