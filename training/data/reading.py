@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 
 from training.data.example import Example
 
-BROKEN_ROW, MISSING_FILE, UNREADABLE_FILE, SILENT_EVENT = (
-    "broken row",
-    "missing file",
-    "unreadable file",
-    "silent event",
-)
-KINDS = (BROKEN_ROW, MISSING_FILE, UNREADABLE_FILE, SILENT_EVENT)
+BROKEN_ROW = "broken row"
+MISSING_FILE = "missing file"
+UNREADABLE_FILE = "unreadable file"
+LATE_EVENT = "event after the end"
+IN_TWO_SPLITS = "recording in two splits"
+KINDS = (MISSING_FILE, UNREADABLE_FILE, BROKEN_ROW, LATE_EVENT, IN_TWO_SPLITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that was left out: its kind (one of KINDS), where it stands, and what is wrong with it."""
+    """Something that is wrong with a data set: its kind (one of KINDS), where it stands, and what it is."""
 
     kind: str
     where: str

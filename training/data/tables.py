@@ -41,21 +41,22 @@ def _rows(
     reader: Any, names: Sequence[str], columns: Collection[str], table: str, problems: Problems
 ) -> Iterator[tuple[str, dict[str, str]]]:
     while True:
-        line = reader.line_num + 1
+        first = reader.line_num + 1
         try:
-            fields = next(reader)
+            fields, error = next(reader), ""
         except StopIteration:
             return
-        except csv.Error as error:
-            problems.add(BROKEN_ROW, f"{table}, lines {line} to {reader.line_num}", str(error))
-            continue
-        where, row = f"{table}, line {line}", dict(zip(names, fields, strict=False))
-        if len(fields) != len(names):
-            if fields:
-                problems.add(BROKEN_ROW, where, f"{len(fields)} fields; {len(names)} are accepted")
-        elif torn := [name for name in columns if "\n" in row[name]]:
-            problems.add(BROKEN_ROW, f"{table}, lines {line} to {reader.line_num}", f"{torn[0]} goes over lines")
-        else:
+        except csv.Error as wrong:
+            fields, error = [], str(wrong)
+        lines = f"line {first}" if first == reader.line_num else f"lines {first} to {reader.line_num}"
+        where, row = f"{table}, {lines}", dict(zip(names, fields, strict=False))
+        if fields and len(fields) != len(names):
+            error = f"{len(fields)} fields; {len(names)} are accepted"
+        elif torn := [name for name in columns if len(row.get(name, "").splitlines()) > 1]:
+            error = f"{torn[0]} goes over lines"
+        if error:
+            problems.add(BROKEN_ROW, where, error)
+        elif fields:
             yield where, row
 
 
