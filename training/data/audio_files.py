@@ -1,14 +1,15 @@
 """The audio files under a folder, found by name without the ending: copies of a data set differ in formats and subfolders."""
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".m4a", ".webm"})
 
 
-def audio_files(folder: Path) -> Iterator[Path]:
-    """All audio files at or under a folder, in the order of their paths."""
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
+def audio_files(folder: Path) -> list[Path]:
+    """All audio files under a folder, in the order of their paths; linked folders are followed."""
+    found = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 class AudioIndex:
