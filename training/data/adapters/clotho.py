@@ -31,6 +31,5 @@ def read_clotho(folder: Path, problems: Problems) -> list[Example]:
         for where, row in read_rows(table, ("file_name", *CAPTIONS), problems):
             with problems.skipping(where):
                 captions = tuple(text_of(row, column) for column in CAPTIONS)
-                text_of(row, "file_name")
                 examples.append(Example(folder / part / row["file_name"], SPLITS[part], captions))
     return examples

@@ -78,9 +78,13 @@ def _known(name: str, known: Mapping[str, str]) -> str:
 
 def _test_split(folder: Path, subclasses: Mapping[str, str], problems: Problems) -> set[str]:
     table = folder / "test_split.csv"
-    if table.is_file():
-        return {row["filename"] for _, row in read_rows(table, ("filename",), problems)}
-    return stratified_test_split(subclasses)
+    if not table.is_file():
+        return stratified_test_split(subclasses)
+    test: set[str] = set()
+    for where, row in read_rows(table, ("filename",), problems):
+        with problems.skipping(where):
+            test.add(_known(row["filename"], subclasses))
+    return test
 
 
 def stratified_test_split(subclasses: Mapping[str, str]) -> set[str]:

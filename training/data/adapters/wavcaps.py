@@ -14,8 +14,7 @@ Clotho, ESC-50, UrbanSound8K and VGGSound stay unseen (a list that is not wanted
 
 import logging
 from collections import defaultdict
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
 
 from training.data.example import Example
 from training.data.reading import Problems
@@ -41,7 +40,7 @@ def read_wavcaps(folder: Path, problems: Problems) -> list[Example]:
     for table, source in tables_there(folder / "json_files", TABLES).items():
         for number, entry in enumerate(list_of(read_json(table), "data")):
             with problems.skipping(f"{table.name}, entry {number}"):
-                name, caption = _id(entry), text_of(entry, "caption")
+                name, caption = text_of(entry, "id").removesuffix(".wav"), text_of(entry, "caption")
                 if name in blacklist[source.removesuffix("_SL")]:
                     left_out += 1
                 else:
@@ -50,15 +49,10 @@ def read_wavcaps(folder: Path, problems: Problems) -> list[Example]:
     return examples
 
 
-def _id(entry: Any) -> str:
-    name = text_of(entry, "id")
-    return name.removesuffix(".wav")
-
-
 def _blacklist(folder: Path) -> dict[str, set[str]]:
     names: dict[str, set[str]] = defaultdict(set)
     for file in sorted(folder.glob("*.json")):
         lists = read_json(file)
         for source in lists:
-            names[source] |= {PurePath(name).stem for name in map(str, list_of(lists, source))}
+            names[source] |= {str(name).removesuffix(".wav") for name in list_of(lists, source)}
     return names

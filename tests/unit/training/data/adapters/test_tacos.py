@@ -36,7 +36,7 @@ def build(folder: Path, **tables: str) -> Path:
         "metadata": METADATA,
         "annotations_strong": STRONG,
         "annotations_weak": WEAK,
-        "test_split": "filename\n102.mp3\n",
+        "test_split": "filename\n102.mp3\n998.mp3\n",
     }
     for name, text in (texts | tables).items():
         (folder / f"{name}.csv").write_text(text, encoding="utf-8")
@@ -64,6 +64,7 @@ def test_everything_left_out_is_named_with_its_place_and_reason(tmp_path: Path) 
         "annotations_strong.csv, line 7: '999.mp3' is not in metadata.csv",
         "annotations_strong.csv, line 8: 5 fields; 4 are accepted",
         "annotations_weak.csv, line 4: text is ''; text is accepted",
+        "test_split.csv, line 3: '998.mp3' is not in metadata.csv",
         "audio/103.mp3: nothing is said of it",
         "audio/104.mp3: is not there",
     ]
