@@ -4,7 +4,7 @@ The folder, as the Zenodo record 15379789 unpacks:
 
     metadata.csv            filename, subclass, ... : one row a recording
     annotations_strong.csv  filename, onset, offset, text : one row a region, in seconds
-    annotations_weak.csv    filename, text (in an earlier version `caption`)
+    annotations_weak.csv    filename, text (`caption` in the paper's code) : one row a recording
     test_split.csv          filename : the recordings of the test split
     audio/                  <freesound id>.mp3, of up to 30 s
 
