@@ -22,6 +22,6 @@ class AudioIndex:
             self._by_stem.setdefault(path.stem, path)
 
     def find(self, *stems: str) -> Path:
-        """The file of the first of `stems` that there is; else where a WAV file of the first one would lie."""
+        """The file of the first of `stems` that there is; else a path that is not there, which tells the first one."""
         there = (self._by_stem[stem] for stem in stems if stem in self._by_stem)
-        return next(there, self._folder / f"{stems[0]}.wav")
+        return next(there, self._folder / f"{stems[0]}.*")

@@ -15,7 +15,12 @@ def write_table(folder: Path, name: str, entries: Any) -> None:
 
 
 def build(folder: Path) -> Path:
-    for path in ("AudioSet_SL/Yabc.flac", "FreeSound/17.flac", "FreeSound/18.flac", "SoundBible/17.flac"):
+    for path in (
+        "AudioSet_SL/mnt/AudioSet_SL_flac/Yabc.flac",
+        "FreeSound/17.flac",
+        "FreeSound/18.flac",
+        "SoundBible/17.flac",
+    ):
         write_burst(folder / "audio" / path, rate_hz=32_000)
     audioset = [
         {"id": "Yabc.wav", "caption": "Rain falls.", "audio": "", "duration": 10.0},
@@ -41,7 +46,7 @@ def build(folder: Path) -> Path:
 def test_recordings_are_those_of_their_source_and_of_no_blacklist(tmp_path: Path) -> None:
     examples = read_dataset("wavcaps", build(tmp_path))
     assert [(str(e.path.relative_to(tmp_path)), e.captions, e.split) for e in examples] == [
-        ("audio/AudioSet_SL/Yabc.flac", ("Rain falls.",), "train"),
+        ("audio/AudioSet_SL/mnt/AudioSet_SL_flac/Yabc.flac", ("Rain falls.",), "train"),
         ("audio/FreeSound/17.flac", ("A dog barks.",), "train"),
         ("audio/SoundBible/17.flac", ("A bell rings.",), "train"),
     ]
@@ -53,12 +58,20 @@ def test_broken_entries_and_missing_files_are_told(tmp_path: Path) -> None:
         "fsd_final.json, entry 1: caption is None; text is accepted",
         "fsd_final.json, entry 2: id is None; text is accepted",
         "fsd_final.json, entry 3: id is None; text is accepted",
-        f"{tmp_path / 'audio' / 'SoundBible' / 'gone.flac'}: is not there",
+        f"{tmp_path / 'audio' / 'SoundBible' / 'gone.*'}: is not there",
     ]
 
 
-@pytest.mark.parametrize(("text", "message"), [("[]", "a list is accepted"), ("{", "is not JSON")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("[]", r'sb_final.json does not hold {"data": \[...\]}'), ("{", "is not JSON")]
+)
 def test_a_table_that_is_not_as_published_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     (build(tmp_path) / "json_files" / "SoundBible" / "sb_final.json").write_text(text)
     with pytest.raises(ValueError, match=message):
+        read_dataset("wavcaps", tmp_path)
+
+
+def test_a_blacklist_that_is_not_as_published_is_an_error(tmp_path: Path) -> None:
+    write_table(build(tmp_path), "blacklist/test.json", ["Ytest.wav"])
+    with pytest.raises(ValueError, match=r"test.json holds no lists of ids by source"):
         read_dataset("wavcaps", tmp_path)
