@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
@@ -23,6 +23,8 @@ PAGE_SIZE = 150
 MINUTE_S, DAY_S = 60.0, 86_400.0
 MAX_PREVIEW_BYTES = 64 * 1024**2
 MAX_PREVIEW_S = 600.0
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Previews(BaseModel):
@@ -98,7 +100,7 @@ class Freesound:
         """
         parameters = {"query": query, "filter": filter_, "fields": FIELDS, "page_size": PAGE_SIZE}
         for number in itertools.count(1):  # not `next` itself: the token goes nowhere but to `url`
-            page = self._get("/search/text/", Page, parameters | {"page": number})
+            page = read(self._get("/search/text/", parameters | {"page": number}), Page)
             yield from (sound for sound in page.results if sound)
             if not page.next:
                 return
@@ -109,22 +111,17 @@ class Freesound:
         Raises:
             ServerUnavailableError: the server cannot be asked, or answers something else.
         """
-        return self._get(f"/sounds/{sound_id}/", Sound, {"fields": FIELDS}, missing=True)
+        response = self._get(f"/sounds/{sound_id}/", {"fields": FIELDS}, (httpx.codes.NOT_FOUND,))
+        return None if response.is_error else read(response, Sound)
 
-    def _get(self, path: str, kind: Any, parameters: dict[str, Any], missing: bool = False) -> Any:
+    def _get(self, path: str, parameters: dict[str, Any], accepted: tuple[int, ...] = ()) -> httpx.Response:
         def call() -> httpx.Response:
             self.limit.wait()
             headers = {"Authorization": f"Token {self.token}"}
             response = self.client.get(self.url + path, params=parameters, headers=headers)
-            return response if missing and response.status_code == httpx.codes.NOT_FOUND else checked(response)
+            return response if response.status_code in accepted else checked(response)
 
-        response = self.patience.ask(call)
-        if response.is_error:
-            return None
-        try:
-            return kind.model_validate_json(response.content)
-        except ValidationError as error:
-            raise ServerUnavailableError(f"{response.url} answers something else than APIv2 does: {error}") from error
+        return self.patience.ask(call)
 
     def download(self, sound: Sound, target: Path) -> None:
         """Writes the preview of a sound.
@@ -136,7 +133,7 @@ class Freesound:
 
         def call() -> int:
             with self.client.stream("GET", sound.previews.ogg) as response, target.open("wb") as file:
-                if response.status_code in (403, 404, 410):
+                if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
                     return response.status_code
                 until, size = time.monotonic() + MAX_PREVIEW_S, 0
                 for part in checked(response).iter_bytes():
@@ -149,3 +146,15 @@ class Freesound:
 
         if (status := self.patience.ask(call)) >= 400:
             raise ValueError(f"no preview: HTTP {status}")
+
+
+def read(response: httpx.Response, kind: type[Model]) -> Model:
+    """What an answer holds.
+
+    Raises:
+        ServerUnavailableError: something else.
+    """
+    try:
+        return kind.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ServerUnavailableError(f"{response.url} answers something else than APIv2 does: {error}") from error
