@@ -11,7 +11,7 @@ from spellchecker import SpellChecker
 
 MAX_CHARS = 300
 MAX_GROWTH, FREE_CHARS = 1.2, 20
-MIN_ENGLISH = 0.5
+MIN_ENGLISH, FEWEST_JUDGED = 0.5, 3
 MAX_TYPO_EDITS = 2
 TYPOGRAPHIC = "‘’“”–—…"
 
@@ -38,7 +38,7 @@ def refusal(sources: Sequence[str], caption: str) -> str | None:
     """Why a caption that was written from these ones cannot stand, or None.
 
     It must hold something, be one sentence of at most MAX_CHARS and not clearly longer than its sources, be English (at
-    least half of its words are in an English dictionary, and its characters are ASCII, typographic quotes and dashes, or
+    least half of its words, where it has three or more, are in an English dictionary, and its characters are ASCII, typographic quotes and dashes, or
     those of its sources), and tell of nothing that its sources do not tell of: each content word must have a stem of theirs,
     correct a misspelt word of theirs, or join or part words of theirs; one for speech may stand for speech transcribed.
     """
@@ -52,7 +52,8 @@ def refusal(sources: Sequence[str], caption: str) -> str | None:
         return f"{len(caption)} characters; at most {longest} are accepted"
     if foreign := sorted(c for c in set(caption) if not c.isascii() and c not in TYPOGRAPHIC and c not in source):
         return f"characters that are not English: {' '.join(foreign)}"
-    if len(_english(words(caption))) < MIN_ENGLISH * len(set(words(caption))):
+    distinct = sorted(set(words(caption)))
+    if len(distinct) >= FEWEST_JUDGED and len(_english(distinct)) < MIN_ENGLISH * len(distinct):
         return "not English"
     if invented := inventions(source, caption):
         return f"new words: {', '.join(invented)}"

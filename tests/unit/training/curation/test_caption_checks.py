@@ -18,6 +18,7 @@ from training.curation.caption_checks import refusal
         ("water-drops falling", "Water drops are falling."),
         ("a rifle shot, the café's door – creaks", "A rifle shot; the café's door – creaks."),
         ("ribbit ribbit by a frog", "ribbit by a frog"),
+        ("glug glug", "glug glug"),
     ],
 )
 def test_leaving_out_and_correcting_is_accepted(source: str, caption: str) -> None:
