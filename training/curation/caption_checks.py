@@ -38,9 +38,10 @@ def refusal(sources: Sequence[str], caption: str) -> str | None:
     """Why a caption that was written from these ones cannot stand, or None.
 
     It must hold something, be one sentence of at most MAX_CHARS and not clearly longer than its sources, be English (at
-    least half of its words, where it has three or more, are in an English dictionary, and its characters are ASCII, typographic quotes and dashes, or
-    those of its sources), and tell of nothing that its sources do not tell of: each content word must have a stem of theirs,
-    correct a misspelt word of theirs, or join or part words of theirs; one for speech may stand for speech transcribed.
+    least half of its words, where it has three or more, are in an English dictionary, and its characters are ASCII,
+    typographic quotes and dashes, or those of its sources), and tell of nothing that its sources do not tell of: each
+    content word must have a stem of theirs, correct a misspelt word of theirs, or join or part words of theirs; one for
+    speech may stand for speech transcribed.
     """
     source = " ".join(sources)
     if not words(caption):

@@ -94,7 +94,8 @@ def read(source: Path, extension: str = "") -> list[Region]:
         tasks = TASKS.validate_json(read_text(source))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ValueError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = "".join(f", task {int(step) + 1}" if i == 0 else f".{step}" for i, step in enumerate(first["loc"]))
+        raise ValueError(f"{source}{where}: {first['msg']}") from error
     return [
         region for number, task in enumerate(tasks, start=1) for region in _read_task(source, number, task, extension)
     ]

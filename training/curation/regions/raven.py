@@ -38,7 +38,7 @@ def _read_file(file: Path, recording: str) -> Iterable[Region]:
         raise ValueError(
             f"{file}, line 1: {BEGIN!r}, {END!r} and one of {', '.join(TEXT)} are needed; it has {columns}"
         )
-    seen: set[str] = set()
+    views: dict[str, str] = {}
     for number, line in enumerate(lines, start=2):
         cells, place = line.split("\t"), f"{file}, line {number}"
         if not line.strip():
@@ -46,9 +46,8 @@ def _read_file(file: Path, recording: str) -> Iterable[Region]:
         if len(cells) != len(columns):
             raise ValueError(f"{place}: {len(cells)} cells; the header has {len(columns)}")
         row = dict(zip(columns, cells, strict=True))
-        selection = row.get("Selection", str(number))
-        if selection not in seen:
-            seen.add(selection)
+        view = row.get("View", "")
+        if views.setdefault(row.get("Selection", place), view) == view:
             yield _read_row(place, row, row.get(FILE) or recording, row[text])
 
 

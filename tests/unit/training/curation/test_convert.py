@@ -62,10 +62,11 @@ def test_an_audacity_file_with_frequencies_and_decimal_commas_is_read(tmp_path: 
 
 def test_a_selection_in_two_views_is_one_and_counts_from_its_own_file(tmp_path: Path) -> None:
     header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
-    rows = (
+    rows = (  # two tables over several files, one below the other: their numbers begin anew
         "1\tWaveform 1\t1\t61.5\t63.0\tb.wav\t1.5\towl\n"
         "1\tSpectrogram 1\t1\t61.5\t63.0\tb.wav\t1.5\towl\n"
-        "2\tSpectrogram 1\t1\t4.0\t5.0\ta.wav\t4.0\tfox\n"
+        "1\tWaveform 1\t1\t4.0\t5.0\ta.wav\t4.0\tfox\n"
+        "1\tSpectrogram 1\t1\t4.0\t5.0\ta.wav\t4.0\tfox\n"
     )
     assert FORMATS["raven"].read(written(tmp_path, header + rows), "") == [
         Region("b.wav", CaptionedEvent(1.5, 3.0, "owl")),
@@ -136,7 +137,7 @@ RAVEN = "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
         ("raven", RAVEN + "1\t0\tnan\tdog\n", "line 2: event from 0.0 s to nan s"),
         ("raven", "Selection\tBegin Time (s)\tEnd Time (s)\tFoo\n", "line 1: .*Annotation"),
         ("label-studio", "[{]", r"clip.txt: .*line 1 column 3"),
-        ("label-studio", '[{"data": {}}, {"date": {}}]', r"clip.txt: 1.data: Field required"),
+        ("label-studio", '[{"data": {}}, {"date": {}}]', r"clip.txt, task 2.data: Field required"),
         ("label-studio", '[{"data": {"sound": "a.wav"}}]', "task 1: 'filename' or 'audio' is needed in data; it has sound"),
         ("label-studio", label_studio_export({"id": "x", "value": {"start": 2, "end": 1}}), "task 1, region x: event"),
     ],
