@@ -1,0 +1,61 @@
+import pytest
+
+from training.curation.caption_checks import refusal
+
+
+@pytest.mark.parametrize(
+    ("source", "caption"),
+    [
+        ("a dog barks", "a dog barks"),
+        ("a brown dog barks in the park", "A dog barks."),
+        ("a dog is barkng loudly in the backround", "A dog is barking loudly in the background."),
+        ("knoking on a door", "Knocking on a door"),
+        ("dogs barked", "A dog is barking."),
+        ("bird song and foot steps", "Birdsong and footsteps"),
+        ("a doorbell rings", "A door bell rings"),
+        ("a man says 'come here quickly'", "A man speaks."),
+        ('a woman: "where are you"', "A woman is talking."),
+        ("water-drops falling", "Water drops are falling."),
+        ("a rifle shot, the café's door – creaks", "A rifle shot; the café's door – creaks."),
+        ("ribbit ribbit by a frog", "ribbit by a frog"),
+        ("glug glug", "glug glug"),
+    ],
+)
+def test_leaving_out_and_correcting_is_accepted(source: str, caption: str) -> None:
+    assert refusal([source], caption) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "caption", "reason"),
+    [
+        ("a dog barks", "A dog barks while birds chirp", "new words: birds, chirp"),
+        ("a dog barks", "Two dogs bark", "new words: two"),
+        ("a dog barks", "A dog does not bark", "new words: not"),
+        ("a dog barks", "A dog barks outside", "new words: outside"),
+        ("a mouse is clicking", "A mouse is clinking", "new words: clinking"),
+        ("a cat purrs", "A car purrs", "new words: car"),
+        ("a dog barks", "A person speaks, a dog barks", "new words: speaks"),
+        ("somebody walks", "Somebody wals", "new words: wals"),
+        ("a dog barks", "", "nothing is left"),
+        ("a dog barks", "...", "nothing is left"),
+        ("a dog barks. a cat meows", "A dog barks. A cat meows.", "more than one sentence"),
+        (
+            "a dog barks",
+            "A dog barks, and the dog barks, and the dog is barking",
+            "characters; at most 33 are accepted",
+        ),
+        ("a dog barks", "Ein Hund bellt", "not English"),
+        ("ein Hund bellt", "ein Hund bellt", "not English"),
+        ("a dog barks", "собака лает", "characters that are not English"),
+        ("a dog barks", "a dög barks", "characters that are not English: ö"),
+    ],
+)
+def test_adding_is_refused_with_the_reason(source: str, caption: str, reason: str) -> None:
+    assert reason in (refusal([source], caption) or "")
+
+
+def test_a_sentence_over_several_captions_uses_the_words_of_all() -> None:
+    sources = ["a dog barks", "a door is slammed"]
+    assert refusal(sources, "First a dog is barking, then a door slams.") is None
+    assert refusal(sources, "A dog barks, then a window slams.") == "new words: window"
+    assert "300 are accepted" in (refusal(["a dog barks " * 50], "a dog barks " * 40) or "")

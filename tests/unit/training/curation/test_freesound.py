@@ -1,0 +1,312 @@
+import csv
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from tests.http_server import Reply, Request, Server, json_reply
+from training.curation.freesound import Collection, main, read_ontology, share
+from training.curation.freesound_api import Freesound, RateLimit
+from training.curation.journal import Journal
+from training.curation.patience import Patience, ServerUnavailableError
+from training.data.datasets import read_dataset
+
+RATE_HZ = 16_000
+
+
+def ogg(duration_s: float = 1.0) -> bytes:
+    buffer = io.BytesIO()
+    samples = 0.1 * np.sin(np.arange(int(duration_s * RATE_HZ)) / 5)
+    soundfile.write(buffer, samples, RATE_HZ, format="OGG", subtype="VORBIS")
+    return buffer.getvalue()
+
+
+class FreesoundServer:
+    """Speaks APIv2: sounds by id, searches of two sounds a page, previews; `replies` overrides, each reply once."""
+
+    def __init__(self, server: Server) -> None:
+        self.url, self.requests = server.url + "/apiv2", server.requests
+        self.searches = {"dog barking": [1, 2, 3], "puppy": [3, 4], "ghost": []}
+        self.replies: dict[str, list[Reply]] = {}
+        self.audio: Callable[[int], Reply] = lambda sound: Reply(ogg())
+        self.server = server
+        server.answer = self.answer
+
+    def sound(self, id_: int) -> dict[str, object]:
+        return {
+            "id": id_, "name": f"Bark_{id_}.wav", "tags": ["dog", "bark"], "description": "My dog,\r\n\"Rex\"",
+            "username": f"user{id_ % 2}", "license": "https://creativecommons.org/licenses/by/4.0/", "duration": 1.0,
+            "url": f"https://freesound.org/s/{id_}/",
+            "previews": {"preview-hq-ogg": f"{self.server.url}/previews/{id_}.ogg", "preview-hq-mp3": "unused"},
+        }  # fmt: skip
+
+    def answer(self, request: Request) -> Reply:
+        if waiting := self.replies.get(request.path):
+            return waiting.pop(0)
+        if request.path.startswith("/previews/"):
+            return self.audio(int(Path(request.path).stem))
+        if request.headers.get("Authorization") != "Token secret":
+            return json_reply({"detail": "Invalid token."}, 401)
+        if request.path == "/apiv2/search/text/":
+            return self.search(request.query)
+        id_ = int(Path(request.path).name)
+        return json_reply(self.sound(id_)) if id_ < 100 else json_reply({"detail": "Not found."}, 404)
+
+    def search(self, query: dict) -> Reply:
+        found, page = self.searches[query["query"]], int(query["page"])
+        results = [self.sound(i) for i in found[2 * page - 2 : 2 * page]]
+        more = len(found) > 2 * page
+        return json_reply(
+            {"count": len(found), "next": "http://elsewhere/?page=2" if more else None, "results": [*results, None]}
+        )
+
+    def fetched(self, part: str) -> list[str]:
+        return [request.path for request in self.requests if part in request.path]
+
+
+@pytest.fixture
+def freesound(server: Server) -> FreesoundServer:
+    return FreesoundServer(server)
+
+
+ONTOLOGY = '[Animals]\nDog = ["dog barking", 7]\nPuppy = ["puppy", "ghost", 404]\n'
+
+
+def collect(
+    freesound: FreesoundServer, folder: Path, per_query: int = 100, timeout_s: float = 5.0
+) -> list[dict[str, str]]:
+    """One run, as the command makes it; gives the rows of its table."""
+    folder.mkdir(exist_ok=True)
+    (folder / "ontology.toml").write_text(ONTOLOGY)
+    limit = RateLimit(Journal(folder / "requests.jsonl"))
+    patience = Patience(attempts=3, sleep=lambda _: None)
+    api = Freesound("secret", limit, patience, freesound.url, httpx.Client(timeout=timeout_s))
+    collection = Collection.open(folder, read_ontology(folder / "ontology.toml"), "duration:[0 TO 30]", per_query)
+    try:
+        collection.search(api)
+        collection.download(api)
+    finally:
+        collection.write_table()
+    return table(folder)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "clips.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def paths(rows: list[dict[str, str]]) -> list[str]:
+    return [row["path"] for row in rows]
+
+
+def test_what_is_found_becomes_a_pack_with_its_licences(freesound: FreesoundServer, tmp_path: Path) -> None:
+    rows = collect(freesound, tmp_path)
+    assert paths(rows) == [f"audio/{i}.flac" for i in (1, 2, 3, 7, 4)]
+    assert [row["label"] for row in rows] == ["Dog"] * 4 + ["Puppy"]
+    assert rows[0] | {"split": ""} == {
+        "path": "audio/1.flac", "label": "Dog", "split": "", "source": "freesound", "group": "user1",
+        "title": "Bark_1.wav", "author": "user1", "licence": "https://creativecommons.org/licenses/by/4.0/",
+        "url": "https://freesound.org/s/1/", "class": "Animals", "keywords": "dog, bark",
+        "description": 'My dog, "Rex"', "start_time_s": "0.0", "end_time_s": "1.0",
+    }  # fmt: skip
+    examples = read_dataset("pack", tmp_path)
+    assert examples[0].captions == ("Dog", "bark")
+    assert all(soundfile.info(example.path).duration == 1.0 for example in examples)
+
+
+def test_searches_are_paged_and_cut_and_carry_the_filter(freesound: FreesoundServer, tmp_path: Path) -> None:
+    collect(freesound, tmp_path, per_query=2)
+    (first, *_) = freesound.requests
+    assert first.query["filter"] == "duration:[0 TO 30]"
+    assert set(first.query["fields"].split(",")) >= {"id", "license", "username", "url", "previews"}
+    assert [r.query["page"] for r in freesound.requests if r.query.get("query") == "dog barking"] == ["1"]
+    collect(freesound, tmp_path, per_query=3)
+    assert [r.query["page"] for r in freesound.requests if r.query.get("query") == "dog barking"] == ["1", "1", "2"]
+
+
+def test_the_token_goes_to_the_api_alone(freesound: FreesoundServer, tmp_path: Path) -> None:
+    collect(freesound, tmp_path)
+    assert not any("Authorization" in r.headers for r in freesound.requests if r.path.startswith("/previews/"))
+
+
+def test_a_second_run_asks_for_nothing(freesound: FreesoundServer, tmp_path: Path) -> None:
+    rows = collect(freesound, tmp_path)
+    asked = len(freesound.requests)
+    assert collect(freesound, tmp_path) == rows
+    assert len(freesound.requests) == asked
+
+
+def test_a_recording_that_was_deleted_is_fetched_again(freesound: FreesoundServer, tmp_path: Path) -> None:
+    rows = collect(freesound, tmp_path)
+    (tmp_path / "audio/2.flac").unlink()
+    assert collect(freesound, tmp_path) == rows
+    assert freesound.fetched("/previews/").count("/previews/2.ogg") == 2
+
+
+def test_what_the_ontology_no_longer_names_leaves_the_table(freesound: FreesoundServer, tmp_path: Path) -> None:
+    collect(freesound, tmp_path)
+    (tmp_path / "short.toml").write_text('[Animals]\nPuppy = ["puppy"]\n')
+    collection = Collection.open(tmp_path, read_ontology(tmp_path / "short.toml"), "duration:[0 TO 30]", 100)
+    collection.write_table()
+    assert paths(table(tmp_path)) == ["audio/3.flac", "audio/4.flac"]
+
+
+def test_a_busy_server_is_asked_again(freesound: FreesoundServer, tmp_path: Path) -> None:
+    freesound.replies["/apiv2/search/text/"] = [
+        json_reply({"detail": "throttled"}, 429, {"Retry-After": "2"}),
+        Reply(status=502),
+    ]
+    freesound.replies["/previews/1.ogg"] = [Reply(ogg(), announced=100_000), Reply(status=503)]
+    assert len(collect(freesound, tmp_path)) == 5
+
+
+def test_a_long_throttling_ends_the_run_and_keeps_what_is_there(freesound: FreesoundServer, tmp_path: Path) -> None:
+    freesound.replies["/apiv2/sounds/7/"] = [json_reply({"detail": "throttled"}, 429, {"Retry-After": "86400"})]
+    with pytest.raises(ServerUnavailableError, match="HTTP 429, Retry-After: 86400"):
+        collect(freesound, tmp_path)
+    assert len(collect(freesound, tmp_path)) == 5
+    assert len([r for r in freesound.requests if r.query.get("query") == "dog barking"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(b"<html></html>"), "cannot be decoded"),
+        (Reply(), "cannot be decoded"),
+        (Reply(ogg(0.1)), "lasts 0.1 s of the 1.0 s"),
+        (Reply(status=404), "no preview: HTTP 404"),
+    ],
+    ids=["no audio", "nothing", "half", "missing"],
+)
+def test_a_useless_recording_is_left_out_once_and_for_all(
+    reply: Reply, reason: str, freesound: FreesoundServer, tmp_path: Path
+) -> None:
+    freesound.audio = lambda sound: reply if sound == 2 else Reply(ogg())
+    rows = collect(freesound, tmp_path)
+    assert "audio/2.flac" not in paths(rows)
+    assert len(rows) == 4
+    assert reason in next(e["reason"] for e in Journal(tmp_path / "sounds.jsonl").entries if e["id"] == 2)
+    assert collect(freesound, tmp_path) == rows
+    assert freesound.fetched("/previews/2").count("/previews/2.ogg") == 1
+
+
+def test_a_preview_that_does_not_come_now_holds_up_no_other(freesound: FreesoundServer, tmp_path: Path) -> None:
+    freesound.replies["/previews/1.ogg"] = [Reply(ogg(), announced=100_000)] * 3
+    with pytest.raises(ServerUnavailableError, match="1 previews could not be fetched"):
+        collect(freesound, tmp_path)
+    assert paths(table(tmp_path)) == [f"audio/{i}.flac" for i in (2, 3, 7, 4)]
+    assert not list(tmp_path.rglob("*.part"))
+    assert len(collect(freesound, tmp_path)) == 5
+
+
+def test_a_server_that_says_nothing_ends_the_run(freesound: FreesoundServer, tmp_path: Path) -> None:
+    end = threading.Event()
+
+    def hang(sound: int) -> Reply:
+        end.wait(5)
+        return Reply()
+
+    freesound.audio = hang
+    with pytest.raises(ServerUnavailableError, match=r"5 previews could not be fetched, the last: .*ReadTimeout"):
+        collect(freesound, tmp_path, timeout_s=0.05)
+    end.set()
+    freesound.audio = lambda sound: Reply(ogg())
+    assert len(collect(freesound, tmp_path)) == 5
+
+
+@pytest.mark.parametrize("answer", [Reply(b"<html>"), json_reply({"results": [{"id": "x"}], "next": None})])
+def test_an_answer_that_is_not_the_apis_ends_the_run(answer: Reply, freesound: FreesoundServer, tmp_path: Path) -> None:
+    freesound.replies["/apiv2/search/text/"] = [answer]
+    with pytest.raises(ServerUnavailableError, match="something else than APIv2"):
+        collect(freesound, tmp_path)
+
+
+def command(freesound: FreesoundServer, folder: Path) -> list[str]:
+    (folder / "ontology.toml").write_text(ONTOLOGY)
+    return [f"{folder}/ontology.toml", f"{folder}/out", "--url", freesound.url]
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(
+    freesound: FreesoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FREESOUND_TOKEN", "secret")
+    reached, let_go = threading.Event(), threading.Event()
+
+    def hang_at_three(sound: int) -> Reply:
+        if sound == 3 and not let_go.is_set():
+            reached.set()
+            let_go.wait(20)
+        return Reply(ogg())
+
+    freesound.audio = hang_at_three
+    module = [sys.executable, "-m", "training.curation.freesound"]
+    run = subprocess.Popen([*module, *command(freesound, tmp_path)], stderr=subprocess.DEVNULL)
+    assert reached.wait(20)
+    run.kill()
+    run.wait(20)
+    let_go.set()
+    main(command(freesound, tmp_path))
+    assert len(table(tmp_path / "out")) == 5
+    assert sorted(freesound.fetched("/previews/")) == [f"/previews/{i}.ogg" for i in (1, 2, 3, 3, 4, 7)]
+
+
+@pytest.mark.parametrize(
+    ("token", "message"), [("wrong", r'HTTP 401: \{"detail": "Invalid token\."\}'), ("", "FREESOUND_TOKEN is not set")]
+)
+def test_without_a_valid_token_the_command_says_so(
+    token: str, message: str, freesound: FreesoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FREESOUND_TOKEN", token)
+    with pytest.raises(SystemExit, match=message):
+        main(command(freesound, tmp_path))
+
+
+def test_requests_are_limited_a_minute_and_a_day_over_runs(tmp_path: Path) -> None:
+    now = [1000.0]
+    waits: list[float] = []
+
+    def sleep(time_s: float) -> None:
+        waits.append(time_s)
+        now[0] += time_s
+
+    def limit() -> RateLimit:
+        return RateLimit(Journal(tmp_path / "made.jsonl"), per_minute=2, per_day=5, clock=lambda: now[0], sleep=sleep)
+
+    for _ in range(3):
+        limit().wait()
+        now[0] += 10
+    assert waits == [40.0]
+    limit().wait()
+    limit().wait()
+    with pytest.raises(ServerUnavailableError, match="5 requests made in a day; the next is allowed in"):
+        limit().wait()
+    now[0] = 1000.0 + 86_400
+    limit().wait()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[Animals", "ontology.toml: "),
+        ("Animals = 3", "Animals = 3; a table of subclasses is accepted"),
+        ('[Animals]\nDog = "bark"', "Animals.Dog = 'bark'; a list of words and ids is accepted"),
+        ('[Animals]\nDog = ["bark", true]', "a list of words and ids"),
+    ],
+)
+def test_an_ontology_that_is_none_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "ontology.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_ontology(tmp_path / "ontology.toml")
+
+
+def test_about_a_tenth_of_the_authors_is_for_validation() -> None:
+    shares = [share(f"author {i}") for i in range(1000)]
+    assert 0.07 < sum(s < 0.1 for s in shares) / 1000 < 0.13
+    assert share("a") == share("a")

@@ -1,0 +1,63 @@
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from training.curation.patience import Patience, ServerUnavailableError, checked, retry_after_s
+
+
+def response(status: int, retry_after: str | None = None) -> httpx.Response:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return httpx.Response(status, headers=headers, text="slow down", request=httpx.Request("GET", "http://a/b"))
+
+
+def answering(responses: Sequence[httpx.Response | Exception]) -> Callable[[], httpx.Response]:
+    coming = iter(responses)
+
+    def call() -> httpx.Response:
+        one = next(coming)
+        if isinstance(one, Exception):
+            raise one
+        return checked(one)
+
+    return call
+
+
+TIMEOUT = httpx.ReadTimeout("timed out", request=httpx.Request("GET", "http://a/b"))
+
+
+def test_failures_that_pass_are_asked_again_after_growing_waits_or_those_asked_for() -> None:
+    waits: list[float] = []
+    patience = Patience(attempts=5, first_s=1, longest_s=60, sleep=waits.append)
+    answer = patience.ask(answering([response(429, "7"), response(503), TIMEOUT, response(500, "x"), response(200)]))
+    assert answer.status_code == 200
+    assert waits[0] == 7
+    assert all(0 <= wait <= 2**i for i, wait in enumerate(waits[1:], start=1))
+
+
+def test_it_gives_up_after_so_many_attempts() -> None:
+    waits: list[float] = []
+    with pytest.raises(ServerUnavailableError, match="http://a/b: HTTP 502: slow down"):
+        Patience(attempts=3, sleep=waits.append).ask(answering([response(502)] * 3))
+    assert len(waits) == 2
+    with pytest.raises(ServerUnavailableError, match="http://a/b: ReadTimeout timed out"):
+        Patience(attempts=2, sleep=waits.append).ask(answering([TIMEOUT] * 2))
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(401, None), (404, None), (429, "3600")])
+def test_what_does_not_pass_soon_is_not_asked_again(status: int, retry_after: str | None) -> None:
+    waits: list[float] = []
+    with pytest.raises(ServerUnavailableError, match=f"HTTP {status}"):
+        Patience(longest_s=60, sleep=waits.append).ask(answering([response(status, retry_after)]))
+    assert not waits
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert retry_after_s(response(429, "1.5")) == 1.5
+    assert retry_after_s(response(429, in_a_minute)) == pytest.approx(60, abs=2)
+    assert retry_after_s(response(429, "Wed, 21 Oct 2015 07:28:00 GMT")) == 0
+    assert retry_after_s(response(429, "soon")) is None
+    assert retry_after_s(response(429)) is None
