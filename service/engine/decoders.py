@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
 from io import UnsupportedOperation
 from multiprocessing.connection import Connection
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _SENT_BYTES = 1 << 20  # larger ones that are files are passed as such
 _LOOK_S = 0.25  # so often a call is asked whether it is still wanted
-_PATIENCE_S = 0.05  # so long is waited for a process, before one more is started
+_PATIENCE_S = 0.2  # one more is started when none has come free for so long
 _GRACE_S = 5.0
 _ERRORS = {kind.__name__: kind for kind in AudioError.__subclasses__()}
 
@@ -39,6 +40,7 @@ class Decoders:
         self._n_ready = n_ready
         self._changed = threading.Condition()
         self._idle = [_Process() for _ in range(n_ready)]
+        self._last_change_s = time.monotonic()
         self._closed = False
 
     def decode(self, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> Generator[Float32]:
@@ -49,7 +51,7 @@ class Decoders:
             CallAbandoned, DeadlineExceeded: If the call is not wanted any longer.
         """
         container = identify(clip)
-        process = self._take()
+        process = self._take(call)
         try:
             process.send(clip, sample_rate_hz, max_clip_s)
             while (block := process.receive(call)) is not None:
@@ -73,18 +75,28 @@ class Decoders:
         for process in idle:
             process.end()
 
-    def _take(self) -> "_Process":
+    def _take(self, call: Call) -> "_Process":
+        while not (process := self._free()):
+            call.check()
+        if process.is_alive:
+            return process
+        process.end()  # somebody killed it
+        return _Process()
+
+    def _free(self) -> "_Process | None":
+        """A process that is free, or another when none has come free for long; None to be asked again."""
         with self._changed:
             self._changed.wait_for(lambda: self._idle, _PATIENCE_S)
-            while self._idle:
-                process = self._idle.pop()
-                if process.is_alive:  # somebody may have killed it
-                    return process
-                process.end()
+            if self._idle:
+                return self._idle.pop()
+            if time.monotonic() - self._last_change_s < _PATIENCE_S:
+                return None
+            self._last_change_s = time.monotonic()
         return _Process()
 
     def _give_back(self, process: "_Process") -> None:
         with self._changed:
+            self._last_change_s = time.monotonic()
             if not self._closed and len(self._idle) < self._n_ready:
                 self._idle.append(process)
                 self._changed.notify()
