@@ -18,6 +18,7 @@ from service.engine.options import EngineOptions
 from tests.clips import wav
 from training.model import LanguageAudioModel, load_checkpoint
 from training.recipe import read_recipe
+from training.towers.text import SentenceEncoder
 from training.train import starting_weights
 
 
@@ -114,6 +115,6 @@ def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path)
 
 def test_a_bundle_of_another_shape_is_no_start(exported: Path) -> None:
     recipe = read_recipe(Path("training/recipes/compact.toml"))
-    model = LanguageAudioModel(recipe.audio, recipe.text, 384)
+    model = LanguageAudioModel(recipe, SentenceEncoder(recipe.text))
     with pytest.raises(ValueError, match=r"for centre; \(256,\) is expected"):
         starting_weights(exported, model)
