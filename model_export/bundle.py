@@ -63,13 +63,18 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         manifest = make_manifest(recipe, model, values, folder)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         differences = verify(folder, verify_bundle(folder), model, encoder)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        if size > max_bytes:
-            raise BundleTooLarge(size, max_bytes)
+        check_size(folder, max_bytes)
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
     return differences
+
+
+def check_size(folder: Path, max_bytes: int) -> None:
+    """Raises BundleTooLarge if the files in `folder` take more."""
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if size > max_bytes:
+        raise BundleTooLarge(size, max_bytes)
 
 
 def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[str, Any], folder: Path) -> Manifest:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from model_export.errors import WeightLost
+from model_export.recurrence import traceable
 from training.from_bundle import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
 from training.towers.compact import CompactTower
@@ -72,7 +73,8 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     if lengths.most_steps is None:
         n_frames = lengths.frames(lengths.least_steps + 3)
         axes[1] = hop * lengths.step_frames * Dim("steps", min=lengths.least_steps) + hop * lengths.rest_frames
-    _export(AudioTower(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, "frames", file)
+    with traceable(tower):
+        _export(AudioTower(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, "frames", file)
     graph = onnx.load(file)
     if isinstance(tower, CompactTower):
         name_weights(graph, {f"model.audio.{name}": weight for name, weight in tower.named_parameters()})

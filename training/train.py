@@ -37,6 +37,7 @@ from training.targets import label_targets, teacher_targets
 from training.teacher import TeacherScores, class_names, score_recordings
 from training.towers.choice import tower_class
 from training.towers.text import SentenceEncoder
+from training.towers.tower import AudioTower
 from training.vocabulary import Vocabulary, build_vocabulary
 from training.warm_start import warm_start
 
@@ -59,6 +60,7 @@ def train(recipe: Recipe, out: Path) -> Path:
 
     torch.manual_seed(recipe.seed)
     model = LanguageAudioModel(recipe, encoder)
+    check_length(model.audio, recipe.scenes.scene_s)
     if recipe.pretrained:
         model.audio.load_pretrained(recipe.pretrained)
     model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
@@ -97,6 +99,16 @@ def train(recipe: Recipe, out: Path) -> Path:
         )
     save(out / CHECKPOINT, recipe, model, average, optimizer, step)
     return out / CHECKPOINT
+
+
+def check_length(tower: AudioTower, scene_s: float) -> None:
+    """Raises ValueError if the tower takes no scenes of this length."""
+    n_frames = tower.grid.n_frames(tower.grid.samples_for(scene_s))
+    next_s = tower.grid.duration_s(tower.grid.n_samples(tower.lengths.at_least(n_frames)))
+    if round(1000 * next_s) != round(1000 * scene_s):
+        raise ValueError(
+            f"scenes.scene_s is {scene_s} s, {n_frames} frames; the next length that {type(tower).__name__} takes is {next_s} s"
+        )
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:

@@ -7,7 +7,8 @@ import torch
 from onnx import numpy_helper
 
 from model_export.__main__ import main
-from model_export.errors import GraphInterfaceDiffers, ValuesDiffer
+from model_export.bundle import check_size
+from model_export.errors import BundleTooLarge, GraphInterfaceDiffers, ValuesDiffer
 from model_export.graphs import round_to_half
 from model_export.verification import AUDIO_TOLERANCE, TEXT_TOLERANCE, example_waveforms, verify
 from service.core.localization import localize
@@ -96,6 +97,13 @@ def test_a_missing_card_writes_nothing(
     assert main([str(tiny_checkpoint), "--out", str(out), "--card", str(tmp_path / "none.md")]) == 1
     assert not out.exists()
     assert "none.md" in capsys.readouterr().err
+
+
+def test_a_bundle_may_be_as_large_as_it_is_and_no_smaller(exported: Path) -> None:
+    size = sum(file.stat().st_size for file in exported.iterdir())
+    check_size(exported, size)
+    with pytest.raises(BundleTooLarge, match=r"MB is allowed \(--max-mb\)"):
+        check_size(exported, size - 1)
 
 
 def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path) -> None:

@@ -115,7 +115,7 @@ class SpectrogramTransformer(nn.Module):
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(B, M, 128) to (B, 1 + 8 (M // 16), 768): the class token and the patches, time by time."""
         patches = self.patch_embed(spectrogram)
-        x = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        x = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         x = x + self.positions(spectrogram.shape[1])
         for block in self.blocks:
             x = block(x)
@@ -185,10 +185,10 @@ class AsitTower(AudioTower):
         """`waveform` (B, N) to log-mel (B, M, 128), 992 mel frames a whole window."""
         windows = waveform.unflatten(1, (-1, min(waveform.shape[1], self.window_frames * self.hop_samples)))
         log_mel = self.front_end(self.half_rate(windows.flatten(0, 1)))
-        return log_mel.unflatten(0, (len(waveform), -1)).flatten(1, 2)
+        return log_mel.unflatten(0, (waveform.shape[0], -1)).flatten(1, 2)
 
     def features(self, spectrogram: Tensor) -> Tensor:
         """Log-mel (B, M, 128) to features (B, T, 768)."""
         windows = spectrogram.unflatten(1, (-1, min(spectrogram.shape[1], PATCH * LONGEST_TIME_PATCHES)))
         frames = self.strong_head(self.seq_model(self.model(windows.flatten(0, 1))))
-        return frames.unflatten(0, (len(spectrogram), -1)).flatten(1, 2)
+        return frames.unflatten(0, (spectrogram.shape[0], -1)).flatten(1, 2)

@@ -152,6 +152,9 @@ class FrameMobileNet(nn.Module):
             *blocks,
             convolution(channels[-1], self.channels, 1, nn.Hardswish),
         )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out")
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(B, 4 T, 128) to (B, T, C)."""

@@ -84,25 +84,26 @@ class LogMel(MelBands):
 
 
 class KaldiFbank(MelBands):
-    """Kaldi's log-mel filterbank with 128 bands from 20 Hz to 8 kHz, as ASiT hears it, normalized.
+    """Kaldi's log-mel filterbank from 20 Hz to 8 kHz, as ASiT hears it, normalized.
 
     Of each frame the mean is taken off, then it is pre-emphasized (its first sample by itself) and windowed. Since every
     frame loses its mean, removing the waveform's own before, as ASiT does, changes nothing. Only whole frames count
-    (Kaldi's `snip_edges`): mel frame i begins with sample 160 i.
+    (Kaldi's `snip_edges`): mel frame i begins with sample 160 i. Some of the lowest bands lie between two frequencies of the
+    transform, and stay at the floor.
     """
 
     FLOOR = torch.finfo(torch.float32).eps
     MEAN, DEVIATION = -4.2677393, 4.5689974
 
-    def __init__(self) -> None:
+    def __init__(self, bands: int = 128) -> None:
         identity = torch.eye(WINDOW_SAMPLES, dtype=torch.float64)
         emphasis = identity - PRE_EMPHASIS * torch.diag(torch.ones(WINDOW_SAMPLES - 1, dtype=torch.float64), -1)
         emphasis[0, 0] = 1 - PRE_EMPHASIS
         frame_map = torch.diag(hann(periodic=False)) @ emphasis @ (identity - 1 / WINDOW_SAMPLES)
-        super().__init__(frame_map, mel_filterbank(128, 20.0, SAMPLE_RATE_HZ / 2))
+        super().__init__(frame_map, mel_filterbank(bands, 20.0, SAMPLE_RATE_HZ / 2))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) at 16 kHz in [-1, 1] to log-mel (B, M, 128), M = 1 + (N - 400) // 160."""
+        """`waveform` (B, N) at 16 kHz in [-1, 1] to log-mel (B, M, bands), M = 1 + (N - 400) // 160."""
         log_mel = torch.log(self.in_bands(self.power(waveform)).clamp(min=self.FLOOR))
         return ((log_mel - self.MEAN) / (2 * self.DEVIATION)).transpose(1, 2)
 

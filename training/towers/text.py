@@ -105,7 +105,7 @@ class SentenceEncoder(nn.Module):
         ids, mask = self.tokens(captions)
         return self(ids.to(device), mask.to(device))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # and not inference mode: a projection is trained on what this gives
     def encode(self, captions: list[str], batch: int = 128) -> Tensor:
         """Captions to sentence embeddings (Q, C), float32 on the CPU, without dropout."""
         training = self.training
