@@ -41,9 +41,9 @@ class LanguageAudioModel(nn.Module):
         return self.audio.dimension + (self.centre is not None)
 
     @property
-    def pretrained(self) -> tuple[str, ...]:
-        """What the names of the parameters begin with that learn slower, since they were trained before."""
-        return f"audio.{self.audio.pretrained}", "encoder."
+    def trunk_prefixes(self) -> tuple[str, ...]:
+        """What the names of the parameters begin with that were trained before, and learn slower."""
+        return f"audio.{self.audio.trunk_prefix}", "encoder."
 
     def frames(self, waveform: Tensor) -> Tensor:
         """Waveforms (B, N) to the frame embeddings that are served, (B, T, D or D + 1), of unit norm."""

@@ -75,9 +75,9 @@ class OptimizationConfig:
 class Recipe:
     """Everything that makes a run; saved in its checkpoints.
 
-    `start` is the checkpoint of an earlier run, or the folder of a bundle, whose weights this one begins with in place of a
-    warm start. `audio` is one of the towers of `training.towers`, by its `kind`. A `centred` model takes off what a query
-    has in common with every sound: see `training.model`.
+    `start` is the checkpoint of an earlier run, or the folder of a bundle (of a compact tower and a frozen encoder), whose
+    weights this one begins with in place of a warm start. `audio` is one of the towers of `training.towers`, by its
+    `kind`. A `centred` model takes off what a query has in common with every sound: see `training.model`.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")

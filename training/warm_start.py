@@ -43,8 +43,7 @@ def warm_start(
     weights = np.bincount(label)[label].astype(np.float64) ** (recipe.data.label_exponent - 1)
     weights /= np.sqrt(np.bincount(owner)[owner])
     cumulative = np.cumsum(weights / weights.sum())
-    tower = model.audio
-    assert isinstance(tower, CompactTower)  # no other takes a teacher
+    tower = _tower(model)
     maps = [tower.from_trunk, tower.norm, tower.output, model.projection]
     optimizer = AdamW([p for part in maps for p in part.parameters()] + [model.log_scale, model.bias], LEARNING_RATE)
     progress = tqdm(range(recipe.teacher.warm_start_steps), desc="warm start", unit="step")
@@ -53,9 +52,7 @@ def warm_start(
         features = torch.from_numpy(teacher.features[frames[drawn]].astype(np.float32)).to(device)
         scores = torch.from_numpy(teacher.scores[frames[drawn]].astype(np.float32) / 255.0).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            loss = _loss(
-                model, tower.embed_single(features), scores, torch.from_numpy(label[drawn]), vocabulary, recipe, step
-            )
+            loss = _loss(model, features, scores, torch.from_numpy(label[drawn]), vocabulary, recipe, step)
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / recipe.teacher.warm_start_steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -75,31 +72,37 @@ def active_frames(store: AudioStore, teacher: TeacherScores) -> tuple[np.ndarray
     return np.concatenate(frames), np.repeat(np.arange(len(frames)), [len(own) for own in frames])
 
 
+def _tower(model: LanguageAudioModel) -> CompactTower:
+    """The model's tower: no other has a teacher."""
+    assert isinstance(model.audio, CompactTower)
+    return model.audio
+
+
 def _loss(
     model: LanguageAudioModel,
-    embeddings: Tensor,
+    features: Tensor,
     scores: Tensor,
     labels: Tensor,
     vocabulary: Vocabulary,
     recipe: Recipe,
     step: int,
 ) -> Tensor:
-    """The soundscapes' losses on single frames: their embeddings (F, D), the teacher's scores (F, C), labels (F,)."""
+    """The soundscapes' losses on single frames: features (F, 1024), the teacher's scores (F, C), labels (F,)."""
     generator = torch.Generator().manual_seed(step)
-    device = embeddings.device
-    captions = model.projection(vocabulary.bank.sample(generator).to(device))
-    own = vocabulary.relation[labels].to(device)[None]  # (1, F, L)
+    embeddings = _tower(model).embed_single(features)[None]  # (1, F, D)
+    captions = model.projection(vocabulary.bank.sample(generator).to(features.device))
+    own = vocabulary.relation[labels].to(features.device)[None]  # (1, F, L)
     target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)
-    similarity = (embeddings @ captions.T).float()[None]  # (1, F, L)
+    similarity = (embeddings @ captions.T).float()
     loss = frame_sigmoid_loss(similarity, target, known, model.scale, model.bias)
     loss = loss + recipe.optimization.contrastive_weight * frame_contrastive_loss(
         similarity, target, known, model.scale
     )
     if vocabulary.class_bank is None:
         return loss
-    classes = model.projection(vocabulary.class_bank.sample(generator).to(device))
-    doubted = vocabulary.related[labels].to(device) & (scores < 0.5)
-    similarity = (embeddings @ classes.T).float()[None]
+    classes = model.projection(vocabulary.class_bank.sample(generator).to(features.device))
+    doubted = vocabulary.related[labels].to(features.device) & (scores < 0.5)
+    similarity = (embeddings @ classes.T).float()
     return loss + recipe.teacher.weight * frame_sigmoid_loss(
         similarity, scores[None], ~doubted[None], model.scale, model.bias
     )

@@ -158,7 +158,7 @@ class AsitTower(AudioTower):
     lengths = Lengths(step_frames=MEL_PATCHES, rest_frames=1, most_steps=LONGEST_TIME_PATCHES)
     window_frames = 1 + MEL_PATCHES * LONGEST_TIME_PATCHES
     overlap_frames = 0
-    pretrained = "model."
+    trunk_prefix = "model."
     licence = "MIT: ASiT as PretrainedSED trained it, the start of the audio tower"
 
     def __init__(self, config: AsitConfig) -> None:

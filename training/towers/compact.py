@@ -172,7 +172,7 @@ class CompactTower(AudioTower):
     lengths = Lengths(step_frames=PATCH_FRAMES, least_steps=2)
     window_frames = 11 * PATCH_FRAMES
     overlap_frames = 2 * PATCH_FRAMES
-    pretrained = "trunk."
+    trunk_prefix = "trunk."
     licence = "Apache-2.0: YAMNet, the start of the audio tower (Google)"
 
     def __init__(self, config: CompactConfig) -> None:

@@ -170,7 +170,7 @@ class FrameMobileNetTower(AudioTower):
     lengths = Lengths()
     window_frames = 250
     overlap_frames = 50
-    pretrained = "model."
+    trunk_prefix = "model."
     licence = "MIT: the frame-wise MobileNet of EfficientSED, the start of the audio tower"
 
     def __init__(self, config: FrameMobileNetConfig) -> None:

@@ -55,7 +55,7 @@ class AudioTower(nn.Module, ABC):
         lengths: the T that are taken.
         window_frames: T of the windows that are served.
         overlap_frames: what neighbouring windows share.
-        pretrained: what the names of the parameters begin with that learn slower, since they were trained before.
+        trunk_prefix: what the names of the parameters begin with that were trained before, and learn slower.
         licence: of what the tower begins with.
         output: the map into the shared space.
     """
@@ -65,7 +65,7 @@ class AudioTower(nn.Module, ABC):
     lengths: ClassVar[Lengths]
     window_frames: ClassVar[int]
     overlap_frames: ClassVar[int]
-    pretrained: ClassVar[str]
+    trunk_prefix: ClassVar[str]
     licence: ClassVar[str]
     output: nn.Linear
 
