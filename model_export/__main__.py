@@ -17,9 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder; replaced if it is there")
     parser.add_argument("--card", type=Path, required=True, help="the MODEL_CARD.md that goes into the bundle")
     parser.add_argument("--calibration", type=Path, help="a file of training.calibrate")
+    parser.add_argument("--max-mb", type=float, default=40.0, help="what the bundle may take: 40 MB unless said")
     options = parser.parse_args(arguments)
+    max_bytes = round(options.max_mb * 1e6)
     try:
-        differences = write_bundle(options.checkpoint, options.calibration, options.card, options.out)
+        differences = write_bundle(options.checkpoint, options.calibration, options.card, options.out, max_bytes)
     except (ExportError, FileNotFoundError) as error:
         sys.stderr.write(f"no bundle written: {error}\n")
         return 1

@@ -22,26 +22,16 @@ from service.core.manifest import (
     verify_bundle,
 )
 from service.core.postprocessing import Postprocessing
-from training.model import load_checkpoint
-from training.towers.audio import FRAME_HOP_SAMPLES, PATCH_FRAMES
-from training.towers.front_end import SAMPLE_RATE_HZ
-from training.towers.text import MAX_QUERY_TOKENS, encoder_folder
+from training.model import LanguageAudioModel, load_checkpoint
+from training.recipe import Recipe
+from training.towers.text import encoder_folder, encoder_licence
 
-WINDOW_FRAMES = 11 * PATCH_FRAMES
-"""10.56 s."""
-OVERLAP_FRAMES = 2 * PATCH_FRAMES
-MAX_BUNDLE_BYTES = 40_000_000
 UNCALIBRATED = Postprocessing(
     threshold=0.5, threshold_off=0.5, median_filter_s=0.36, extent_ratio=0.4, min_duration_s=0.1, merge_gap_s=0.2
 )
-LICENCES = (
-    "Apache-2.0: this model",
-    "Apache-2.0: YAMNet, the start of the audio tower (Google)",
-    "Apache-2.0: all-MiniLM-L6-v2, the text tower's sentence encoder (sentence-transformers)",
-)
 
 
-def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Path) -> dict[str, float]:
+def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Path, max_bytes: int) -> dict[str, float]:
     """Writes the bundle of a checkpoint to the folder `out`, which it replaces.
 
     Args:
@@ -49,6 +39,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         calibration: of `training.calibrate`; without it, the trained scale and bias and a threshold of 0.5.
         card: the model card that goes into the bundle.
         out: where the bundle shall be.
+        max_bytes: what its files together may take.
 
     Returns:
         The largest differences between torch and the graphs.
@@ -57,7 +48,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         ExportError: the bundle failed verification; `out` is as it was.
         FileNotFoundError: an input is not there.
     """
-    model, encoder, state = load_checkpoint(checkpoint)
+    model, encoder, recipe = load_checkpoint(checkpoint)
     round_to_half(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".bundle-") as partial:
@@ -65,40 +56,45 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         folder.mkdir()
         export_audio(model, folder / AUDIO_GRAPH)
         export_text(TextTower(encoder, model), folder / TEXT_GRAPH)
-        shutil.copyfile(encoder_folder(state["recipe"]["text"]["encoder"]) / TOKENIZER, folder / TOKENIZER)
+        shutil.copyfile(encoder_folder(recipe.text.encoder) / TOKENIZER, folder / TOKENIZER)
         shutil.copyfile(card, folder / MODEL_CARD)
         defaults = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
         values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else defaults
-        manifest = make_manifest(state["recipe"], values, folder)
+        manifest = make_manifest(recipe, model, values, folder)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         differences = verify(folder, verify_bundle(folder), model, encoder)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        if size > MAX_BUNDLE_BYTES:
-            raise BundleTooLarge(size, MAX_BUNDLE_BYTES)
+        check_size(folder, max_bytes)
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
     return differences
 
 
-def make_manifest(recipe: dict[str, Any], calibration: dict[str, Any], folder: Path) -> Manifest:
+def check_size(folder: Path, max_bytes: int) -> None:
+    """Raises BundleTooLarge if the files in `folder` take more."""
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if size > max_bytes:
+        raise BundleTooLarge(size, max_bytes)
+
+
+def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[str, Any], folder: Path) -> Manifest:
     """The manifest of the files in `folder`."""
-    given = calibration.get("postprocessing")
+    given, audio, text = calibration.get("postprocessing"), model.audio, recipe.text
     return Manifest(
         format_version=FORMAT_VERSION,
-        name=recipe["name"],
-        version=recipe["version"],
-        sample_rate_hz=SAMPLE_RATE_HZ,
-        hop_samples=FRAME_HOP_SAMPLES,
-        dimension=recipe["audio"]["dimension"] + 1,
-        window_frames=WINDOW_FRAMES,
-        overlap_frames=OVERLAP_FRAMES,
+        name=recipe.name,
+        version=recipe.version,
+        sample_rate_hz=audio.sample_rate_hz,
+        hop_samples=audio.hop_samples,
+        dimension=model.dimension,
+        window_frames=audio.window_frames,
+        overlap_frames=audio.overlap_frames,
         scale=calibration["scale"],
         bias=calibration["bias"],
         postprocessing=Postprocessing(**given) if given else UNCALIBRATED,
-        max_query_tokens=MAX_QUERY_TOKENS,
-        query_normalization="none",
+        max_query_tokens=text.max_tokens,
+        query_normalization=text.query_normalization,
         files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
-        licences=LICENCES,
-        trained_on=(f"recipe {recipe['name']} {recipe['version']}: see MODEL_CARD.md",),
+        licences=("Apache-2.0: this model", audio.licence, encoder_licence(text.encoder)),
+        trained_on=(f"recipe {recipe.name} {recipe.version}: see MODEL_CARD.md",),
     )

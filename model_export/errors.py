@@ -76,4 +76,6 @@ class BundleTooLarge(ExportError):
 
     def __init__(self, size_bytes: int, allowed_bytes: int) -> None:
         self.size_bytes, self.allowed_bytes = size_bytes, allowed_bytes
-        super().__init__(f"the bundle takes {size_bytes / 1e6:.1f} MB; at most {allowed_bytes / 1e6:.0f} MB is allowed")
+        super().__init__(
+            f"the bundle takes {size_bytes / 1e6:.1f} MB; at most {allowed_bytes / 1e6:g} MB is allowed (--max-mb)"
+        )

@@ -18,9 +18,10 @@ from torch.export import Dim
 
 from model_export.errors import WeightLost
 from model_export.quantization import quantize_rows
+from model_export.recurrence import traceable
 from training.from_bundle import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
-from training.towers.audio import PATCH_SAMPLES
+from training.towers.compact import CompactTower
 from training.towers.text import SentenceEncoder
 
 OPSET = 18
@@ -61,12 +62,23 @@ def round_to_half(model: LanguageAudioModel) -> None:
 
 
 def export_audio(model: LanguageAudioModel, file: Path) -> None:
-    """Writes the audio tower: `waveform` (B, N) to `frames` (B, T, D), for N a multiple of 0.96 s, twice that or more."""
-    waveform = torch.zeros(2, 5 * PATCH_SAMPLES)
-    axes = {0: Dim("batch"), 1: PATCH_SAMPLES * Dim("patches", min=2)}
-    _export(AudioTower(model), {"waveform": waveform}, axes, "frames", file)
+    """Writes the audio tower: `waveform` (B, N) to `frames` (B, T, D).
+
+    N is of any length that the tower takes, or of one window if there is a longest. The weights of the compact tower get their
+    names back, so that the bundle can be a start for training; other towers have layers that the exporter folds or reorders.
+    """
+    tower = model.audio
+    hop, lengths = tower.hop_samples, tower.lengths
+    axes: dict[int, Any] = {0: Dim("batch")}
+    n_frames = tower.window_frames
+    if lengths.most_steps is None:
+        n_frames = lengths.frames(lengths.least_steps + 3)
+        axes[1] = hop * lengths.step_frames * Dim("steps", min=lengths.least_steps) + hop * lengths.rest_frames
+    with traceable(tower):
+        _export(AudioTower(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, "frames", file)
     graph = onnx.load(file)
-    name_weights(graph, {f"model.audio.{name}": weight for name, weight in model.audio.named_parameters()})
+    if isinstance(tower, CompactTower):
+        name_weights(graph, {f"model.audio.{name}": weight for name, weight in tower.named_parameters()})
     store_in_half_precision(graph)
     onnx.save(graph, file)
 

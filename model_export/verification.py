@@ -17,7 +17,6 @@ from service.core import scoring
 from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, Manifest
 from training.model import LanguageAudioModel
-from training.towers.audio import FRAME_HOP_SAMPLES
 from training.towers.text import SentenceEncoder
 
 Float32 = NDArray[np.float32]
@@ -27,7 +26,6 @@ AUDIO_TOLERANCE = 1e-4
 BATCH_TOLERANCE = 1e-5
 TEXT_TOLERANCE = 0.01
 """Of the cosine between a query's embedding in float32 and in 8 bits."""
-LENGTHS_FRAMES = (48, 120)
 BATCHES = (1, 2, 5)
 QUERIES = (
     "a dog barks",
@@ -50,7 +48,7 @@ def verify(folder: Path, manifest: Manifest, model: LanguageAudioModel, encoder:
         ExportError: one of its kinds, with the largest difference.
     """
     audio, text = (_session(folder / name) for name in (AUDIO_GRAPH, TEXT_GRAPH))
-    verify_interface(AUDIO_GRAPH, audio, AUDIO_INTERFACE)
+    verify_interface(AUDIO_GRAPH, audio, AUDIO_INTERFACE, fixed=(manifest.window_samples, manifest.window_frames))
     verify_interface(TEXT_GRAPH, text, TEXT_INTERFACE)
     return {
         "audio": verify_audio(audio, manifest, model),
@@ -70,15 +68,20 @@ def _session(file: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
 
-def verify_interface(graph: str, session: onnxruntime.InferenceSession, expected: dict[str, int]) -> None:
-    """Checks the names of inputs and outputs, their ranks, and that all axes but an embedding's are dynamic."""
+def verify_interface(
+    graph: str, session: onnxruntime.InferenceSession, expected: dict[str, int], fixed: tuple[int, ...] = ()
+) -> None:
+    """Checks the names of inputs and outputs, their ranks, and that all axes but an embedding's are dynamic.
+
+    Behind the batch an axis may have one of the `fixed` sizes too: those of a window, which is all that is ever served.
+    """
     values = [*session.get_inputs(), *session.get_outputs()]
     found = {value.name: len(value.shape) for value in values}
     if found != expected:
         raise GraphInterfaceDiffers(graph, found, expected)
     for value in values:
-        free = value.shape[:2] if value.name != "embedding" else value.shape[:1]
-        if not all(isinstance(axis, str) for axis in free):
+        batch, *others = value.shape[:2] if value.name != "embedding" else value.shape[:1]
+        if not isinstance(batch, str) or not all(isinstance(axis, str) or axis in fixed for axis in others):
             raise GraphInterfaceDiffers(graph, f"{value.name} {value.shape}", "dynamic axes")
 
 
@@ -95,10 +98,13 @@ def example_waveforms(batch: int, n_samples: int) -> Float32:
 
 def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, model: LanguageAudioModel) -> float:
     """Compares frame embeddings over several lengths and batch sizes."""
-    largest = 0.0
-    for n_frames in (*LENGTHS_FRAMES, manifest.window_frames):
+    largest, lengths = 0.0, model.audio.lengths
+    others = (
+        () if lengths.most_steps else (lengths.frames(lengths.least_steps), lengths.frames(lengths.least_steps + 3))
+    )
+    for n_frames in (*others, manifest.window_frames):
         for batch in BATCHES:
-            waveform = example_waveforms(batch, n_frames * FRAME_HOP_SAMPLES)
+            waveform = example_waveforms(batch, manifest.grid.n_samples(n_frames))
             found = run(session, waveform=waveform)
             if found.shape != (batch, n_frames, manifest.dimension):
                 raise ShapeDiffers(AUDIO_GRAPH, found.shape, (batch, n_frames, manifest.dimension))
@@ -153,9 +159,8 @@ def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel
 
 def embed_queries(session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]) -> Float32:
     """Query embeddings (Q, D) from the text graph."""
-    tokens = encoder.tokenizer(queries, padding=True, return_tensors="np")
-    ids, attention_mask = (tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask"))
-    return run(session, input_ids=ids, attention_mask=attention_mask)
+    ids, attention_mask = encoder.tokens(queries)
+    return run(session, input_ids=ids.numpy(), attention_mask=attention_mask.numpy())
 
 
 def verify_segments(

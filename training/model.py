@@ -8,38 +8,55 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.towers.audio import AudioTower, AudioTowerConfig
-from training.towers.text import SentenceEncoder, TextProjection, TextTowerConfig
+from training.recipe import Recipe, recipe_from_dict
+from training.towers.choice import build_audio_tower
+from training.towers.text import SentenceEncoder, build_projection
 
 
 class LanguageAudioModel(nn.Module):
     """Frame and query embeddings in one space, and the scale and bias of `sigmoid(scale * similarity + bias)`.
 
-    The sentence encoder is frozen and lives outside: `projection` takes its sentence embeddings.
+    A sentence encoder that is trained is a part of the model; one that is frozen lives outside: `projection` takes its
+    sentence embeddings.
 
-    Some queries are near to every sound and some to none. `frames` and `queries`, the embeddings that are served, have one
-    channel more than those that are trained, through which each query's similarity with the mean frame, `centre`, is
-    taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it.
+    Some queries are near to every sound and some to none. Where the recipe is `centred`, `frames` and `queries`, the embeddings
+    that are served, have one channel more than those that are trained, through which each query's similarity with the mean
+    frame, `centre`, is taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it.
     """
 
-    centre: Tensor
+    centre: Tensor | None
 
-    def __init__(self, audio: AudioTowerConfig, text: TextTowerConfig, sentence_channels: int) -> None:
+    def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:
         super().__init__()
-        self.audio = AudioTower(audio)
-        self.projection = TextProjection(sentence_channels, audio.dimension, text)
+        self.audio = build_audio_tower(recipe.audio)
+        self.encoder = encoder if recipe.text.trained else None
+        self.projection = build_projection(encoder.channels, self.audio.dimension, recipe.text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.bias = nn.Parameter(torch.tensor(-10.0))
-        self.register_buffer("centre", torch.zeros(audio.dimension))
+        self.register_buffer("centre", torch.zeros(self.audio.dimension) if recipe.centred else None)
+
+    @property
+    def dimension(self) -> int:
+        """Channels of the embeddings that are served."""
+        return self.audio.dimension + (self.centre is not None)
+
+    @property
+    def trunk_prefixes(self) -> tuple[str, ...]:
+        """What the names of the parameters begin with that were trained before, and learn slower."""
+        return f"audio.{self.audio.trunk_prefix}", "encoder."
 
     def frames(self, waveform: Tensor) -> Tensor:
-        """Waveforms (B, N) to frame embeddings (B, T, D + 1) of unit norm."""
+        """Waveforms (B, N) to the frame embeddings that are served, (B, T, D or D + 1), of unit norm."""
         frames = self.audio(waveform)
+        if self.centre is None:
+            return frames
         return torch.cat([frames, torch.ones_like(frames[..., :1])], dim=-1) * math.sqrt(0.5)
 
     def queries(self, sentences: Tensor) -> Tensor:
-        """Sentence embeddings (Q, C) to query embeddings (Q, D + 1) of unit norm."""
+        """Sentence embeddings (Q, C) to the query embeddings that are served, (Q, D or D + 1), of unit norm."""
         queries = self.projection(sentences)
+        if self.centre is None:
+            return queries
         return F.normalize(torch.cat([queries, -(queries * self.centre).sum(dim=-1, keepdim=True)], dim=-1), dim=-1)
 
     @property
@@ -48,13 +65,11 @@ class LanguageAudioModel(nn.Module):
         return self.log_scale.exp()
 
 
-def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, dict[str, Any]]:
-    """The model of a checkpoint (its averaged weights), the sentence encoder it was trained with, and the checkpoint."""
-    from training.recipe import recipe_from_dict
-
-    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Recipe]:
+    """The model of a checkpoint (its averaged weights), the sentence encoder it was trained with, and its recipe."""
+    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     recipe = recipe_from_dict(checkpoint["recipe"])
-    encoder = SentenceEncoder(recipe.text.encoder)
-    model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
+    encoder = SentenceEncoder(recipe.text)
+    model = LanguageAudioModel(recipe, encoder)
     model.load_state_dict(checkpoint["average"])
-    return model.eval(), encoder, checkpoint
+    return model.eval(), encoder, recipe

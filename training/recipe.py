@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 
 from training.synthesis.scene import SceneRecipe
-from training.towers.audio import AudioTowerConfig
+from training.towers.choice import AudioConfig
+from training.towers.compact import CompactConfig
 from training.towers.text import TextTowerConfig
 
 
@@ -74,8 +75,9 @@ class OptimizationConfig:
 class Recipe:
     """Everything that makes a run; saved in its checkpoints.
 
-    `start` is the checkpoint of an earlier run, or the folder of a bundle, whose weights this one begins with in place of a
-    warm start.
+    `start` is the checkpoint of an earlier run, or the folder of a bundle (of a compact tower and a frozen encoder), whose
+    weights this one begins with in place of a warm start. `audio` is one of the towers of `training.towers`, by its
+    `kind`. A `centred` model takes off what a query has in common with every sound: see `training.model`.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -84,12 +86,26 @@ class Recipe:
     version: str = "0"
     seed: int = 0
     start: Path | None = None
+    centred: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     scenes: SceneRecipe = field(default_factory=SceneRecipe)
-    audio: AudioTowerConfig = field(default_factory=AudioTowerConfig)
+    audio: AudioConfig = field(default_factory=CompactConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+
+    def __post_init__(self) -> None:
+        if self.teacher.folder and not isinstance(self.audio, CompactConfig):
+            raise ValueError(
+                f"audio.kind is {self.audio.kind!r}; a teacher needs 'compact', whose frames are half its own"
+            )
+
+    @property
+    def pretrained(self) -> Path | None:
+        """The public weights that the audio tower begins with, if any."""
+        if isinstance(self.audio, CompactConfig):
+            return self.teacher.folder / "yamnet.safetensors" if self.teacher.folder else None
+        return self.audio.pretrained
 
 
 _ADAPTER = TypeAdapter(Recipe)

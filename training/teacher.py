@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from training.data.pack import AudioStore
 from training.synthesis.scene import Event
-from training.towers.audio import PATCH_SAMPLES, STEPS_PER_PATCH, Trunk
+from training.towers.compact import PATCH_SAMPLES, STEPS_PER_PATCH, Trunk
 from training.towers.front_end import LogMel
 
 HOP_SAMPLES = 1280

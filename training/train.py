@@ -35,9 +35,9 @@ from training.synthesis.batches import Batch, SceneBatches, load_batches
 from training.synthesis.scene import SceneSynthesizer
 from training.targets import label_targets, teacher_targets
 from training.teacher import TeacherScores, class_names, score_recordings
-from training.towers.audio import FRAME_HOP_SAMPLES
-from training.towers.front_end import SAMPLE_RATE_HZ
+from training.towers.choice import tower_class
 from training.towers.text import SentenceEncoder
+from training.towers.tower import AudioTower
 from training.vocabulary import Vocabulary, build_vocabulary
 from training.warm_start import warm_start
 
@@ -50,8 +50,8 @@ def train(recipe: Recipe, out: Path) -> Path:
     """Trains, or goes on with, the run in `out`; returns the checkpoint's path."""
     config, device = recipe.optimization, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recordings = [r for r in read_table(recipe.data.folder) if r.split == "train"]
-    store = AudioStore.decode(recordings, SAMPLE_RATE_HZ)
-    encoder = SentenceEncoder(recipe.text.encoder)
+    store = AudioStore.decode(recordings, tower_class(recipe.audio).sample_rate_hz)
+    encoder = SentenceEncoder(recipe.text)
     teacher = score_recordings(store, recipe.teacher.folder) if recipe.teacher.folder else None
     vocabulary = prepare_vocabulary(recipe, recordings, encoder)
     logger.info(
@@ -59,9 +59,10 @@ def train(recipe: Recipe, out: Path) -> Path:
     )
 
     torch.manual_seed(recipe.seed)
-    model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
-    if recipe.teacher.folder:
-        model.audio.trunk.load_yamnet(recipe.teacher.folder / "yamnet.safetensors")
+    model = LanguageAudioModel(recipe, encoder)
+    check_length(model.audio, recipe.scenes.scene_s)
+    if recipe.pretrained:
+        model.audio.load_pretrained(recipe.pretrained)
     model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     if recipe.start:
         model.load_state_dict(starting_weights(recipe.start, model))
@@ -92,11 +93,22 @@ def train(recipe: Recipe, out: Path) -> Path:
             save(out / CHECKPOINT, recipe, model, average, optimizer, step)
             saved_at = time.monotonic()
     writer.close()
-    average.centre.copy_(
-        mean_frame(average, scene_batches(recipe, recordings, store, vocabulary, teacher, first=0), device)
-    )
+    if average.centre is not None:
+        average.centre.copy_(
+            mean_frame(average, scene_batches(recipe, recordings, store, vocabulary, teacher, first=0), device)
+        )
     save(out / CHECKPOINT, recipe, model, average, optimizer, step)
     return out / CHECKPOINT
+
+
+def check_length(tower: AudioTower, scene_s: float) -> None:
+    """Raises ValueError if the tower takes no scenes of this length."""
+    n_frames = tower.grid.n_frames(tower.grid.samples_for(scene_s))
+    next_s = tower.grid.duration_s(tower.grid.n_samples(tower.lengths.at_least(n_frames)))
+    if round(1000 * next_s) != round(1000 * scene_s):
+        raise ValueError(
+            f"scenes.scene_s is {scene_s} s, {n_frames} frames; the next length that {type(tower).__name__} takes is {next_s} s"
+        )
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:
@@ -194,7 +206,7 @@ def scene_batches(
         SceneSynthesizer(store, recipe.scenes, weights, ambiences),
         labels,
         teacher,
-        hop_samples=FRAME_HOP_SAMPLES,
+        hop_samples=tower_class(recipe.audio).hop_samples,
         batch=recipe.optimization.batch,
         n_batches=recipe.optimization.steps,
         seed=recipe.seed,
@@ -203,11 +215,11 @@ def scene_batches(
 
 
 def make_optimizer(model: LanguageAudioModel, config: OptimizationConfig) -> AdamW:
-    """AdamW; the pretrained convolutions learn slower, and scale, biases and norms do not decay."""
+    """AdamW; what was trained before learns slower, and scale, biases and norms do not decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = config.trunk_factor if name.startswith("audio.trunk.") else 1.0
+            factor = config.trunk_factor if name.startswith(model.trunk_prefixes) else 1.0
             factor = config.sigmoid_factor if name in ("log_scale", "bias") else factor
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
@@ -226,9 +238,11 @@ def learning_rate(step: int, config: OptimizationConfig) -> float:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """An exponential moving average of the weights, in place."""
+    """An exponential moving average of the weights, in place; a batch norm's own averages are taken as they are."""
     for mean, parameter in zip(average.parameters(), model.parameters(), strict=True):
         mean.lerp_(parameter, 1 - decay)
+    for mean, value in zip(average.buffers(), model.buffers(), strict=True):
+        mean.copy_(value)
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from training.model import LanguageAudioModel
 from training.recipe import Recipe
 from training.synthesis.truth import BLOCK_S, active_blocks
 from training.teacher import TeacherScores
+from training.towers.compact import CompactTower
 from training.vocabulary import Vocabulary
 
 FRAMES_PER_STEP = 2048
@@ -42,7 +43,8 @@ def warm_start(
     weights = np.bincount(label)[label].astype(np.float64) ** (recipe.data.label_exponent - 1)
     weights /= np.sqrt(np.bincount(owner)[owner])
     cumulative = np.cumsum(weights / weights.sum())
-    maps = [model.audio.from_trunk, model.audio.norm, model.audio.output, model.projection]
+    tower = _tower(model)
+    maps = [tower.from_trunk, tower.norm, tower.output, model.projection]
     optimizer = AdamW([p for part in maps for p in part.parameters()] + [model.log_scale, model.bias], LEARNING_RATE)
     progress = tqdm(range(recipe.teacher.warm_start_steps), desc="warm start", unit="step")
     for step in progress:
@@ -70,6 +72,12 @@ def active_frames(store: AudioStore, teacher: TeacherScores) -> tuple[np.ndarray
     return np.concatenate(frames), np.repeat(np.arange(len(frames)), [len(own) for own in frames])
 
 
+def _tower(model: LanguageAudioModel) -> CompactTower:
+    """The model's tower: no other has a teacher."""
+    assert isinstance(model.audio, CompactTower)
+    return model.audio
+
+
 def _loss(
     model: LanguageAudioModel,
     features: Tensor,
@@ -81,7 +89,7 @@ def _loss(
 ) -> Tensor:
     """The soundscapes' losses on single frames: features (F, 1024), the teacher's scores (F, C), labels (F,)."""
     generator = torch.Generator().manual_seed(step)
-    embeddings = model.audio.embed_single(features)[None]  # (1, F, D)
+    embeddings = _tower(model).embed_single(features)[None]  # (1, F, D)
     captions = model.projection(vocabulary.bank.sample(generator).to(features.device))
     own = vocabulary.relation[labels].to(features.device)[None]  # (1, F, L)
     target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)

@@ -7,7 +7,8 @@ import torch
 from onnx import numpy_helper
 
 from model_export.__main__ import main
-from model_export.errors import GraphInterfaceDiffers, ValuesDiffer
+from model_export.bundle import check_size
+from model_export.errors import BundleTooLarge, GraphInterfaceDiffers, ValuesDiffer
 from model_export.graphs import round_to_half
 from model_export.verification import AUDIO_TOLERANCE, TEXT_TOLERANCE, example_waveforms, verify
 from service.core.localization import localize
@@ -18,6 +19,7 @@ from service.engine.options import EngineOptions
 from tests.clips import wav
 from training.model import LanguageAudioModel, load_checkpoint
 from training.recipe import read_recipe
+from training.towers.text import SentenceEncoder
 from training.train import starting_weights
 
 
@@ -97,6 +99,13 @@ def test_a_missing_card_writes_nothing(
     assert "none.md" in capsys.readouterr().err
 
 
+def test_a_bundle_may_be_as_large_as_it_is_and_no_smaller(exported: Path) -> None:
+    size = sum(file.stat().st_size for file in exported.iterdir())
+    check_size(exported, size)
+    with pytest.raises(BundleTooLarge, match=r"MB is allowed \(--max-mb\)"):
+        check_size(exported, size - 1)
+
+
 def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path) -> None:
     model, _, _ = load_checkpoint(tiny_checkpoint)
     round_to_half(model)
@@ -114,6 +123,6 @@ def test_a_bundle_is_a_start_for_training(exported: Path, tiny_checkpoint: Path)
 
 def test_a_bundle_of_another_shape_is_no_start(exported: Path) -> None:
     recipe = read_recipe(Path("training/recipes/compact.toml"))
-    model = LanguageAudioModel(recipe.audio, recipe.text, 384)
+    model = LanguageAudioModel(recipe, SentenceEncoder(recipe.text))
     with pytest.raises(ValueError, match=r"for centre; \(256,\) is expected"):
         starting_weights(exported, model)

@@ -7,24 +7,23 @@ from typing import Protocol
 import httpx
 import numpy as np
 import soundfile
+import soxr
 import torch
 from numpy.typing import NDArray
 
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
 from training.model import LanguageAudioModel
-from training.towers.audio import FRAME_HOP_SAMPLES, PATCH_SAMPLES
 from training.towers.front_end import SAMPLE_RATE_HZ
 from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32
-WINDOW_SAMPLES = 11 * PATCH_SAMPLES
 MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
 """The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
 
 
 class Localizer(Protocol):
-    """Gives score curves for queries about waveforms."""
+    """Gives score curves for queries about waveforms at 16 kHz, on the grid of its own."""
 
     grid: FrameGrid
 
@@ -40,7 +39,7 @@ class CheckpointLocalizer:
         self, model: LanguageAudioModel, encoder: SentenceEncoder, median_filter_s: float, extent_ratio: float
     ) -> None:
         self.model, self.encoder = model.eval(), encoder
-        self.grid = FrameGrid(SAMPLE_RATE_HZ, FRAME_HOP_SAMPLES)
+        self.grid = model.audio.grid
         self.median_filter_s = median_filter_s
         self.width_frames = self.grid.odd_frames_for(median_filter_s)
         self.extent_ratio = extent_ratio
@@ -48,10 +47,16 @@ class CheckpointLocalizer:
 
     @torch.inference_mode()
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Frame embeddings (T, D) of a waveform (N,) of at most one window, which is padded with silence as in serving."""
-        padded = np.pad(waveform, (0, max(0, WINDOW_SAMPLES - len(waveform))))
-        frames = self.model.frames(torch.from_numpy(padded)[None])[0].numpy()
-        return frames[: self.grid.n_frames(len(waveform))]
+        """Frame embeddings (T, D) of a waveform (N,), which is cut into windows and padded with silence as in serving."""
+        plan, grid = self.model.audio.window_plan, self.grid
+        samples = waveform
+        if grid.sample_rate_hz != SAMPLE_RATE_HZ:
+            samples = soxr.resample(waveform, SAMPLE_RATE_HZ, grid.sample_rate_hz)
+        n_frames, window_samples = grid.n_frames(len(samples)), grid.n_samples(plan.window_frames)
+        starts = plan.starts(n_frames)
+        padded = np.pad(samples, (0, grid.n_samples(starts[-1]) + window_samples - len(samples)))
+        windows = np.stack([padded[grid.n_samples(start) :][:window_samples] for start in starts])
+        return plan.stitch(self.model.frames(torch.from_numpy(windows)).numpy(), starts, n_frames)
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
@@ -81,7 +86,7 @@ class ServiceLocalizer:
     def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
         """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
         buffer = io.BytesIO()
-        soundfile.write(buffer, waveform, self.grid.sample_rate_hz, format="WAV", subtype="FLOAT")
+        soundfile.write(buffer, waveform, SAMPLE_RATE_HZ, format="WAV", subtype="FLOAT")
         curves: list[list[float]] = []
         for start in range(0, len(queries), QUERIES_PER_REQUEST):
             answer = self.client.post(

@@ -7,7 +7,7 @@ from service.core.manifest import PACKAGED_BUNDLE
 from training import train as training
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, read_recipe, recipe_from_dict
 from training.train import CHECKPOINT, learning_rate, mask, train
 
 
@@ -52,6 +52,33 @@ def test_the_model_that_ships_goes_on_with_recordings_of_ones_own(tiny_pack: Pat
     for name, value in weights(tmp_path).items():
         if name != "centre":  # that of its own soundscapes
             assert torch.allclose(value, shipped[name], atol=1e-2), name
+
+
+@pytest.mark.parametrize(
+    ("audio", "scene_s"), [({"kind": "frame_mobilenet", "width": 0.4}, 2.0), ({"kind": "asit", "blocks": 1}, 1.78)]
+)
+def test_every_tower_can_be_trained(tiny_pack: Path, tmp_path: Path, audio: dict[str, object], scene_s: float) -> None:
+    recipe = recipe_from_dict(
+        {
+            "name": "tiny",
+            "audio": audio,
+            "data": {"folder": tiny_pack, "workers": 0},
+            "scenes": {"scene_s": scene_s},
+            "optimization": {"steps": 2, "batch": 2, "precision": "fp32"},
+        }
+    )
+    train(recipe, tmp_path)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for name, value in state["average"].items():
+        assert torch.isfinite(value).all(), name
+        if "running" in name:  # of a batch norm
+            assert torch.equal(value, state["model"][name]), name
+    assert not torch.equal(state["average"]["audio.output.weight"], state["model"]["audio.output.weight"])
+
+
+def test_a_scene_of_a_length_that_the_tower_does_not_take_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"scene_s is 4\.0 s, 100 frames; the next length .* is 4\.8 s"):
+        train(tiny(tiny_pack, "scenes.scene_s=4.0"), tmp_path)
 
 
 def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
+import math
+
+import kaldi_native_fbank as knf
 import numpy as np
+import pytest
 import torch
 from scipy.signal import stft
 
-from training.towers.front_end import LogMel, mel_filterbank
+from training.towers.front_end import EmphasizedLogMel, HalfRate, KaldiFbank, LogMel, mel_filterbank
 
 
 def test_the_spectrogram_is_the_log_of_the_short_time_fourier_transform_in_mel_bands() -> None:
@@ -24,3 +28,48 @@ def test_mel_bands_overlap_and_sum_to_one_between_their_centres() -> None:
     assert bands.shape == (64, 257)
     low, high = 300 * 512 // 16_000, 7000 * 512 // 16_000
     assert torch.allclose(bands.sum(dim=0)[low:high], torch.ones(high - low), atol=1e-5)
+
+
+def kaldi_fbank(samples: np.ndarray, bands: int) -> np.ndarray:
+    options = knf.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.frame_opts.window_type = "hanning"
+    options.mel_opts.num_bins = bands
+    options.use_energy, options.htk_compat = False, True
+    fbank = knf.OnlineFbank(options)
+    fbank.accept_waveform(16_000, samples.tolist())
+    fbank.input_finished()
+    return np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
+
+
+@pytest.mark.parametrize(("offset", "n_samples"), [(0.0, 16_000), (0.2, 159_040)])
+def test_the_filterbank_is_kaldis(offset: float, n_samples: int) -> None:
+    samples = np.random.default_rng(0).standard_normal(n_samples).astype(np.float32) * 0.1 + np.float32(offset)
+    samples[: n_samples // 4] = 0  # digital silence is at the floor
+    expected = (kaldi_fbank(samples - samples.mean(), 80) + 4.2677393) / (2 * 4.5689974)  # it refuses 128 bands
+    found = KaldiFbank(80)(torch.from_numpy(samples)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_a_window_of_asit_has_992_mel_frames() -> None:
+    assert KaldiFbank()(torch.zeros(1, 497 * 320)).shape == (1, 992, 128)
+
+
+def test_the_emphasized_spectrogram_is_that_of_the_centred_short_time_fourier_transform() -> None:
+    waveform = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 16_000)).astype(np.float32) * 0.1)
+    emphasized = waveform[:, 1:] - 0.97 * waveform[:, :-1]
+    window = torch.hann_window(400, periodic=False)
+    spectrum = torch.stft(emphasized, 512, 160, 400, window, center=True, return_complex=True).abs() ** 2
+    expected = (torch.log((mel_filterbank(128, 0.0, 7_000.0) @ spectrum).clamp(min=1e-7)) + 4.5) / 5
+    found = EmphasizedLogMel()(waveform)
+    assert found.shape == (2, 100, 128)
+    assert torch.allclose(found, expected.transpose(1, 2), atol=1e-3)
+
+
+@pytest.mark.parametrize(("hertz", "gain"), [(100, 1.0), (3_000, 1.0), (7_920, 0.5), (13_000, 0.0), (15_000, 0.0)])
+def test_half_the_rate_keeps_what_it_can_hold_and_nothing_else(hertz: int, gain: float) -> None:
+    tone = torch.sin(2 * math.pi * hertz * torch.arange(32_000, dtype=torch.float64) / 32_000).float()
+    found = HalfRate()(tone[None])[0]
+    assert found.shape == (16_000,)
+    inner = slice(100, -100)
+    assert torch.allclose(found[inner], gain * tone[::2][inner], atol=2e-3)

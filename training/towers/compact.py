@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.towers.front_end import HOP_SAMPLES, MEL_BANDS, LogMel
+from training.towers.front_end import HOP_SAMPLES, MEL_BANDS, SAMPLE_RATE_HZ, LogMel
+from training.towers.tower import AudioTower, Lengths
 
 FRAME_HOP_SAMPLES = 4 * HOP_SAMPLES
 """One frame is 40 ms: the spectrogram's 10 ms, halved twice in time by the first blocks."""
@@ -31,13 +33,14 @@ STEPS_PER_PATCH = 3
 
 
 @dataclass(frozen=True, slots=True)
-class AudioTowerConfig:
+class CompactConfig:
     """Shape of the compact tower.
 
     `width` scales YAMNet's channels (1.0 takes its weights); blocks up to `frozen_blocks` keep their weights;
     `dimension` is D of the shared space; the head is `head_blocks` residual blocks of `head_channels`.
     """
 
+    kind: Literal["compact"] = "compact"
     width: float = 1.0
     frozen_blocks: int = 9
     dimension: int = 256
@@ -161,10 +164,18 @@ class TemporalBlock(nn.Module):
         return x + self.dropout(self.project(F.gelu(self.expand(self.norm(y)))))
 
 
-class AudioTower(nn.Module):
-    """Mono 16 kHz waveform to L2-normalized frame embeddings, one every 40 ms."""
+class CompactTower(AudioTower):
+    """Mono 16 kHz waveform to frame embeddings, one every 40 ms; N is a multiple of 0.96 s, and at least twice that."""
 
-    def __init__(self, config: AudioTowerConfig) -> None:
+    sample_rate_hz = SAMPLE_RATE_HZ
+    hop_samples = FRAME_HOP_SAMPLES
+    lengths = Lengths(step_frames=PATCH_FRAMES, least_steps=2)
+    window_frames = 11 * PATCH_FRAMES
+    overlap_frames = 2 * PATCH_FRAMES
+    trunk_prefix = "trunk."
+    licence = "Apache-2.0: YAMNet, the start of the audio tower (Google)"
+
+    def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
         self.front_end = LogMel()
@@ -192,16 +203,19 @@ class AudioTower(nn.Module):
         for block in self.trunk.blocks[: self.config.frozen_blocks]:
             block.requires_grad_(requires_grad=False)
 
-    def spectrogram(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) to log-mel (B, N / 160, 64), always in float32."""
-        with torch.autocast(waveform.device.type, enabled=False):
-            return self.front_end(waveform.float())
+    def load_pretrained(self, file: Path) -> None:
+        """Takes YAMNet's weights: see `Trunk.load_yamnet`."""
+        self.trunk.load_yamnet(file)
 
-    def embed(self, log_mel: Tensor) -> Tensor:
-        """Log-mel (B, 4 T, 64) to embeddings (B, T, D) of unit norm; T is a multiple of 24, and at least 48."""
-        local = self.trunk.local(log_mel)  # (B, 128, T, 16)
+    def front_end_of(self, waveform: Tensor) -> Tensor:
+        """`waveform` (B, N) to log-mel (B, N / 160, 64)."""
+        return self.front_end(waveform)
+
+    def features(self, spectrogram: Tensor) -> Tensor:
+        """Log-mel (B, 4 T, 64) to features (B, T, C); T is a multiple of 24, and at least 48."""
+        local = self.trunk.local(spectrogram)  # (B, 128, T, 16)
         fine = self.from_local(local.transpose(1, 2).flatten(2))  # (B, T, C)
-        return F.normalize(self.output(self.head(self.norm(self.coarse(local) + fine))).float(), dim=-1)
+        return self.head(self.norm(self.coarse(local) + fine))
 
     def coarse(self, local: Tensor) -> Tensor:
         """What the patches tell each frame: patches end to end, and again half a patch later, averaged; (B, T, C)."""
@@ -218,8 +232,4 @@ class AudioTower(nn.Module):
 
     def embed_single(self, deep: Tensor) -> Tensor:
         """Embeddings (F, D) of single steps of a patch (F, 1024), without finer maps and temporal head: for a warm start."""
-        return F.normalize(self.output(self.norm(self.from_trunk(deep))).float(), dim=-1)
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N), N a multiple of 0.96 s and at least twice that, to embeddings (B, N / 640, D) of unit norm."""
-        return self.embed(self.spectrogram(waveform))
+        return self.project(self.norm(self.from_trunk(deep)))

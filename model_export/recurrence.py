@@ -1,0 +1,65 @@
+"""Recurrent layers in ONNX: torch's exporter unrolls a GRU step by step to learn its shapes, which takes minutes."""
+
+# torch ships partial types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+DIRECTIONS = ("", "_reverse")
+
+
+class OnnxGru(nn.Module):
+    """A bidirectional GRU, batch first, as ONNX's operator of that name; can be traced only."""
+
+    def __init__(self, gru: nn.GRU) -> None:
+        super().__init__()
+        self.hidden, self.layers = gru.hidden_size, gru.num_layers
+        for layer in range(gru.num_layers):
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                both = [_in_onnx_order(getattr(gru, f"{kind}_l{layer}{direction}")) for direction in DIRECTIONS]
+                self.register_buffer(f"{kind}{layer}", torch.stack(both).detach())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """(B, T, C) to (B, T, 2 H), and no last state."""
+        x = x.transpose(0, 1)  # (T, B, C)
+        for layer in range(self.layers):
+            weight_ih, weight_hh, bias_ih, bias_hh = (
+                getattr(self, f"{kind}{layer}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            both = torch.onnx.ops.symbolic(
+                "GRU",
+                (x, weight_ih, weight_hh, torch.cat([bias_ih, bias_hh], dim=1)),
+                {"hidden_size": self.hidden, "direction": "bidirectional", "linear_before_reset": 1},
+                dtype=x.dtype,
+                shape=(x.shape[0], 2, x.shape[1], self.hidden),
+            )  # (T, 2, B, H)
+            x = both.transpose(1, 2).flatten(2)
+        return x.transpose(0, 1), None
+
+
+def _in_onnx_order(weight: Tensor) -> Tensor:
+    """Torch's gates (reset, update, new) as ONNX's (update, reset, hidden), along the first axis."""
+    reset, update, new = weight.chunk(3)
+    return torch.cat([update, reset, new])
+
+
+@contextmanager
+def traceable(model: nn.Module) -> Generator[None]:
+    """Puts ONNX's operators in place of a model's GRUs for a while."""
+    places = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.GRU)
+    ]
+    for parent, name, child in places:
+        setattr(parent, name, OnnxGru(child))
+    try:
+        yield
+    finally:
+        for parent, name, child in places:
+            setattr(parent, name, child)

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny_roberta import build_tiny_roberta
+from training.model import LanguageAudioModel, load_checkpoint
+from training.recipe import Recipe, recipe_from_dict, recipe_to_dict
+from training.towers.text import SentenceEncoder
+from training.train import make_optimizer
+
+
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_roberta(tmp_path_factory.mktemp("encoder"))
+
+
+def make_recipe(roberta: Path, *, trained: bool = True, centred: bool = False) -> Recipe:
+    return recipe_from_dict(
+        {
+            "name": "tiny",
+            "centred": centred,
+            "audio": {"kind": "frame_mobilenet", "width": 0.4, "dimension": 8},
+            "text": {"encoder": str(roberta), "trained": trained, "projection": "linear"},
+        }
+    )
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@torch.inference_mode()
+def test_what_is_served_has_a_channel_more_only_where_the_model_is_centred(roberta: Path, centred: bool) -> None:
+    recipe = make_recipe(roberta, centred=centred)
+    encoder = SentenceEncoder(recipe.text)
+    model = LanguageAudioModel(recipe, encoder).eval()
+    frames, queries = model.frames(torch.randn(1, 6400)), model.queries(encoder.encode(["rain"]))
+    assert frames.shape[2] == queries.shape[1] == model.dimension == 8 + centred
+    for embedding in (*frames[0], *queries):
+        assert float(embedding.norm()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_checkpoint_holds_an_encoder_that_was_trained(roberta: Path, tmp_path: Path, trained: bool) -> None:
+    recipe = make_recipe(roberta, trained=trained)
+    encoder = SentenceEncoder(recipe.text)
+    model = LanguageAudioModel(recipe, encoder)
+    with torch.no_grad():
+        next(encoder.parameters()).add_(1.0)
+    average = model.state_dict()
+    torch.save({"recipe": recipe_to_dict(recipe), "average": average}, tmp_path / "checkpoint.pt")
+    _, loaded, _ = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert any(name.startswith("encoder.") for name in average) == trained
+    assert torch.equal(next(loaded.parameters()), next(encoder.parameters())) == trained
+
+
+def test_what_was_trained_before_learns_slower(roberta: Path) -> None:
+    recipe = make_recipe(roberta)
+    model = LanguageAudioModel(recipe, SentenceEncoder(recipe.text))
+    factors = {id(p): g["factor"] for g in make_optimizer(model, recipe.optimization).param_groups for p in g["params"]}
+    by_name = {name: factors[id(parameter)] for name, parameter in model.named_parameters()}
+    slow = {name for name, factor in by_name.items() if factor == recipe.optimization.trunk_factor}
+    assert slow == {name for name in by_name if name.startswith(("audio.model.", "encoder."))}

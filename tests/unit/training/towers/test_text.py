@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.tiny_roberta import build_tiny_roberta
+from training.towers.text import SentenceEncoder, TextTowerConfig, build_projection
+
+
+@pytest.fixture(scope="module")
+def tacos(tmp_path_factory: pytest.TempPathFactory) -> TextTowerConfig:
+    return TextTowerConfig(
+        encoder=str(build_tiny_roberta(tmp_path_factory.mktemp("encoder"))),
+        pooling="first",
+        trained=True,
+        max_tokens=32,
+        query_normalization="lowercase_strip_punctuation",
+        projection="linear",
+        dropout=0.2,
+    )
+
+
+def test_a_sentence_is_its_first_tokens_state(tacos: TextTowerConfig) -> None:
+    encoder = SentenceEncoder(tacos)
+    states = encoder.transformer(*encoder.tokens(["rain falls", "a dog barks"])).last_hidden_state
+    assert torch.equal(encoder.embed(["rain falls", "a dog barks"]), states[:, 0])
+
+
+def test_a_sentence_is_the_mean_of_its_tokens_whatever_it_is_padded_to(tacos: TextTowerConfig) -> None:
+    encoder = SentenceEncoder(replace(tacos, pooling="mean"))
+    alone = encoder.encode(["rain falls"])
+    assert torch.allclose(encoder.encode(["rain falls", "someone is typing on a keyboard"])[:1], alone, atol=1e-5)
+    states = encoder.transformer(*encoder.tokens(["rain falls"])).last_hidden_state[0]
+    assert torch.allclose(alone[0], torch.nn.functional.normalize(states.mean(dim=0), dim=-1), atol=1e-5)
+
+
+def test_case_and_punctuation_are_not_read(tacos: TextTowerConfig) -> None:
+    assert torch.equal(*SentenceEncoder(tacos).encode(["Rain falls, on a roof!", "rain falls on a roof"]))
+    as_written = SentenceEncoder(replace(tacos, query_normalization="none"))
+    assert not torch.equal(*as_written.encode(["Rain falls, on a roof!", "rain falls on a roof"]))
+
+
+def test_a_caption_is_cut_to_the_most_tokens(tacos: TextTowerConfig) -> None:
+    assert SentenceEncoder(replace(tacos, max_tokens=5)).tokens(["rain falls on a tin roof " * 9])[0].shape == (1, 5)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_only_a_trained_encoder_gets_a_gradient(tacos: TextTowerConfig, trained: bool) -> None:
+    config = replace(tacos, trained=trained)
+    encoder = SentenceEncoder(config)
+    build_projection(32, 8, config)(encoder.embed(["rain falls"])).sum().backward()
+    assert any(p.grad is not None for p in encoder.parameters()) == trained
+
+
+def test_only_a_trained_encoder_drops_out_and_not_where_it_encodes(tacos: TextTowerConfig) -> None:
+    torch.manual_seed(0)
+    encoder = SentenceEncoder(tacos).train()
+    assert not torch.equal(encoder.embed(["rain falls"]), encoder.embed(["rain falls"]))
+    assert torch.equal(encoder.encode(["rain falls"]), encoder.encode(["rain falls"]))
+    assert encoder.training
+
+
+def test_a_linear_projection_is_a_matrix_and_a_norm(tacos: TextTowerConfig) -> None:
+    projection = build_projection(2, 2, tacos)
+    projection.load_state_dict({"weight": torch.tensor([[2.0, 0.0], [0.0, 1.0]]), "bias": torch.tensor([0.0, 1.0])})
+    assert torch.allclose(projection(torch.tensor([[3.0, 7.0]])), torch.tensor([[0.6, 0.8]]))
