@@ -1,35 +1,42 @@
-"""Measures a checkpoint or a running service on the validation benchmark.
+"""Measures a checkpoint, a bundle or a running service.
 
 `python -m training.evaluate --checkpoint runs/compact/checkpoint.pt --data FOLDER`
+`python -m training.evaluate --bundle service/bundle --data FOLDER`
 `python -m training.evaluate --url http://127.0.0.1:8000 --data FOLDER`
 
 The queries are captions that training never saw, three a label; each figure is the mean over three passes with one
-caption a label, the spread beside it.
+caption a label. What an uncalibrated checkpoint has no threshold for is measured at the best one on other scenes.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import read_captions
 from training.data.pack import AudioStore, read_table
-from training.evaluation.benchmark import SEED, Benchmark, draw_benchmark
+from training.evaluation.asked import bootstrap_weights
+from training.evaluation.benchmark import CALIBRATION_SEED, SEED, Benchmark, draw_benchmark
+from training.evaluation.evaluation_set import EvaluationSet, of_benchmark
 from training.evaluation.localizers import (
     EXTENT_RATIO,
     MEDIAN_FILTER_S,
+    BundleLocalizer,
     CheckpointLocalizer,
     Localizer,
     ServiceLocalizer,
 )
-from training.evaluation.metrics import Figures, score_benchmark
-from training.model import load_checkpoint
+from training.evaluation.metrics import measure
+from training.evaluation.report import as_text, summarize
+from training.evaluation.tuning import common_threshold
 from training.towers.front_end import SAMPLE_RATE_HZ
 
 PASSES = 3
+RESAMPLES = 500
+BOOTSTRAP_SEED = 20_250_511
 
 
 def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "validation.jsonl") -> list[list[str]]:
@@ -48,44 +55,64 @@ def load_benchmark(folder: Path, seed: int = SEED) -> Benchmark:
     return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
 
 
-def evaluate(localizer: Localizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> list[Figures]:
-    """One pass a caption: pass k asks for every label with its caption k."""
-    flat = [caption for captions in queries for caption in captions]
-    curves = [localizer.scores(scene.waveform, flat) for scene in benchmark.scenes]
-    return [score_benchmark([c[k::PASSES] for c in curves], benchmark, localizer.grid) for k in range(PASSES)]
+def evaluate(
+    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """The report of a localizer on one set; what is chosen, is chosen on the other.
 
-
-def summarize(passes: Sequence[Figures]) -> dict[str, dict[str, float]]:
-    """Mean and spread (largest minus smallest) of each figure over the passes."""
-    summary: dict[str, dict[str, float]] = {}
-    for name in ("psds1_macro", "psds1", "partial_auroc"):
-        values = [getattr(figures, name) for figures in passes]
-        summary[name] = {"mean": float(np.mean(values)), "spread": float(np.ptp(values))}
-    return summary
-
-
-def print_report(passes: Sequence[Figures], benchmark: Benchmark) -> None:
-    """The figures, and the table of labels from the hardest to the easiest."""
-    print(json.dumps(summarize(passes), indent=2))
-    print(f"\n{'label':28} PSDS1  pAUROC")
-    by_label = {
-        label: (
-            np.mean([f.psds1_by_label[label] for f in passes]),
-            np.mean([f.partial_auroc_by_label[label] for f in passes]),
-        )
-        for label in benchmark.labels
+    Args:
+        localizer: What is evaluated.
+        reported: What it is evaluated on.
+        own: What the threshold of an uncalibrated model is chosen on.
+        resamples: Of the bootstrap.
+    """
+    settings, chosen = localizer.postprocessing, "the model's own"
+    if not localizer.calibrated:
+        answers = own.answers(localizer)
+        threshold = common_threshold([own.pairs(answers, k) for k in range(own.n_passes)])
+        settings, chosen = settings.override(threshold=threshold), f"the threshold with the best event F1 on {own.name}"
+    weights = bootstrap_weights(len(reported.clips), resamples, BOOTSTRAP_SEED)
+    answers = reported.answers(localizer)
+    asked = [reported.pairs(answers, k) for k in range(reported.n_passes)]
+    passes = [measure(own, localizer.grid, weights, [settings] * len(own.labels)) for own in asked]
+    told = {name: getattr(settings, name) for name in settings.__slots__}
+    return {
+        "subject": localizer.subject,
+        "set": {
+            "name": reported.name,
+            "recordings": len(reported.clips),
+            "labels": len(reported.labels),
+            "passes": reported.n_passes,
+        },
+        "bootstrap": {"resamples": resamples, "of": "recordings", "interval": 0.95, "seed": BOOTSTRAP_SEED},
+        "settings": {"default": {"chosen": chosen, "postprocessing": told, **summarize(passes, asked[0].labels)}},
     }
-    for label, (psds, auroc) in sorted(by_label.items(), key=lambda item: item[1]):
-        print(f"{label:28} {psds:.3f}  {auroc:.3f}")
+
+
+def open_localizer(options: argparse.Namespace) -> Localizer:
+    """What the command line names."""
+    if options.url:
+        return ServiceLocalizer(options.url)
+    if options.bundle:
+        return BundleLocalizer(options.bundle)
+    return CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
+
+
+def soundscapes(folder: Path, seed: int) -> EvaluationSet:
+    """The soundscapes of a seed as a set."""
+    benchmark = load_benchmark(folder, seed)
+    return of_benchmark(f"soundscapes of seed {seed}", benchmark, validation_queries(benchmark.labels))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure on the benchmark.")
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure a model.")
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--checkpoint", type=Path, help="a checkpoint of training.train")
+    subject.add_argument("--bundle", type=Path, help="a bundle's folder")
     subject.add_argument("--url", help="a running service")
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
+    parser.add_argument("--json", type=Path, help="where the report is written too")
     parser.add_argument(
         "--median-filter-s", type=float, default=MEDIAN_FILTER_S, help="smoothing of a checkpoint's curves"
     )
@@ -93,13 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--extent-ratio", type=float, default=EXTENT_RATIO, help="extent of sounds in a checkpoint's curves"
     )
     options = parser.parse_args(arguments)
-    if options.url:
-        localizer: Localizer = ServiceLocalizer(options.url)
-    else:
-        model, encoder, _ = load_checkpoint(options.checkpoint)
-        localizer = CheckpointLocalizer(model, encoder, options.median_filter_s, options.extent_ratio)
-    benchmark = load_benchmark(options.data)
-    print_report(evaluate(localizer, benchmark, validation_queries(benchmark.labels)), benchmark)
+    report = evaluate(
+        open_localizer(options), soundscapes(options.data, SEED), soundscapes(options.data, CALIBRATION_SEED)
+    )
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    sys.stdout.write(as_text(report))
 
 
 if __name__ == "__main__":
