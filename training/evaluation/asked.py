@@ -1,7 +1,7 @@
 """What was asked of which recording, what came back, and what is true: the material of every figure of merit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,16 @@ class Asked:
         for name, value in (("events", events), ("heard_s", heard_s), ("duration_s", duration_s)):
             object.__setattr__(self, name, value)
 
+    def floored(self, floors: NDArray[np.float64]) -> "Asked":
+        """The same with no score below the floor of its label (L,): thresholds above it find what they found."""
+        raised = [replace(pair, curve=np.maximum(pair.curve, floors[pair.label])) for pair in self.pairs]
+        return Asked(self.labels, tuple(raised), self.n_recordings)
+
+    def pooled(self) -> "Asked":
+        """The same with all labels as one, each asked only where it is heard."""
+        heard = [replace(pair, label=0, events={0: pair.target}) for pair in self.pairs if len(pair.target[0])]
+        return Asked(("all",), tuple(heard), self.n_recordings)
+
 
 def spans(events: Iterable[tuple[float, float]]) -> Spans:
     """Events as onsets and offsets; overlapping and touching ones are one.
@@ -101,11 +111,11 @@ def bootstrap_weights(n_recordings: int, n_resamples: int, seed: int) -> NDArray
     return np.concatenate([np.ones((1, n_recordings)), drawn.astype(np.float64)]).T
 
 
-def labelled(labels: Sequence[str], events: Iterable[tuple[str, float, float]]) -> dict[int, Spans]:
-    """Events of the labels that are asked for, by index of the label."""
+def labelled(labels: Sequence[str], events: Iterable[tuple[str, float, float]], duration_s: float) -> dict[int, Spans]:
+    """Events of the labels that are asked for, cut to their recording, by index of the label."""
     by_label: dict[int, list[tuple[float, float]]] = {}
     index = {label: i for i, label in enumerate(labels)}
     for label, onset_s, offset_s in events:
-        if label in index:
-            by_label.setdefault(index[label], []).append((onset_s, offset_s))
+        if label in index and onset_s < duration_s:
+            by_label.setdefault(index[label], []).append((onset_s, min(offset_s, duration_s)))
     return {label: spans(own) for label, own in by_label.items()}

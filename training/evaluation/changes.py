@@ -87,7 +87,7 @@ def changes(asked: Asked, criterion: Criterion) -> list[Changes]:
 def _of_pair(pair: Pair, criterion: Criterion) -> Changes:
     scores, counts, others = _counts(pair, criterion)
     deltas = np.diff(counts, prepend=0.0)  # (2 + others, S)
-    changed = deltas.any(axis=0)
+    changed = deltas.any(axis=0) & (scores > 0)  # no threshold is below 0
     deltas = deltas[:, changed]
     which, row = np.nonzero(deltas[2:])
     return Changes(
@@ -158,14 +158,7 @@ def segment_changes(asked: Asked, segment_s: float) -> list[Changes]:
 
 
 def _of_segments(pair: Pair, segment_s: float) -> Changes:
-    begin = np.round(np.arange(np.ceil(round(pair.edges_s[-1] / segment_s, 6))) * segment_s, 6)
-    end = begin + segment_s
-    edges = np.round(pair.edges_s, 6)
-    first = np.searchsorted(edges, begin, "right") - 1
-    after = np.minimum(np.searchsorted(edges, end, "left"), len(pair.curve))
-    score = np.array([pair.curve[a:b].max() for a, b in zip(first, after, strict=True)])
-    onsets, offsets = pair.target
-    positive = ((begin[:, None] < offsets) & (end[:, None] > onsets)).any(axis=1)
+    score, positive = segments(pair, segment_s)
     none = np.empty(0, dtype=np.int64)
     return Changes(
         score=score,
@@ -174,3 +167,16 @@ def _of_segments(pair: Pair, segment_s: float) -> Changes:
         false_positives=(~positive).astype(np.float64),
         crossed=CrossTriggers(none, none, np.empty(0)),
     )
+
+
+def segments(pair: Pair, segment_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The highest score in each segment, and whether an event reaches into it, (S,)."""
+    begin = np.round(np.arange(np.ceil(round(pair.edges_s[-1] / segment_s, 6))) * segment_s, 6)
+    end = begin + segment_s
+    edges = np.round(pair.edges_s, 6)
+    first = np.searchsorted(edges, begin, "right") - 1
+    after = np.minimum(np.searchsorted(edges, end, "left"), len(pair.curve))
+    between = np.stack([first, after], axis=1).ravel()
+    score = np.maximum.reduceat(np.append(pair.curve, -np.inf), between)[::2]  # each index must be that of an entry
+    onsets, offsets = pair.target
+    return score, np.any((begin[:, None] < offsets) & (end[:, None] > onsets), axis=1)

@@ -15,8 +15,8 @@ from training.evaluation.changes import Changes
 
 Array = NDArray[np.float64]
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.02), 2)
-REACH = 2.0
-"""Changes past this many times the largest false positive rate are dropped: no resample reaches further down."""
+REACH, MARGIN = 2.0, 30
+"""What lies past this many times the largest false positive rate, and so many recordings more, no resample reaches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,19 @@ class FScores:
     micro: Array
 
 
+def floors(asked: Asked, per_hour: float) -> Array:
+    """Scores down to which PSDS up to `per_hour` false positives looks, of each label: (L,).
+
+    Below a score that so many recordings without the sound reach, each of them holds a false positive or more.
+    """
+    found = np.zeros(len(asked.labels))
+    for label in range(len(asked.labels)):
+        highest = np.sort([p.curve.max() for p in asked.pairs if p.label == label and not len(p.target[0])])[::-1]
+        enough = int(REACH * per_hour * asked.duration_s[label].sum() / 3600) + MARGIN
+        found[label] = highest[enough] if enough < len(highest) else 0.0
+    return found
+
+
 def psds(found: Sequence[Changes], asked: Asked, weights: Array, alpha_ct: float, per_hour: float) -> Areas:
     """Polyphonic sound detection scores (arXiv 1910.08440): the areas divided by `per_hour`.
 
@@ -47,12 +60,11 @@ def psds(found: Sequence[Changes], asked: Asked, weights: Array, alpha_ct: float
     ys: list[Array] = []
     for label, own in enumerate(found):
         hours = asked.duration_s[label] / 3600
-        kept = _reached(own.false_positives, REACH * per_hour * hours.sum())
-        x = _summed(own.false_positives[:kept], own.recording[:kept], weights) / (hours @ weights)
+        x = _summed(own.false_positives, own.recording, weights) / (hours @ weights)
         if alpha_ct:
-            x += alpha_ct * 3600 * _cross_trigger_rate(own, kept, weights, heard_s)
-        y = _summed(own.true_positives[:kept], own.recording[:kept], weights)
-        counted = own.counted()[:kept]
+            x += alpha_ct * 3600 * _cross_trigger_rate(own, weights, heard_s)
+        y = _summed(own.true_positives, own.recording, weights)
+        counted = own.counted()
         xs.append(x[counted])
         ys.append(_share(y[counted], asked.events[label] @ weights))
     return _areas(xs, ys, per_hour)
@@ -63,7 +75,8 @@ def partial_auroc(found: Sequence[Changes], weights: Array, max_fpr: float) -> A
     xs: list[Array] = []
     ys: list[Array] = []
     for own in found:
-        kept = _reached(own.false_positives, REACH * max_fpr * own.false_positives.sum())
+        limit = (REACH * max_fpr + MARGIN / len(weights)) * own.false_positives.sum()
+        kept = int(np.searchsorted(np.cumsum(own.false_positives), limit, "right"))
         negatives, positives = (
             np.bincount(own.recording, counts, minlength=len(weights)) @ weights
             for counts in (own.false_positives, own.true_positives)
@@ -90,17 +103,9 @@ def _f1(true_positives: Array, false_positives: Array, events: Array) -> Array:
     return 2 * true_positives / np.maximum(true_positives + false_positives + events, 1)
 
 
-def f_scores_by_threshold(found: Sequence[Changes], asked: Asked) -> Array:
-    """F1 of each label at each of THRESHOLDS: (K, L)."""
-    once = np.ones((asked.n_recordings, 1))
-    by_threshold = [f_scores(found, asked, once, np.full(len(found), t)).by_label[:, 0] for t in THRESHOLDS]
-    return np.stack(by_threshold)
-
-
-def _reached(false_positives: Array, limit: float) -> int:
-    """How many changes there are down to the last where no more than `limit` false positives are counted, each once."""
-    within = np.flatnonzero(np.cumsum(false_positives) <= limit)
-    return int(within[-1]) + 1 if len(within) else 0
+def f_scores_by_threshold(found: Sequence[Changes], asked: Asked, weights: Array) -> Array:
+    """F1 of each label at each of THRESHOLDS: (K, L, B)."""
+    return np.stack([f_scores(found, asked, weights, np.full(len(found), t)).by_label for t in THRESHOLDS])
 
 
 def _summed(deltas: Array, recording: NDArray[np.int64], weights: Array) -> Array:
@@ -113,12 +118,11 @@ def _share(counts: Array, all_of_them: Array) -> Array:
     return counts / np.where(all_of_them > 0, all_of_them, np.nan)
 
 
-def _cross_trigger_rate(own: Changes, kept: int, weights: Array, heard_s: Array) -> Array:
+def _cross_trigger_rate(own: Changes, weights: Array, heard_s: Array) -> Array:
     """Cross triggers per second of each other label's events, the mean of the other labels, below each score: (N, B)."""
-    rates = np.zeros((kept, weights.shape[1]))
-    within = own.crossed.row < kept
-    row, other = own.crossed.row[within], own.crossed.other[within]
-    rate = own.crossed.change[within, None] * weights[own.recording[row]] / np.maximum(heard_s[other], 1e-12)
+    row, other = own.crossed.row, own.crossed.other
+    rates = np.zeros((len(own.score), weights.shape[1]))
+    rate = own.crossed.change[:, None] * weights[own.recording[row]] / np.maximum(heard_s[other], 1e-12)
     np.add.at(rates, row, rate)
     return np.cumsum(rates, axis=0) / max(1, len(heard_s) - 1)
 

@@ -47,9 +47,9 @@ class Localizer(Protocol):
     subject: dict[str, Any]
 
     def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float | None = None
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
     ) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T), by the default width if none is given."""
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         ...
 
 
@@ -65,7 +65,8 @@ class CheckpointLocalizer:
         self.postprocessing = postprocessing_at(0.5, median_filter_s, extent_ratio)
         self.calibrated = False
         self.subject: dict[str, Any] = {"kind": "checkpoint"}
-        self._asked: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
+        self._queries: dict[str, NDArray[np.float32]] = {}
+        self._heard: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     @classmethod
     def load(cls, file: Path, median_filter_s: float, extent_ratio: float) -> "CheckpointLocalizer":
@@ -91,22 +92,23 @@ class CheckpointLocalizer:
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Query embeddings (Q, D); those of the last call are kept, since every scene is asked the same."""
-        if self._asked is None or self._asked[0] != tuple(queries):
-            self._asked = tuple(queries), self.model.queries(self.encoder.encode(list(queries))).numpy()
-        return self._asked[1]
+        """Query embeddings (Q, D); they are kept, since every clip is asked the same."""
+        new = [query for query in dict.fromkeys(queries) if query not in self._queries]
+        if new:
+            self._queries |= zip(new, self.model.queries(self.encoder.encode(new)).numpy(), strict=True)
+        return np.stack([self._queries[query] for query in queries])
 
     @torch.inference_mode()
     def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float | None = None
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
     ) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T), by the default width if none is given."""
-        settings = self.postprocessing.override(median_filter_s=median_filter_s)
-        similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        if self._heard is None or self._heard[0] is not waveform:  # a clip is asked for one width after another
+            self._heard = waveform, self.embed(waveform)
+        similarity = scoring.similarity(self._heard[1], self.embed_queries(queries))
         raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
-        return scoring.extend(
-            scoring.median_filter(raw, self.grid.odd_frames_for(settings.median_filter_s)), settings.extent_ratio
-        )
+        smoothed = scoring.median_filter(raw, self.grid.odd_frames_for(median_filter_s))
+        return scoring.extend(smoothed, self.postprocessing.extent_ratio)
 
 
 class BundleLocalizer:
@@ -121,9 +123,9 @@ class BundleLocalizer:
         }  # fmt: skip
 
     def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float | None = None
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
     ) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T), by the default width if none is given."""
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
         answer = self.engine.localize_clip(as_wav(waveform, self.grid.sample_rate_hz), queries, postprocessing)
         return np.round(np.stack([result.score for result in answer.results]), SCORE_DECIMALS)
@@ -132,25 +134,23 @@ class BundleLocalizer:
 class ServiceLocalizer:
     """A running service, asked through `POST /localize`."""
 
-    def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=60.0)
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
         info = self.client.get("/info").raise_for_status().json()
         model, defaults = info["model"], info["defaults"]
         self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
         self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
         self.calibrated = True
         self.subject: dict[str, Any] = {
-            "kind": "service", "url": url, "name": model["name"], "version": model["version"],
+            "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],
         }  # fmt: skip
 
     def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float | None = None
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
     ) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T), by the default width if none is given."""
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         audio = as_wav(waveform, self.grid.sample_rate_hz)
-        asked: dict[str, Any] = {"curves": "score"}
-        if median_filter_s is not None:
-            asked["median_filter_s"] = str(median_filter_s)
+        asked = {"curves": "score", "median_filter_s": repr(median_filter_s)}
         curves: list[list[float]] = []
         for start in range(0, len(queries), QUERIES_PER_REQUEST):
             answer = self.client.post(

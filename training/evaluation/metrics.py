@@ -1,17 +1,26 @@
 """Which figures of merit there are, with which parameters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import grey_closing
 
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.segments import find_segments
 from training.evaluation.asked import Asked
-from training.evaluation.changes import by_collar, by_intersection, changes, segment_changes
-from training.evaluation.curves import f_scores, partial_auroc, psds
+from training.evaluation.changes import by_collar, by_intersection, changes, segment_changes, segments
+from training.evaluation.curves import (
+    THRESHOLDS,
+    FScores,
+    f_scores,
+    f_scores_by_threshold,
+    floors,
+    partial_auroc,
+    psds,
+)
 
 PER_HOUR = 100.0
 PSDS1 = by_intersection(dtc=0.7, gtc=0.7)
@@ -19,6 +28,8 @@ PSDS2 = by_intersection(dtc=0.1, gtc=0.1, cttc=0.3)
 PSDS2_ALPHA_CT = 0.5
 SEGMENT_S = 1.0
 MAX_FPR = 0.1
+GROUNDING = by_intersection(dtc=0.5, gtc=0.5)
+GROUNDING_GAP_S = 0.5
 EVENT_F1 = by_collar(onset_s=0.2, offset_s=0.2, offset_share=0.2)
 CALIBRATION_BINS = 15
 
@@ -37,6 +48,8 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
     - `psds1`, `psds2`: with alpha_st 1; `psds1_macro`, `psds2_macro`: with alpha_st 0, the mean of the labels.
     - `partial_auroc`: over 1 s segments, up to a false positive rate of 0.1, divided by 0.1; the mean of the labels.
     - `event_f1_macro`, `event_f1_micro`: runs of frames above the threshold, onsets right to 0.2 s, offsets to 0.2 s or 20 %.
+    - `segment_error_rate`: over 1 s segments, at the thresholds.
+    - `th_auc`: how F1 stands over all thresholds, each label asked where it is heard; 0.98 is perfect.
     - `expected_calibration_error`: of the scores of all frames.
     - `false_presence`: how often what a recording does not hold is said to be there.
 
@@ -46,24 +59,73 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
         weights: How often each recording counts in each resample, (R, B).
         settings: The post-processing of each label, with its threshold.
     """
+    deep = asked.floored(floors(asked, PER_HOUR))
+    first = psds(changes(deep, PSDS1), deep, weights, alpha_ct=0.0, per_hour=PER_HOUR)
     thresholds = np.array([own.threshold for own in settings])
-    first = psds(changes(asked, PSDS1), asked, weights, alpha_ct=0.0, per_hour=PER_HOUR)
-    events = f_scores(changes(asked, EVENT_F1), asked, weights, thresholds)
+    events = event_f1(asked, weights, thresholds)
     segments = partial_auroc(segment_changes(asked, SEGMENT_S), weights, MAX_FPR)
     overall = {
         "psds1_macro": first.mean,
         "partial_auroc": segments.mean,
         "event_f1_macro": events.macro,
         "event_f1_micro": events.micro,
+        "segment_error_rate": segment_error_rate(asked, weights, thresholds),
+        "th_auc": threshold_auc(asked, grid, weights),
         "expected_calibration_error": calibration_error(asked, weights),
         "false_presence": false_presence(asked, grid, weights, settings),
     }
     by_label = {"psds1": first.by_label, "partial_auroc": segments.by_label, "event_f1": events.by_label}
     if len(asked.labels) > 1:  # else there is no spread between labels, and nothing to be confused with
-        second = psds(changes(asked, PSDS2), asked, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
+        second = psds(changes(deep, PSDS2), deep, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
         overall |= {"psds1": first.stable, "psds2": second.stable, "psds2_macro": second.mean}
         by_label |= {"psds2": second.by_label}
     return Figures(overall, by_label)
+
+
+def event_f1(asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
+    """Event F1 of the runs of frames above each label's threshold (L,)."""
+    high = asked.floored(np.full(len(asked.labels), THRESHOLDS[0] / 2))
+    return f_scores(changes(high, EVENT_F1), high, weights, thresholds)
+
+
+def event_f1_by_threshold(asked: Asked) -> NDArray[np.float64]:
+    """Event F1 of each label at each of THRESHOLDS: (K, L)."""
+    high = asked.floored(np.full(len(asked.labels), THRESHOLDS[0] / 2))
+    return f_scores_by_threshold(changes(high, EVENT_F1), high, np.ones((asked.n_recordings, 1)))[..., 0]
+
+
+def segment_error_rate(
+    asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Substitutions, deletions and insertions in 1 s segments, for each label of a segment that is true: (B,).
+
+    A label that is missed beside one that is wrongly found is one error, not two (10.3390/app6060162).
+    """
+    wrong: list[list[NDArray[np.bool_]]] = [[] for _ in range(asked.n_recordings)]
+    positives = np.zeros(asked.n_recordings)
+    for pair in asked.pairs:
+        score, positive = segments(pair, SEGMENT_S)
+        found = score > thresholds[pair.label]
+        wrong[pair.recording].append(np.stack([positive & ~found, found & ~positive]))
+        positives[pair.recording] += positive.sum()
+    errors = np.array([np.sum(own, axis=0).max(axis=0).sum() if own else 0 for own in wrong], dtype=np.float64)
+    return (errors @ weights) / (positives @ weights)
+
+
+def threshold_auc(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area under F1 over the thresholds (AudioGrounding): (B,).
+
+    Gaps of up to 0.5 s are closed in the curves, which cut at any threshold gives the joined segments.
+    """
+    gap = grid.frames_for(GROUNDING_GAP_S)
+    heard = asked.pooled()
+    joined = [
+        replace(pair, curve=grey_closing(np.pad(pair.curve, gap + 1), size=gap + 1)[gap + 1 : -gap - 1])
+        for pair in heard.pairs
+    ]
+    found = changes(replace(heard, pairs=tuple(joined)), GROUNDING)
+    by_threshold = f_scores_by_threshold(found, heard, weights)[:, 0]  # (K, B)
+    return np.asarray(np.trapezoid(by_threshold, THRESHOLDS, axis=0))
 
 
 def calibration_error(asked: Asked, weights: NDArray[np.float64]) -> NDArray[np.float64]:

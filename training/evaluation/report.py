@@ -13,13 +13,16 @@ LEVEL = 0.95
 
 def summarize(passes: Sequence[Figures], labels: Sequence[str]) -> dict[str, Any]:
     """Each figure, overall and of each label: the mean over the passes, its interval, and the spread of the passes."""
-    return {
-        "figures": {name: _figure([own.overall[name] for own in passes]) for name in passes[0].overall},
-        "labels": {
-            label: {name: _figure([own.by_label[name][i] for own in passes]) for name in passes[0].by_label}
-            for i, label in enumerate(labels)
-        },
+    by_label = {
+        label: summarize_figures([{name: values[i] for name, values in own.by_label.items()} for own in passes])
+        for i, label in enumerate(labels)
     }
+    return {"figures": summarize_figures([own.overall for own in passes]), "labels": by_label}
+
+
+def summarize_figures(passes: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
+    """Each figure, of which each pass has (1 + B,)."""
+    return {name: _figure([own[name] for own in passes]) for name in passes[0]}
 
 
 def _figure(passes: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:
@@ -45,12 +48,30 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def as_text(report: Mapping[str, Any]) -> str:
     """The report for people: what was evaluated on what, the figures, and the labels from the hardest to the easiest."""
-    lines = [f"{key}: {_told(report[key])}" for key in ("subject", "set", "bootstrap")]
-    for name, told in report["settings"].items():
-        lines += ["", f"{name}: {told['chosen']}"]
-        lines += [f"  {figure:28} {_told_figure(own)}" for figure, own in told["figures"].items()]
-    lines += ["", *_table(next(iter(report["settings"].values()))["labels"])]
+    lines = [f"subject: {_told(report['subject'])}"]
+    if "localization" in report:
+        lines += ["", *_localization(report["localization"])]
+    if "retrieval" in report:
+        lines += ["", *_head(report["retrieval"]), *_figures(report["retrieval"]["figures"])]
     return "\n".join(lines) + "\n"
+
+
+def _localization(told: Mapping[str, Any]) -> list[str]:
+    lines = _head(told)
+    for name, own in told["settings"].items():
+        lines += ["", f"{name}: {own['chosen']}"]
+        if "postprocessing" in own:
+            lines += [f"  {_told(own['postprocessing'])}"]
+        lines += _figures(own["figures"])
+    return [*lines, "", "default, by label", *_table(told["settings"]["default"]["labels"])]
+
+
+def _head(told: Mapping[str, Any]) -> list[str]:
+    return [f"set: {_told(told['set'])}", f"bootstrap: {_told(told['bootstrap'])}"]
+
+
+def _figures(figures: Mapping[str, Any]) -> list[str]:
+    return [f"  {name:28} {_told_figure(own)}" for name, own in figures.items()]
 
 
 def _told(values: Mapping[str, Any]) -> str:
@@ -67,7 +88,7 @@ def _told_figure(figure: Mapping[str, float | None]) -> str:
 
 
 def _table(labels: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    names = list(next(iter(labels.values())))
+    names = [name for name, figure in next(iter(labels.values())).items() if isinstance(figure, dict)]
     rows = [(label, [own[name]["value"] for name in names]) for label, own in labels.items()]
     rows.sort(key=lambda row: row[1][0] if row[1][0] is not None else -1.0)
     head = f"{'label':28} " + " ".join(f"{name:>14}" for name in names)

@@ -23,7 +23,7 @@ def truth_curves() -> np.ndarray:
 def asked(curves: np.ndarray) -> Asked:
     edges_s = GRID.edges(250, 10.0)
     pairs = [
-        Pair(recording, label, curves[recording, label], edges_s, labelled(LABELS, events))
+        Pair(recording, label, curves[recording, label], edges_s, labelled(LABELS, events, 10.0))
         for recording, events in enumerate(EVENTS)
         for label in range(2)
     ]
