@@ -119,6 +119,8 @@ def _counts(pair: Pair, criterion: Criterion) -> tuple[NDArray[np.float64], NDAr
 
 def _detections(curve: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
     """The counts where all detections are false."""
+    if curve.min() == curve.max():
+        return curve[:1], np.array([[0.0], [1.0]]), []
     order = np.argsort(-curve, kind="stable")
     false_positives = np.cumsum(np.asarray(onset_deltas(curve), dtype=np.float64)[order])
     last = np.append(np.diff(curve[order]) != 0, True)

@@ -17,15 +17,15 @@ WIDTHS_S = (0.12, 0.68, 1.0)
 
 def common_threshold(asked: Asked) -> float:
     """The threshold for all labels at which the mean of their event F1 is best."""
-    return float(THRESHOLDS[np.nanmean(event_f1_by_threshold(asked), axis=1).argmax()])
+    return _best(np.nanmean(event_f1_by_threshold(asked), axis=1))
 
 
 def tune(localizer: Localizer, own: EvaluationSet) -> tuple[Postprocessing, list[Postprocessing]]:
     """The default for all labels, and the post-processing of each.
 
     The default is the model's own; if it is not calibrated, with the threshold that has the best event F1 over all
-    labels. A label has the median filter with the best PSDS1, and behind that the threshold with the best event F1; one that
-    is not heard in the set keeps the default. Only the first query of each label is asked.
+    labels. A label has the median filter with the best PSDS1, and behind that the threshold with the best event F1; what
+    is not heard in the set, or never right, keeps the default. Only the first query of each label is asked.
     """
     default = localizer.postprocessing
     widths_s = (default.median_filter_s, *WIDTHS_S)
@@ -41,9 +41,16 @@ def tune(localizer: Localizer, own: EvaluationSet) -> tuple[Postprocessing, list
             each.append(default)
             continue
         width = int(areas[:, label].argmax())
-        threshold = THRESHOLDS[by_threshold[width, :, label].argmax()]
-        each.append(default.override(median_filter_s=widths_s[width], threshold=float(threshold)))
+        f1 = by_threshold[width, :, label]
+        threshold = _best(f1) if f1.max() > 0 else default.threshold
+        each.append(default.override(median_filter_s=widths_s[width], threshold=threshold))
     return default, each
+
+
+def _best(f1: NDArray[np.float64]) -> float:
+    """The threshold with the best F1, (K,); of several, the one in the middle."""
+    best = np.flatnonzero(f1 == f1.max())
+    return float(THRESHOLDS[best[len(best) // 2]])
 
 
 def _single_psds1(asked: Asked) -> NDArray[np.float64]:
