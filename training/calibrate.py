@@ -53,11 +53,14 @@ def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[
     embeddings = localizer.embed_queries([caption for captions in queries for caption in captions])
     labels = list(benchmark.labels)
     width_frames = localizer.grid.odd_frames_for(localizer.postprocessing.median_filter_s)
+    edges_s = localizer.grid.edges(
+        localizer.grid.n_frames(localizer.grid.samples_for(benchmark.scene_s)), benchmark.scene_s
+    )
     similarity, truth, audible, absent = [], [], [], []
     for scene in benchmark.scenes:
         raw = scoring.similarity(localizer.embed(scene.waveform), embeddings)
         similarity.append(scoring.median_filter(raw, width_frames))
-        truth.append(np.repeat(scene.truth(labels, raw.shape[1], localizer.grid.hop_s), PASSES, axis=0))
+        truth.append(np.repeat(scene.truth(labels, edges_s), PASSES, axis=0))
         audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
         absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
     return Asked(*map(np.stack, (similarity, truth, audible, absent)))

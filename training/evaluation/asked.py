@@ -41,9 +41,7 @@ class Pair:
 
     def truth(self) -> NDArray[np.bool_]:
         """Frames whose centre lies in an event of the label: (T,)."""
-        centres = (self.edges_s[1:] + self.edges_s[:-1])[:, None] / 2
-        onsets, offsets = self.target
-        return np.any((centres >= onsets) & (centres < offsets), axis=1)
+        return heard_frames(self.target, self.edges_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +100,13 @@ def spans(events: Iterable[tuple[float, float]]) -> Spans:
             onsets.append(onset_s)
             offsets.append(offset_s)
     return np.array(onsets, dtype=np.float64), np.array(offsets, dtype=np.float64)
+
+
+def heard_frames(events: Spans, edges_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Frames, given by their boundaries (T + 1,), whose centre lies in an event: (T,)."""
+    centres = (edges_s[1:] + edges_s[:-1])[:, None] / 2
+    onsets, offsets = events
+    return np.any((centres >= onsets) & (centres < offsets), axis=1)
 
 
 def bootstrap_weights(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.float64]:

@@ -42,9 +42,13 @@ def floors(asked: Asked, per_hour: float) -> Array:
 
     Below a score that so many recordings without the sound reach, each of them holds a false positive or more.
     """
+    absent: list[list[float]] = [[] for _ in asked.labels]
+    for pair in asked.pairs:
+        if not len(pair.target[0]):
+            absent[pair.label].append(float(pair.curve.max()))
     found = np.zeros(len(asked.labels))
-    for label in range(len(asked.labels)):
-        highest = np.sort([p.curve.max() for p in asked.pairs if p.label == label and not len(p.target[0])])[::-1]
+    for label, own in enumerate(absent):
+        highest = sorted(own, reverse=True)
         enough = int(REACH * per_hour * asked.duration_s[label].sum() / 3600) + MARGIN
         found[label] = highest[enough] if enough < len(highest) else 0.0
     return found

@@ -146,7 +146,9 @@ def of_examples(name: str, examples: Sequence[Example], labels: Sequence[str] | 
 
 def _foreign(rng: Generator, own: Sequence[int], n_labels: int) -> list[int]:
     """Labels that a recording does not have."""
-    others = np.setdiff1d(rng.choice(n_labels, size=(FOREIGN_PER_OWN + 1) * len(own), replace=False), own)
+    others = np.setdiff1d(
+        rng.choice(n_labels, size=min(n_labels, (FOREIGN_PER_OWN + 1) * len(own)), replace=False), own
+    )
     return [int(label) for label in rng.permutation(others)[: FOREIGN_PER_OWN * len(own)]]
 
 

@@ -15,7 +15,7 @@ KNOWN = Path(__file__).parent / "known_answers"
 Events = Mapping[str, Sequence[tuple[float, float]]]
 
 # tests/data/test_1.det to test_4.gt and test.metadata of psds_eval (https://github.com/audioanalytic/psds_eval), MIT licence,
-# Copyright (c) 2020 Audio Analytic Ltd
+# Copyright (c) 2019 Audio Analytic Ltd
 PSDS_DURATIONS_S = (50.0, 50.0, 50.0, 120.0, 10.0)
 PSDS_EXAMPLES: list[tuple[int, Events, Events, float]] = [
     (
