@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.pack import AudioStore, Recording
+from training.evaluation.asked import NO_SPANS, heard_frames, labelled
 from training.synthesis.scene import Event, Scene, SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import BLOCK_S, runs
 
@@ -50,6 +51,11 @@ class BenchmarkScene:
     def labels(self, min_snr_db: float = -np.inf) -> set[str]:
         """The labels heard at `min_snr_db` over the background or more."""
         return {event.label for event in self.events if event.snr_db >= min_snr_db}
+
+    def truth(self, labels: Sequence[str], edges_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Frames, given by their boundaries (T + 1,), whose centre lies in an event of the label: (labels, T)."""
+        own = labelled(labels, ((e.label, e.onset_s, e.offset_s) for e in self.events), float(edges_s[-1]))
+        return np.stack([heard_frames(own.get(label, NO_SPANS), edges_s) for label in range(len(labels))])
 
 
 @dataclass(frozen=True, slots=True)

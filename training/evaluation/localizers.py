@@ -1,34 +1,51 @@
-"""What is evaluated: a checkpoint, or a running service. Both give the curves that the service returns."""
+"""What is evaluated: a checkpoint, a bundle, or a running service. All give the curves that the service returns."""
 
 import io
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 import numpy as np
 import soundfile
-import soxr
 import torch
 from numpy.typing import NDArray
 
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
-from training.model import LanguageAudioModel
-from training.towers.front_end import SAMPLE_RATE_HZ
+from service.core.postprocessing import Postprocessing
+from service.engine.engine import open_engine
+from service.engine.options import EngineOptions
+from training.model import LanguageAudioModel, load_checkpoint
 from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32
+SCORE_DECIMALS = 6
+"""As the service tells them."""
 MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
 """The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
+MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 
 
 class Localizer(Protocol):
-    """Gives score curves for queries about waveforms at 16 kHz, on the grid of its own."""
+    """Gives score curves for queries about waveforms at the rate of its grid.
+
+    Attributes:
+        grid: The frames of its curves.
+        postprocessing: What it does by default.
+        calibrated: Whether its default threshold means anything.
+        subject: What it is, for reports.
+    """
 
     grid: FrameGrid
+    postprocessing: Postprocessing
+    calibrated: bool
+    subject: dict[str, Any]
 
-    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         ...
 
 
@@ -39,60 +56,117 @@ class CheckpointLocalizer:
         self, model: LanguageAudioModel, encoder: SentenceEncoder, median_filter_s: float, extent_ratio: float
     ) -> None:
         self.model, self.encoder = model.eval(), encoder
-        self.grid = model.audio.grid
-        self.median_filter_s = median_filter_s
-        self.width_frames = self.grid.odd_frames_for(median_filter_s)
-        self.extent_ratio = extent_ratio
-        self._asked: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
+        self.grid, self.windows = model.audio.grid, model.audio.window_plan
+        self.postprocessing = postprocessing_at(0.5, median_filter_s, extent_ratio)
+        self.calibrated = False
+        self.subject: dict[str, Any] = {"kind": "checkpoint"}
+        self._queries: dict[str, NDArray[np.float32]] = {}
+        self._heard: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    @classmethod
+    def load(cls, file: Path, median_filter_s: float, extent_ratio: float) -> "CheckpointLocalizer":
+        """The averaged weights of a checkpoint of training.train."""
+        model, encoder, recipe = load_checkpoint(file)
+        localizer = cls(model, encoder, median_filter_s, extent_ratio)
+        localizer.subject |= {"path": str(file), "name": recipe.name, "version": recipe.version}
+        return localizer
 
     @torch.inference_mode()
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Frame embeddings (T, D) of a waveform (N,), which is cut into windows and padded with silence as in serving."""
-        plan, grid = self.model.audio.window_plan, self.grid
-        samples = waveform
-        if grid.sample_rate_hz != SAMPLE_RATE_HZ:
-            samples = soxr.resample(waveform, SAMPLE_RATE_HZ, grid.sample_rate_hz)
-        n_frames, window_samples = grid.n_frames(len(samples)), grid.n_samples(plan.window_frames)
+        """Frame embeddings (T, D) of a waveform (N,), cut into windows and stitched as in serving."""
+        plan, grid = self.windows, self.grid
+        n_frames, window_samples = grid.n_frames(len(waveform)), grid.n_samples(plan.window_frames)
         starts = plan.starts(n_frames)
-        padded = np.pad(samples, (0, grid.n_samples(starts[-1]) + window_samples - len(samples)))
+        padded = np.pad(waveform, (0, grid.n_samples(starts[-1]) + window_samples - len(waveform)))
         windows = np.stack([padded[grid.n_samples(start) :][:window_samples] for start in starts])
         return plan.stitch(self.model.frames(torch.from_numpy(windows)).numpy(), starts, n_frames)
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Query embeddings (Q, D); those of the last call are kept, since every scene is asked the same."""
-        if self._asked is None or self._asked[0] != tuple(queries):
-            self._asked = tuple(queries), self.model.queries(self.encoder.encode(list(queries))).numpy()
-        return self._asked[1]
+        """Query embeddings (Q, D); they are kept, since every clip is asked the same."""
+        new = [query for query in dict.fromkeys(queries) if query not in self._queries]
+        if new:
+            self._queries |= zip(new, self.model.queries(self.encoder.encode(new)).numpy(), strict=True)
+        return np.stack([self._queries[query] for query in queries])
 
     @torch.inference_mode()
-    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
-        similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        if self._heard is None or self._heard[0] is not waveform:  # a clip is asked for one width after another
+            self._heard = waveform, self.embed(waveform)
+        similarity = scoring.similarity(self._heard[1], self.embed_queries(queries))
         raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
-        return scoring.extend(scoring.median_filter(raw, self.width_frames), self.extent_ratio)
+        smoothed = scoring.median_filter(raw, self.grid.odd_frames_for(median_filter_s))
+        return scoring.extend(smoothed, self.postprocessing.extent_ratio)
+
+
+class BundleLocalizer:
+    """A bundle, run by the service's engine in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = open_engine(folder, EngineOptions(max_queries=2**16))
+        manifest = self.engine.manifest
+        self.grid, self.postprocessing, self.calibrated = manifest.grid, manifest.postprocessing, True
+        self.subject: dict[str, Any] = {
+            "kind": "bundle", "path": str(folder), "name": manifest.name, "version": manifest.version,
+        }  # fmt: skip
+
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
+        answer = self.engine.localize_clip(as_wav(waveform, self.grid.sample_rate_hz), queries, postprocessing)
+        return np.round(np.stack([result.score for result in answer.results]), SCORE_DECIMALS)
 
 
 class ServiceLocalizer:
-    """A running service, asked through `POST /localize` for what it returns by default."""
+    """A running service, asked through `POST /localize`."""
 
-    def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=60.0)
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
         info = self.client.get("/info").raise_for_status().json()
-        self.grid = FrameGrid(
-            info["model"]["sample_rate_hz"], round(info["model"]["hop_s"] * info["model"]["sample_rate_hz"])
-        )
+        model, defaults = info["model"], info["defaults"]
+        self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
+        self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
+        self.calibrated = True
+        self.subject: dict[str, Any] = {
+            "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],
+        }  # fmt: skip
 
-    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
-        buffer = io.BytesIO()
-        soundfile.write(buffer, waveform, SAMPLE_RATE_HZ, format="WAV", subtype="FLOAT")
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        audio = as_wav(waveform, self.grid.sample_rate_hz)
+        asked = {"curves": "score", "median_filter_s": repr(median_filter_s)}
         curves: list[list[float]] = []
         for start in range(0, len(queries), QUERIES_PER_REQUEST):
             answer = self.client.post(
                 "/localize",
-                files={"audio": ("scene.wav", buffer.getvalue(), "audio/wav")},
-                data={"query": list(queries[start : start + QUERIES_PER_REQUEST]), "curves": "score"},
+                files={"audio": ("clip.wav", audio, "audio/wav")},
+                data=asked | {"query": list(queries[start : start + QUERIES_PER_REQUEST])},
             )
             curves += [result["score"] for result in answer.raise_for_status().json()["results"]]
         return np.asarray(curves, dtype=np.float32)
+
+
+def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: float) -> Postprocessing:
+    """The post-processing of a model that is not calibrated yet, at a threshold."""
+    return Postprocessing(
+        threshold=threshold,
+        threshold_off=threshold,  # how far a sound reaches is in the extended curve already
+        median_filter_s=median_filter_s,
+        extent_ratio=extent_ratio,
+        min_duration_s=MIN_DURATION_S,
+        merge_gap_s=MERGE_GAP_S,
+    )
+
+
+def as_wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> bytes:
+    """A recording without loss, as it is sent."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, sample_rate_hz, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
