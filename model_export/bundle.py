@@ -49,17 +49,17 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         FileNotFoundError: an input is not there.
     """
     model, encoder, recipe = load_checkpoint(checkpoint)
+    trained = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
+    values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else trained
     round_to_half(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".bundle-") as partial:
         folder = Path(partial) / "bundle"
         folder.mkdir()
+        shutil.copyfile(card, folder / MODEL_CARD)
+        shutil.copyfile(encoder_folder(recipe.text.encoder) / TOKENIZER, folder / TOKENIZER)
         export_audio(model, folder / AUDIO_GRAPH)
         export_text(TextTower(encoder, model), folder / TEXT_GRAPH)
-        shutil.copyfile(encoder_folder(recipe.text.encoder) / TOKENIZER, folder / TOKENIZER)
-        shutil.copyfile(card, folder / MODEL_CARD)
-        defaults = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
-        values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else defaults
         manifest = make_manifest(recipe, model, values, folder)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         differences = verify(folder, verify_bundle(folder), model, encoder)
