@@ -65,7 +65,9 @@ def run(session: onnxruntime.InferenceSession, **inputs: NDArray[Any]) -> Float3
 
 
 def _session(file: Path) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as in serving
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def verify_interface(

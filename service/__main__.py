@@ -52,7 +52,7 @@ def serve(_args: argparse.Namespace) -> None:
     """Serves until the process is told to end.
 
     Raises:
-        StartError: If a setting, the address, the device or the bundle is not acceptable.
+        StartError: If a setting, the address, the device or the bundle is not acceptable, or clips cannot be decoded.
         SystemExit: If the device failed while serving.
     """
     # Not above: what a server needs takes time to import, and `localize` needs none of it.
@@ -80,6 +80,7 @@ def serve(_args: argparse.Namespace) -> None:
         closing(Decoders(settings.decoders)) as decoders,
     ):
         began = time.perf_counter()
+        decoders.check()
         engine = open_engine(settings.bundle, engine_options(settings), cache, decoders.decode, on_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}

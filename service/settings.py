@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     """Threads of one inference on the CPU; 0 takes one per core."""
 
     decoders: int = Field(2, ge=1, le=256)
-    """Processes that are kept ready to decode clips, about 40 MB each; more are started while all are busy."""
+    """Processes kept ready to decode clips, about 40 MB each; more come, at most one a request, while long clips hold all."""
 
     batch_windows: int = Field(4, ge=1, le=1024)
     """Windows that go through the audio tower at a time, at most; more use a GPU better."""

@@ -8,6 +8,7 @@
     │   ├── SettingInvalid
     │   ├── AddressUnavailable
     │   ├── DeviceUnavailable
+    │   ├── DecoderUnavailable
     │   ├── PlotUnavailable
     │   └── BundleError             the model bundle cannot be served
     │       ├── BundleFileMissing
@@ -127,6 +128,14 @@ class DeviceUnavailable(StartError):
     available: str
     template = "device {device!r} was asked for; ONNX Runtime offers here: {available}"
     setting = "EARMARK_DEVICE"
+
+
+@dataclass(eq=False)
+class DecoderUnavailable(StartError):
+    """The processes that decode clips do not work here."""
+
+    reason: str
+    template = "a second of silence could not be decoded: {reason}"
 
 
 class PlotUnavailable(StartError):

@@ -70,7 +70,9 @@ def _medians(windows: Float32) -> Float32:
         return np.partition(windows, half, axis=2)[:, :, half]
     waiting = [windows[:, :, frame] for frame in range(windows.shape[2])]
     held = [waiting.pop() for _ in range(half + 1)]
-    while waiting:  # of one more than half of what is left, neither the least nor the largest is the median
+    while (
+        waiting
+    ):  # forgetful selection: of half of the values and two, neither the least nor the largest is the median
         held.append(waiting.pop())
         for i in range(1, len(held)):
             held[0], held[i] = np.minimum(held[0], held[i]), np.maximum(held[0], held[i])

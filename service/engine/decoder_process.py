@@ -1,18 +1,20 @@
 """The other side of `service.engine.decoders`: a process in which nothing is but what decodes, one clip after the other.
 
 A message from the service is JSON, `{"sample_rate_hz", "max_clip_s", "n_bytes"}`, and the clip: `n_bytes` bytes, or a file
-descriptor if that is null. Back come samples, each message one block, then an empty message, or JSON that names an error.
+descriptor if that is null. Back come messages of samples, then an empty one, or JSON that names an error.
 """
 
 import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from io import BytesIO
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -21,7 +23,9 @@ from numpy.typing import NDArray
 from service.core.errors import EarmarkError
 from service.engine.decoding import decode
 
-SAMPLES, ERROR = b"s", b"e"
+SAMPLES, ERROR = b"SMPL", b"ERR "
+"""How a message begins; as long as a sample, so that samples stay aligned."""
+MAX_MESSAGE_BYTES = 1 << 20
 MEMORY_BYTES = 1 << 30
 """Of address space: Python and libsndfile take about a third of it, and a clip a few MiB."""
 _MESSAGE_BYTES = 1 << 18
@@ -29,8 +33,11 @@ _MESSAGE_BYTES = 1 << 18
 
 def main(file_descriptor: int) -> None:
     """Decodes what it is sent through a Unix socket until the other side closes it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends it, when what it has begun is finished
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # when memory is short, Linux shall end this and not the service
+        Path("/proc/self/oom_score_adj").write_text("1000")
     with Connection(file_descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
         while True:
             asked = json.loads(connection.recv_bytes())
@@ -69,4 +76,7 @@ def _in_messages(blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    try:
+        main(int(sys.argv[1]))
+    except Exception as error:  # noqa: BLE001 - the log has one line for it; the service tells the rest
+        sys.exit(f"decoder: {type(error).__name__}: {error}")

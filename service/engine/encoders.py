@@ -1,6 +1,6 @@
 """The two towers as functions on arrays: windows to frame embeddings, queries to query embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ from service.engine.sessions import GraphSession, failures_as_mismatch
 Float32 = NDArray[np.float32]
 
 _NORM_TOLERANCE = 1e-2
-_MAX_QUERIES_AT_A_TIME = 64
-"""Bounds the memory that attention over the longest queries takes."""
+_TOKENS_AT_A_TIME = 512
+"""Larger batches are not faster, and others wait for them."""
 
 
 class AudioEncoder:
@@ -96,16 +96,23 @@ class TextEncoder:
             output="embedding",
         )
 
-    def embed(self, queries: Sequence[str]) -> Float32:
-        """Embeds queries as they were asked, those of equal length together: unit norm, shape (Q, D)."""
+    def embed(self, queries: Sequence[str], check: Callable[[], object] = lambda: None) -> Float32:
+        """Embeds queries as they were asked, those of equal length together: unit norm, shape (Q, D).
+
+        Args:
+            queries: The Q queries.
+            check: Called before each batch; what it raises ends the work.
+        """
         tokens = [self._tokenizer.encode(self._normalized(query)).ids for query in queries]
         alike: dict[int, list[int]] = {}
         for index, ids in enumerate(tokens):
             alike.setdefault(len(ids), []).append(index)
         embeddings = np.empty((len(queries), self._manifest.dimension), np.float32)
-        for indices in alike.values():
-            for start in range(0, len(indices), _MAX_QUERIES_AT_A_TIME):
-                batch = indices[start : start + _MAX_QUERIES_AT_A_TIME]
+        for length, indices in alike.items():
+            size = max(1, _TOKENS_AT_A_TIME // length)
+            for start in range(0, len(indices), size):
+                check()
+                batch = indices[start : start + size]
                 embeddings[batch] = self._run([tokens[index] for index in batch])
         return embeddings
 

@@ -16,13 +16,13 @@ from service.core.localization import QueryResult, localize
 from service.core.manifest import Manifest, verify_bundle
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
+from service.engine import decoding
 from service.engine.batching import WindowBatcher
 from service.engine.caching.embedding import ClipEmbedding
 from service.engine.caching.lru import LruCache
 from service.engine.caching.tiers import EmbeddingCache, memory_cache
 from service.engine.call import Call
 from service.engine.clip_embedding import clip_id_of, embed_clip
-from service.engine.decoding import decode
 from service.engine.encoders import AudioEncoder, TextEncoder
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.options import EngineOptions
@@ -33,7 +33,7 @@ Decode = Callable[[BinaryIO, int, float, Call], Generator[NDArray[np.float32]]]
 
 def decode_here(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> Generator[NDArray[np.float32]]:
     """Decodes a clip in this process; see `service.engine.decoding.decode`."""
-    for block in decode(clip, sample_rate_hz, max_clip_s):
+    for block in decoding.decode(clip, sample_rate_hz, max_clip_s):
         call.check()
         yield block
 
@@ -209,8 +209,7 @@ class Engine:
         embedded = {query: embedding for query, embedding in known.items() if embedding is not None}
         new = [query for query in known if query not in embedded]
         if new:
-            call.check()
-            for query, embedding in zip(new, self._text_encoder.embed(new), strict=True):
+            for query, embedding in zip(new, self._text_encoder.embed(new, call.check), strict=True):
                 embedded[query] = embedding.copy()  # else each would keep all of them in memory
                 self._query_cache.put(query, embedded[query])
         return np.stack([embedded[query] for query in queries])

@@ -1,5 +1,6 @@
 import anyio
 import pytest
+from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from service.api.sliced_response import SLICE_BYTES, SlicedResponse
@@ -22,3 +23,19 @@ def test_a_body_arrives_whole_and_never_in_more_than_a_slice(n_bytes: int) -> No
     assert max(len(part.get("body", b"")) for part in parts) <= SLICE_BYTES
     assert b"".join(part.get("body", b"") for part in parts) == body
     assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
+
+
+class ImpatientResponse(SlicedResponse):
+    patience_s = 0.01
+
+
+def test_a_client_that_does_not_read_is_given_up() -> None:
+    async def receive() -> Message:
+        raise AssertionError("nothing is to be received")
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await anyio.sleep_forever()
+
+    with pytest.raises(ClientDisconnect):
+        anyio.run(ImpatientResponse(b"x"), {"type": "http"}, receive, send)

@@ -1,5 +1,6 @@
 import gc
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from service.core.errors import AudioTooLong, AudioUndecodable, DeadlineExceeded, UnsupportedAudio
+from service.core.errors import AudioTooLong, AudioUndecodable, DeadlineExceeded, DecoderUnavailable, UnsupportedAudio
 from service.engine.call import Call, CallAbandoned
 from service.engine.decoders import Decoders
 from service.engine.decoding import decode
@@ -28,7 +29,10 @@ def decoders() -> Iterator[Decoders]:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "decoder_process" in " ".join(child.cmdline())]
+    found = psutil.Process().children()
+    while not all(child.cmdline() for child in found if child.status() != psutil.STATUS_ZOMBIE):
+        time.sleep(0.001)  # one has only just begun
+    return [child for child in found if "service.engine.decoder_process" in child.cmdline()]
 
 
 def decoded(decoders: Decoders, clip: bytes, call: Call | None = None) -> np.ndarray:
@@ -61,6 +65,7 @@ def test_a_process_that_is_killed_costs_its_clip_only(decoders: Decoders) -> Non
     threading.Timer(0.1, process.kill).start()
     with pytest.raises(AudioUndecodable, match="WAV float but cannot be decoded: its decoder crashed"):
         decoded(decoders, wav(NOISE[:100]))
+    assert len(children()) == 1  # another is there already
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
 
 
@@ -79,6 +84,39 @@ def test_a_process_that_hangs_is_ended_at_the_deadline(decoders: Decoders) -> No
     assert not process.is_running()
 
 
+def test_a_process_that_hangs_while_it_is_sent_a_clip_is_ended() -> None:
+    with closing(Decoders(1, hangs_s=1)) as impatient:
+        (process,) = children()
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(AudioUndecodable):
+            decoded(impatient, wav(NOISE[: 15 * RATE_HZ]))  # more than a socket buffers
+        assert not process.is_running()
+
+
+def test_what_ends_the_service_leaves_it_its_processes(decoders: Decoders) -> None:
+    decoders.check()
+    (process,) = children()
+    process.terminate()  # as systemd does to all of a service's processes
+    assert len(decoded(decoders, wav(NOISE[:100]))) == 100
+    assert children() == [process]
+
+
+def test_another_package_of_the_same_name_does_not_come_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    with closing(Decoders(1)) as there:
+        there.check()
+
+
+def test_a_start_without_working_processes_is_refused(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with closing(Decoders(1)) as broken, pytest.raises(DecoderUnavailable, match="its decoder crashed"):
+        broken.check()
+
+
 def test_a_call_that_is_abandoned_ends_its_process_at_once(decoders: Decoders) -> None:
     (process,) = children()
     process.send_signal(signal.SIGSTOP)
@@ -89,6 +127,7 @@ def test_a_call_that_is_abandoned_ends_its_process_at_once(decoders: Decoders) -
         decoded(decoders, wav(NOISE[:100]), call)
     assert time.monotonic() - began < 1
     assert not process.is_running()
+    assert len(children()) == 1
 
 
 def test_a_clip_that_nobody_reads_on_ends_its_process(decoders: Decoders) -> None:

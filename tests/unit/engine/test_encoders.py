@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.core.errors import DeviceUnavailable, GraphMismatch
 from service.core.manifest import Manifest, verify_bundle
+from service.engine.call import CallAbandoned
 from service.engine.encoders import AudioEncoder, TextEncoder, buckets
 from service.engine.options import EngineOptions
 from tests.tiny_bundle import sign_bundle
@@ -49,6 +50,23 @@ queries = st.lists(st.sampled_from(["low", "a HIGH tone", "low and middle", "zeb
 def test_a_query_means_the_same_whatever_is_asked_with_it(text_encoder: TextEncoder, asked: list[str]) -> None:
     together = text_encoder.embed(asked)
     np.testing.assert_array_equal(together, np.concatenate([text_encoder.embed([query]) for query in asked]))
+
+
+def test_many_queries_go_in_several_batches_and_each_is_what_it_is_alone(text_encoder: TextEncoder) -> None:
+    words = ("low", "middle", "high", "tone")
+    asked = [f"{first} {second}{' and low' * longer}" for longer in (0, 80) for first in words for second in words] * 4
+    checks: list[int] = []
+    together = text_encoder.embed(asked, lambda: checks.append(1))
+    assert len(checks) > 2
+    np.testing.assert_allclose(together, np.concatenate([text_encoder.embed([query]) for query in asked]), atol=1e-6)
+
+
+def test_work_that_is_not_wanted_any_longer_ends_between_batches(text_encoder: TextEncoder) -> None:
+    def refuse() -> None:
+        raise CallAbandoned
+
+    with pytest.raises(CallAbandoned):
+        text_encoder.embed(["low"], refuse)
 
 
 def test_queries_are_normalized_and_cut_to_the_longest_that_the_tower_reads(text_encoder: TextEncoder) -> None:
