@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from model_export.errors import BundleTooLarge
+from model_export.errors import BundleTooLarge, FolderIsNoBundle
 from model_export.graphs import TextTower, export_audio, export_text, round_to_half
 from model_export.verification import verify
 from service.core.manifest import (
@@ -38,16 +38,17 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         checkpoint: of `training.train`; its averaged weights are taken.
         calibration: of `training.calibrate`; without it, the trained scale and bias and a threshold of 0.5.
         card: the model card that goes into the bundle.
-        out: where the bundle shall be.
+        out: where the bundle shall be: a folder that is not there yet, is empty, or holds a bundle.
         max_bytes: what its files together may take.
 
     Returns:
         The largest differences between torch and the graphs.
 
     Raises:
-        ExportError: the bundle failed verification; `out` is as it was.
+        ExportError: `out` holds something else than a bundle, or the bundle failed verification; `out` is as it was.
         FileNotFoundError: an input is not there.
     """
+    check_replaceable(out)
     model, encoder, recipe = load_checkpoint(checkpoint)
     trained = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
     values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else trained
@@ -68,6 +69,15 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
             shutil.rmtree(out)
         folder.replace(out)
     return differences
+
+
+def check_replaceable(out: Path) -> None:
+    """Raises FolderIsNoBundle if something else than a bundle would be lost at `out`."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise FolderIsNoBundle(out, "is no folder")
+    names = sorted(file.name for file in out.iterdir()) if out.exists() else []
+    if names and MANIFEST not in names:
+        raise FolderIsNoBundle(out, f"holds {', '.join(names[:3])}{' and more' if names[3:] else ''}, no {MANIFEST},")
 
 
 def check_size(folder: Path, max_bytes: int) -> None:
