@@ -83,7 +83,7 @@ def test_captions_are_cleaned_and_what_is_refused_stays_with_the_reason(model: M
     assert [list(row.values()) for row in rows(tmp_path / "out.csv")] == [
         ["a.mp3", "5.0", "6.5", "A dog is barking.", "a brown dog is barkng", ""],
         ["a.mp3", "0.25", "3.0", "A man speaks.", 'a man says "hello, you" twice', ""],
-        ["b.mp3", "1.0", "2.0", "a bell rings", "a bell rings", "new words: birds, sing"],
+        ["b.mp3", "1.0", "2.0", "a bell rings", "a bell rings", "new words: while, birds, sing"],
         ["c.mp3", "0.0", "1.0", "a cat", "a cat", ""],
     ]
 
