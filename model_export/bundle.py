@@ -22,13 +22,13 @@ from service.core.manifest import (
     verify_bundle,
 )
 from service.core.postprocessing import Postprocessing
+from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, postprocessing_at
 from training.model import LanguageAudioModel, load_checkpoint
 from training.recipe import Recipe
+from training.towers.choice import tower_class
 from training.towers.text import encoder_folder, encoder_licence
 
-UNCALIBRATED = Postprocessing(
-    threshold=0.5, threshold_off=0.5, median_filter_s=0.36, extent_ratio=0.4, min_duration_s=0.1, merge_gap_s=0.2
-)
+UNCALIBRATED_THRESHOLD = 0.5
 
 
 def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Path, max_bytes: int) -> dict[str, float]:
@@ -90,6 +90,7 @@ def check_size(folder: Path, max_bytes: int) -> None:
 def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[str, Any], folder: Path) -> Manifest:
     """The manifest of the files in `folder`."""
     given, audio, text = calibration.get("postprocessing"), model.audio, recipe.text
+    uncalibrated = postprocessing_at(UNCALIBRATED_THRESHOLD, MEDIAN_FILTER_S, EXTENT_RATIO)
     return Manifest(
         format_version=FORMAT_VERSION,
         name=recipe.name,
@@ -101,10 +102,20 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
         overlap_frames=audio.overlap_frames,
         scale=calibration["scale"],
         bias=calibration["bias"],
-        postprocessing=Postprocessing(**given) if given else UNCALIBRATED,
+        postprocessing=Postprocessing(**given) if given else uncalibrated,
         max_query_tokens=text.max_tokens,
         query_normalization=text.query_normalization,
         files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
-        licences=("Apache-2.0: this model", audio.licence, encoder_licence(text.encoder)),
+        licences=licences(recipe),
         trained_on=(f"recipe {recipe.name} {recipe.version}: see MODEL_CARD.md",),
     )
+
+
+def licences(recipe: Recipe) -> tuple[str, ...]:
+    """Of the model and of what it was made from; of an audio tower that began with random weights, nothing was.
+
+    An earlier model that was the start may itself have begun with public weights, and counts as if it had.
+    """
+    made_from_public = recipe.pretrained or recipe.start
+    audio = (tower_class(recipe.audio).licence,) if made_from_public else ()
+    return ("Apache-2.0: this model", *audio, encoder_licence(recipe.text.encoder))
