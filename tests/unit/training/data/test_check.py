@@ -61,7 +61,7 @@ def test_everything_missing_and_broken_is_named_and_fails(tmp_path: Path, capsys
         "unreadable file: 1",
         f"  {audio}/Yhtml.wav: cannot be opened: Format not recognised.",
         "broken row: 1",
-        "  audioset_eval_strong.tsv, line 6: 2 fields; 4 are accepted",
+        f"  {folder}/audioset_eval_strong.tsv, line 6: 2 fields; 4 are accepted",
         "event after the end: 1",
         f"  {audio}/Ya.wav: 'Bark' begins at 9.5 s, after the end at 9.000 s",
         "recording in two splits: 1",
