@@ -73,8 +73,8 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
 
 def check_replaceable(out: Path) -> None:
     """Raises FolderIsNoBundle if something else than a bundle would be lost at `out`."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise FolderIsNoBundle(out, "is no folder")
+    if out.is_symlink() or out.is_file():
+        raise FolderIsNoBundle(out, "is a link" if out.is_symlink() else "is a file")
     names = sorted(file.name for file in out.iterdir()) if out.exists() else []
     if names and MANIFEST not in names:
         raise FolderIsNoBundle(out, f"holds {', '.join(names[:3])}{' and more' if names[3:] else ''}, no {MANIFEST},")
@@ -112,10 +112,9 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
 
 
 def licences(recipe: Recipe) -> tuple[str, ...]:
-    """Of the model and of what it was made from; of an audio tower that began with random weights, nothing was.
+    """The licences of the model and of what it was made from: of public weights, only where the audio tower began with some.
 
-    An earlier model that was the start may itself have begun with public weights, and counts as if it had.
+    An earlier model that was the start may itself have begun with them, and counts as if it had.
     """
-    made_from_public = recipe.pretrained or recipe.start
-    audio = (tower_class(recipe.audio).licence,) if made_from_public else ()
+    audio = (tower_class(recipe.audio).licence,) if recipe.pretrained or recipe.start else ()
     return ("Apache-2.0: this model", *audio, encoder_licence(recipe.text.encoder))

@@ -1,6 +1,6 @@
 """The CSV pack: recordings with one sound source each, as a table beside a folder of audio.
 
-The layout, which anybody can make of their own recordings: `FOLDER/clips.csv` with a header row and at least the
+The layout, which anybody can make of their own recordings: `FOLDER/clips.csv` (UTF-8) with a header row and at least the
 columns `path` (relative to FOLDER), `label`, `split` (`train` or `val`); `source`, `group`, `title`, `author` and
 `licence` are read where they are there. Any format that libsndfile reads, any sample rate, any number of channels.
 Recordings of one `group` should be in one split, or validation measures memory.

@@ -53,5 +53,5 @@ class Strict(Problems):
     __slots__ = ()
 
     def add(self, kind: str, where: str, what: str) -> None:  # noqa: ARG002 - whatever it is
-        """Raises it."""
+        """Raises ValueError."""
         raise ValueError(f"{where}: {what}")

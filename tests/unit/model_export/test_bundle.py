@@ -19,10 +19,10 @@ def test_only_a_bundle_an_empty_folder_or_none_is_replaced(tiny_bundle: Path, tm
         FolderIsNoBundle, match=r"holds a, b, c and more, no manifest.json, and would be replaced; a bundle"
     ):
         check_replaceable(tmp_path)
-    with pytest.raises(FolderIsNoBundle, match=r"a is no folder and"):
+    with pytest.raises(FolderIsNoBundle, match=r"a is a file and"):
         check_replaceable(tmp_path / "a")
     (tmp_path / "link").symlink_to(tiny_bundle)
-    with pytest.raises(FolderIsNoBundle, match=r"link is no folder"):
+    with pytest.raises(FolderIsNoBundle, match=r"link is a link and"):
         check_replaceable(tmp_path / "link")
 
 
