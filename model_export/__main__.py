@@ -14,7 +14,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0 written, 1 not."""
     parser = argparse.ArgumentParser(prog="python -m model_export", description="Checkpoint to verified bundle.")
     parser.add_argument("checkpoint", type=Path, help="a checkpoint of training.train")
-    parser.add_argument("--out", type=Path, required=True, help="the bundle's folder; replaced if it is there")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the bundle's folder; a bundle that is there is replaced"
+    )
     parser.add_argument("--card", type=Path, required=True, help="the MODEL_CARD.md that goes into the bundle")
     parser.add_argument("--calibration", type=Path, help="a file of training.calibrate")
     parser.add_argument("--max-mb", type=float, default=40.0, help="what the bundle may take: 40 MB unless said")

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from model_export.errors import BundleTooLarge
+from model_export.errors import BundleTooLarge, FolderIsNoBundle
 from model_export.graphs import TextTower, export_audio, export_text, round_to_half
 from model_export.verification import verify
 from service.core.manifest import (
@@ -22,13 +22,13 @@ from service.core.manifest import (
     verify_bundle,
 )
 from service.core.postprocessing import Postprocessing
+from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, postprocessing_at
 from training.model import LanguageAudioModel, load_checkpoint
 from training.recipe import Recipe
+from training.towers.choice import tower_class
 from training.towers.text import encoder_folder, encoder_licence
 
-UNCALIBRATED = Postprocessing(
-    threshold=0.5, threshold_off=0.5, median_filter_s=0.36, extent_ratio=0.4, min_duration_s=0.1, merge_gap_s=0.2
-)
+UNCALIBRATED_THRESHOLD = 0.5
 
 
 def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Path, max_bytes: int) -> dict[str, float]:
@@ -38,16 +38,17 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         checkpoint: of `training.train`; its averaged weights are taken.
         calibration: of `training.calibrate`; without it, the trained scale and bias and a threshold of 0.5.
         card: the model card that goes into the bundle.
-        out: where the bundle shall be.
+        out: where the bundle shall be: a folder that is not there yet, is empty, or holds a bundle.
         max_bytes: what its files together may take.
 
     Returns:
         The largest differences between torch and the graphs.
 
     Raises:
-        ExportError: the bundle failed verification; `out` is as it was.
+        ExportError: `out` holds something else than a bundle, or the bundle failed verification; `out` is as it was.
         FileNotFoundError: an input is not there.
     """
+    check_replaceable(out)
     model, encoder, recipe = load_checkpoint(checkpoint)
     trained = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
     values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else trained
@@ -70,6 +71,15 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
     return differences
 
 
+def check_replaceable(out: Path) -> None:
+    """Raises FolderIsNoBundle if something else than a bundle would be lost at `out`."""
+    if out.is_symlink() or out.is_file():
+        raise FolderIsNoBundle(out, "is a link" if out.is_symlink() else "is a file")
+    names = sorted(file.name for file in out.iterdir()) if out.exists() else []
+    if names and MANIFEST not in names:
+        raise FolderIsNoBundle(out, f"holds {', '.join(names[:3])}{' and more' if names[3:] else ''}, no {MANIFEST},")
+
+
 def check_size(folder: Path, max_bytes: int) -> None:
     """Raises BundleTooLarge if the files in `folder` take more."""
     size = sum(file.stat().st_size for file in folder.iterdir())
@@ -80,6 +90,7 @@ def check_size(folder: Path, max_bytes: int) -> None:
 def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[str, Any], folder: Path) -> Manifest:
     """The manifest of the files in `folder`."""
     given, audio, text = calibration.get("postprocessing"), model.audio, recipe.text
+    uncalibrated = postprocessing_at(UNCALIBRATED_THRESHOLD, MEDIAN_FILTER_S, EXTENT_RATIO)
     return Manifest(
         format_version=FORMAT_VERSION,
         name=recipe.name,
@@ -91,10 +102,19 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
         overlap_frames=audio.overlap_frames,
         scale=calibration["scale"],
         bias=calibration["bias"],
-        postprocessing=Postprocessing(**given) if given else UNCALIBRATED,
+        postprocessing=Postprocessing(**given) if given else uncalibrated,
         max_query_tokens=text.max_tokens,
         query_normalization=text.query_normalization,
         files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
-        licences=("Apache-2.0: this model", audio.licence, encoder_licence(text.encoder)),
+        licences=licences(recipe),
         trained_on=(f"recipe {recipe.name} {recipe.version}: see MODEL_CARD.md",),
     )
+
+
+def licences(recipe: Recipe) -> tuple[str, ...]:
+    """The licences of the model and of what it was made from: of public weights, only where the audio tower began with some.
+
+    An earlier model that was the start may itself have begun with them, and counts as if it had.
+    """
+    audio = (tower_class(recipe.audio).licence,) if recipe.pretrained or recipe.start else ()
+    return ("Apache-2.0: this model", *audio, encoder_licence(recipe.text.encoder))

@@ -2,6 +2,7 @@
 """Why a bundle was not written.
 
 ExportError
+├── FolderIsNoBundle        what would be replaced holds something else
 ├── GraphInterfaceDiffers   an input or output has another name or a fixed axis
 ├── ShapeDiffers            an output has another shape than promised
 ├── ValuesDiffer            an output is further from torch's than allowed
@@ -11,11 +12,23 @@ ExportError
 └── BundleTooLarge          the files together are larger than allowed
 """
 
+from pathlib import Path
+
 from service.core.segments import Segment
 
 
 class ExportError(Exception):
-    """A checkpoint whose bundle failed verification; nothing was written."""
+    """A checkpoint whose bundle cannot be written, or failed verification; nothing was written."""
+
+
+class FolderIsNoBundle(ExportError):
+    """Something else than a bundle is where the bundle shall be."""
+
+    def __init__(self, out: Path, found: str) -> None:
+        self.out, self.found = out, found
+        super().__init__(
+            f"{out} {found} and would be replaced; a bundle's folder, an empty one, or none yet is accepted (--out)"
+        )
 
 
 class GraphInterfaceDiffers(ExportError):

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import soxr
 import torch
 
 from model_export.__main__ import main
@@ -79,7 +80,7 @@ def test_the_bundle_says_what_the_tower_is(name: str, bundle: Path) -> None:
     grid = (manifest.sample_rate_hz, manifest.hop_samples, manifest.dimension, manifest.window_frames)
     assert grid == MANIFEST[name]
     assert (manifest.max_query_tokens, manifest.query_normalization) == (32, "lowercase_strip_punctuation")
-    assert any(licence.startswith("MIT: ") for licence in manifest.licences)
+    assert not any(licence.startswith("MIT: ") for licence in manifest.licences)  # its weights are random
 
 
 async def test_the_service_hears_what_torch_hears_in_a_clip_of_several_windows(bundle: Path, checkpoint: Path) -> None:
@@ -104,7 +105,8 @@ async def test_the_service_hears_what_torch_hears_in_a_clip_of_several_windows(b
     model, encoder, _ = load_checkpoint(checkpoint)
     round_to_half(model)
     localizer = CheckpointLocalizer(model, encoder, 0.36, 0.4)
-    expected = scoring.similarity(localizer.embed(clip), queries)
+    heard = soxr.resample(clip, 16_000, model.audio.sample_rate_hz).astype(np.float32)
+    expected = scoring.similarity(localizer.embed(heard), queries)
     assert answer["hop_s"] == model.audio.grid.hop_s
     assert found.shape == expected.shape
     assert float(np.ptp(expected, axis=1).min()) > 0.02

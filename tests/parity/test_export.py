@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,18 @@ def test_a_missing_card_writes_nothing(
     assert main([str(tiny_checkpoint), "--out", str(out), "--card", str(tmp_path / "none.md")]) == 1
     assert not out.exists()
     assert "none.md" in capsys.readouterr().err
+
+
+def test_a_run_is_not_replaced_by_its_bundle(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, run = tmp_path / "CARD.md", tmp_path / "run"
+    card.write_text("# tiny\n")
+    run.mkdir()
+    checkpoint = shutil.copy(tiny_checkpoint, run)
+    assert main([str(checkpoint), "--out", str(run), "--card", str(card)]) == 1
+    assert Path(checkpoint).is_file()
+    assert "run holds checkpoint.pt, no manifest.json, and would be replaced" in capsys.readouterr().err
 
 
 def test_a_bundle_may_be_as_large_as_it_is_and_no_smaller(exported: Path) -> None:

@@ -18,18 +18,21 @@ TYPOGRAPHIC = "‘’“”–—…"
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
-        """a about after again against all along also an and another any are as at audible be been before begin being between both
-        but by can continue continuous could do does during each either end every finally first followed for from had has have
-        hear heard here if in into is it its itself just last later like made make moment occur of off on once one only onto or
-        other out over own person same second since so some somebody someone something sometimes soon sound start still stop
-        such than that the their them then there these they thing third this those through throughout time to together until up
-        very was were what when where which while who whose will with""",
+        """a about again against all along also an and another any are as at audible be been begin being between both but by can
+        continue continuous could do does each either end every for from had has have hear heard here if in into is it its
+        itself just like made make moment occur of off on only onto or other out over own person same so some somebody someone
+        something sometimes soon sound start still stop such than that the their them there these they thing this those
+        through throughout time to together up very was were what when where which who whose will with""",
     )
 )
-"""Those that tell of no sound and change none: negations, numbers, places and genders are not among them."""
+"""Those that tell of no sound and change none: negations, numbers, order, places and genders are not among them."""
+SEQUENCE = frozenset({"finally", "first", "followed", "then"})
+"""Function words too where a caption joins several: these come in the order in which their sounds begin."""
+NEGATIONS = frozenset({"cannot", "neither", "never", "no", "nobody", "none", "nor", "not", "nothing", "without"})
+NEGATED_VERB = re.compile(r"n['’]t\b|\b(?:are|ca|could|did|do|does|had|has|have|is|was|were|would)nt\b")
 SPEECH = frozenset({"speak", "spoke", "spoken", "speech", "talk", "say", "said", "tell", "told", "voic", "word"})
 """Stems, one of which may stand for transcribed speech, or for another of them."""
-QUOTED = re.compile(r"[\"“”]|(?<!\w)['‘].+['’](?!\w)|:\s*\w")
+QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]?|(?<!\w)['‘].+['’](?!\w)|:\s*\w.*")
 SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)]*\s+\S")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 
@@ -39,9 +42,10 @@ def refusal(sources: Sequence[str], caption: str) -> str | None:
 
     It must hold something, be one sentence of at most MAX_CHARS and not clearly longer than its sources, be English (at
     least half of its words, where it has three or more, are in an English dictionary, and its characters are ASCII,
-    typographic quotes and dashes, or those of its sources), and tell of nothing that its sources do not tell of: each
-    content word must have a stem of theirs, correct a misspelt word of theirs, or join or part words of theirs; one for
-    speech may stand for speech transcribed.
+    typographic quotes and dashes, or those of its sources), deny as often as they do, speech transcribed aside, and tell
+    of nothing that its sources do not tell of: each content word must have a stem of theirs, correct a misspelt word of
+    theirs, or join or part words of theirs; one for speech may stand for speech transcribed. Of words of order, a
+    sentence over several captions may add those of SEQUENCE.
     """
     source = " ".join(sources)
     if not words(caption):
@@ -56,7 +60,11 @@ def refusal(sources: Sequence[str], caption: str) -> str | None:
     distinct = sorted(set(words(caption)))
     if len(distinct) >= FEWEST_JUDGED and len(_english(distinct)) < MIN_ENGLISH * len(distinct):
         return "not English"
-    if invented := inventions(source, caption):
+    theirs, own = sum(map(denials, sources)), denials(caption)
+    if own != theirs:
+        return f"negations: {own}; as many as there were, {theirs}, are accepted"
+    joining = SEQUENCE if len(set(sources)) > 1 else frozenset[str]()
+    if invented := [word for word in inventions(source, caption) if word not in joining]:
         return f"new words: {', '.join(invented)}"
     return None
 
@@ -64,6 +72,12 @@ def refusal(sources: Sequence[str], caption: str) -> str | None:
 def words(text: str) -> list[str]:
     """The words of a text in lower case; hyphens part them, apostrophes and what follows them are left out."""
     return [re.split("['’]", word)[0] for word in WORD.findall(text.lower())]
+
+
+def denials(text: str) -> int:
+    """How often a text denies something, outside of the speech that it transcribes."""
+    told = QUOTED.sub(" ", text.lower())
+    return sum(word in NEGATIONS for word in words(told)) + len(NEGATED_VERB.findall(told))
 
 
 def inventions(source: str, caption: str) -> list[str]:

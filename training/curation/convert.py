@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.curation.regions import audacity, label_studio, raven
+from training.curation.regions.delimited import TableFormat
 from training.curation.regions.region import Region
-from training.curation.regions.tables import TableFormat
 
 
 class Format(NamedTuple):
@@ -34,10 +34,14 @@ FORMATS: Mapping[str, Format] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.curation.convert", description="Convert annotations.")
-    parser.add_argument("source", type=Path, metavar="IN")
-    parser.add_argument("target", type=Path, metavar="OUT")
-    parser.add_argument("--from", dest="source_format", choices=FORMATS, required=True)
-    parser.add_argument("--to", dest="target_format", choices=FORMATS, required=True)
+    parser.add_argument(
+        "source", type=Path, metavar="IN", help="the annotations to read: a file; of audacity and raven also a folder"
+    )
+    parser.add_argument(
+        "target", type=Path, metavar="OUT", help="what is written: a file; of audacity and raven a folder"
+    )
+    parser.add_argument("--from", dest="source_format", choices=FORMATS, required=True, help="the format of IN")
+    parser.add_argument("--to", dest="target_format", choices=FORMATS, required=True, help="the format of OUT")
     parser.add_argument("--extension", default="", help="what IN leaves out of the names of recordings, as .wav")
     options = parser.parse_args(arguments)
     try:

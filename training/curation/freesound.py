@@ -30,8 +30,8 @@ from training.curation.journal import Journal
 from training.curation.patience import ServerUnavailableError
 from training.curation.preparation import prepare
 from training.curation.regions.region import one_line
-from training.curation.regions.tables import write_table
 from training.data.pack import TABLE
+from training.data.tables import write_table
 
 logger = logging.getLogger(__name__)
 FILTER = "duration:[0.5 TO 300]"
@@ -188,8 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--filter", default=FILTER, help="the API's filter, as 'duration:[1 TO 60] license:\"Attribution\"'"
     )
-    parser.add_argument("--per-minute", type=int, default=60, help="requests that your token allows")
-    parser.add_argument("--per-day", type=int, default=2000)
+    parser.add_argument("--per-minute", type=int, default=60, help="requests that your token allows in a minute")
+    parser.add_argument("--per-day", type=int, default=2000, help="requests that it allows in a day")
     parser.add_argument("--url", default=URL, help="another server that speaks APIv2")
     options = parser.parse_args(arguments)
     if not (token := os.environ.get("FREESOUND_TOKEN")):

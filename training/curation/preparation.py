@@ -8,7 +8,7 @@ import pyloudnorm
 import soundfile
 from numpy.typing import NDArray
 
-from training.data.pack import decode
+from training.data.decoding import UnreadableRecordingError, decode
 
 SAMPLE_RATE_HZ = 32_000
 MAX_S = 30.0
@@ -39,8 +39,8 @@ def prepare(source: Path, target: Path, announced_s: float | None = None) -> Kep
     """
     try:
         samples = decode(source, SAMPLE_RATE_HZ)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"cannot be decoded: {error.error_string}") from error
+    except UnreadableRecordingError as error:
+        raise ValueError(error.reason) from error  # its path is of a passing file
     lasts_s = len(samples) / SAMPLE_RATE_HZ
     if announced_s is not None and lasts_s < 0.9 * announced_s - 0.5:
         raise ValueError(f"lasts {lasts_s:.1f} s of the {announced_s:.1f} s that were announced")

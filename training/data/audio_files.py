@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".m4a", ".webm"})
+SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff"})
+"""Of formats that libsndfile reads: `.m4a` and `.webm`, as downloads often are, it does not."""
 
 
 def audio_files(folder: Path) -> list[Path]:

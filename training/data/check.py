@@ -18,7 +18,7 @@ from training.data.audio_files import audio_files
 from training.data.datasets import ADAPTERS, read_with_problems
 from training.data.decoding import UnreadableRecordingError, decode, recording_s
 from training.data.example import SPLITS, Example
-from training.data.reading import IN_TWO_SPLITS, KINDS, LATE_EVENT, UNREADABLE_FILE, Problem
+from training.data.problems import IN_TWO_SPLITS, KINDS, LATE_EVENT, UNREADABLE_FILE, Problem
 
 FIRST_FEW = 5
 DECODED_HZ = 16_000
@@ -97,8 +97,8 @@ def check(name: str, folder: Path, *, whole: bool) -> tuple[list[str], bool]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.data.check", description="What of a data set is there.")
-    parser.add_argument("dataset", choices=sorted(ADAPTERS))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("dataset", choices=sorted(ADAPTERS), help="the data set, by name")
+    parser.add_argument("folder", type=Path, help="where its files lie, as published")
     parser.add_argument("--decode", action="store_true", help="decode every recording to its end, not its header alone")
     options = parser.parse_args(arguments)
     try:

@@ -1,7 +1,9 @@
 """The data sets that can be read, by name."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from training.data.adapters.audio_grounding import read_audio_grounding
@@ -13,7 +15,7 @@ from training.data.adapters.tacos import read_tacos
 from training.data.adapters.wavcaps import read_wavcaps
 from training.data.example import Example
 from training.data.pack import read_table
-from training.data.reading import BROKEN_ROW, MISSING_FILE, Problems, Reading
+from training.data.problems import BROKEN_ROW, MISSING_FILE, Problem, Problems
 
 logger = logging.getLogger(__name__)
 Adapter = Callable[[Path, Problems], list[Example]]
@@ -34,6 +36,18 @@ ADAPTERS: Mapping[str, Adapter] = {
     "tacos": read_tacos,
     "wavcaps": read_wavcaps,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The examples of a data set whose files are there, and what was left out."""
+
+    examples: tuple[Example, ...]
+    problems: tuple[Problem, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many problems there are of each kind that occurs."""
+        return dict(Counter(problem.kind for problem in self.problems))
 
 
 def read_with_problems(name: str, folder: Path) -> Reading:

@@ -39,7 +39,8 @@ def decode(path: Path, sample_rate_hz: int, onset_s: float = 0.0, length_s: floa
     """A recording, or `length_s` of it from `onset_s` on, as mono samples in [-1, 1] at `sample_rate_hz`: (N,).
 
     Raises:
-        UnreadableRecordingError: the file cannot be decoded, ends too early, or holds samples that are no numbers.
+        UnreadableRecordingError: the file cannot be decoded, ends too early, lasts less than a sample, or holds
+            samples that are no numbers.
     """
     with _opened(path) as file:
         rate, first = file.samplerate, round(onset_s * file.samplerate)
@@ -49,20 +50,32 @@ def decode(path: Path, sample_rate_hz: int, onset_s: float = 0.0, length_s: floa
             file.seek(first - preroll)
             samples = file.read(preroll + wanted, dtype="float32", always_2d=True)[preroll:]
         except soundfile.SoundFileError as error:
-            raise UnreadableRecordingError(path, f"cannot be decoded: {error}") from error
+            raise UnreadableRecordingError(path, f"cannot be decoded: {_reason(error)}") from error
     if len(samples) == 0 or len(samples) < wanted - SHORTFALL_S * rate:
         raise UnreadableRecordingError(path, f"ends after {len(samples)} of {wanted} samples")
     if not np.isfinite(samples).all():
         raise UnreadableRecordingError(path, "holds samples that are no numbers")
     mono = samples.mean(axis=1)
-    return mono if rate == sample_rate_hz else soxr.resample(mono, rate, sample_rate_hz).astype(np.float32)
+    if rate == sample_rate_hz:
+        return mono
+    resampled = soxr.resample(mono, rate, sample_rate_hz).astype(np.float32)
+    if len(resampled) == 0:
+        raise UnreadableRecordingError(
+            path, f"holds {len(mono)} samples at {rate} Hz; at least one at {sample_rate_hz} Hz is accepted"
+        )
+    return resampled
+
+
+def _reason(error: soundfile.SoundFileError) -> str:
+    """What libsndfile says, without the path before it, which the exception tells by itself."""
+    return error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
 
 
 def _opened(path: Path) -> soundfile.SoundFile:
     try:
         file = soundfile.SoundFile(path)
     except soundfile.SoundFileError as error:
-        raise UnreadableRecordingError(path, f"cannot be opened: {error}") from error
+        raise UnreadableRecordingError(path, f"cannot be opened: {_reason(error)}") from error
     if not 0 < file.frames <= LONGEST_S * file.samplerate:
         file.close()
         raise UnreadableRecordingError(path, f"promises {file.frames} samples; 1 to {LONGEST_S:.0f} s are accepted")

@@ -1,12 +1,11 @@
 """The CSV pack: recordings with one sound source each, as a table beside a folder of audio.
 
-The layout, which anybody can make of their own recordings: `FOLDER/clips.csv` with a header row and at least the
+The layout, which anybody can make of their own recordings: `FOLDER/clips.csv` (UTF-8) with a header row and at least the
 columns `path` (relative to FOLDER), `label`, `split` (`train` or `val`); `source`, `group`, `title`, `author` and
 `licence` are read where they are there. Any format that libsndfile reads, any sample rate, any number of channels.
 Recordings of one `group` should be in one split, or validation measures memory.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.decoding import decode
+from training.data.problems import Strict
+from training.data.tables import read_rows, text_of
 
 TABLE = "clips.csv"
 
@@ -49,22 +50,24 @@ def read_table(folder: Path) -> list[Recording]:
 
     Raises:
         FileNotFoundError: there is no table.
-        ValueError: a column is missing, or a split is neither `train` nor `val`.
+        ValueError: a column is missing, or a row is broken, has no path or no label, or a split that is neither `train`
+            nor `val`; the message names file and line.
     """
-    with (folder / TABLE).open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = {"path", "label", "split"} - set(rows.fieldnames or ())
-        if missing:
-            raise ValueError(f"{folder / TABLE} lacks the columns {sorted(missing)}; it has {rows.fieldnames}")
-        return [_recording(folder, number, row) for number, row in enumerate(rows, start=2)]
+    recordings, strict = list[Recording](), Strict()
+    for where, row in read_rows(folder / TABLE, ("path", "label", "split"), strict):
+        with strict.skipping(where):
+            recordings.append(_recording(folder, row))
+    return recordings
 
 
-def _recording(folder: Path, line: int, row: dict[str, str]) -> Recording:
+def _recording(folder: Path, row: dict[str, str]) -> Recording:
     if row["split"] not in ("train", "val"):
-        raise ValueError(f"{folder / TABLE}, line {line}: split is {row['split']!r}; 'train' or 'val' is accepted")
+        raise ValueError(f"split is {row['split']!r}; 'train' or 'val' is accepted")
+    if not row["path"].strip():
+        raise ValueError(f"path is {row['path']!r}; that of a recording is accepted")
     return Recording(
         path=folder / row["path"],
-        label=row["label"],
+        label=text_of(row, "label"),
         split=row["split"],
         title=clean_title(row.get("title") or ""),
         source=row.get("source") or "",

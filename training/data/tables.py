@@ -1,12 +1,13 @@
-"""Tables as data sets publish them: rows of CSV and TSV files and entries of JSON files, the broken ones left out."""
+"""Tables: rows of CSV and TSV files and entries of JSON files; a broken one is left out or refused, and never repaired."""
 
+import contextlib
 import csv
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from training.data.reading import BROKEN_ROW, Problems
+from training.data.problems import BROKEN_ROW, Problems
 
 
 def read_rows(
@@ -19,26 +20,23 @@ def read_rows(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The rows of a table, each with the words for where it stands. `header` names the columns of a table without one.
 
-    A row is left out when its quotes or its number of fields are wrong, or one of `columns` goes over lines: an
-    opening quote too many would else swallow the rows after it.
+    A row is a problem, which is left out or ends the reading (`Strict`), when its quotes or its number of fields are wrong,
+    or one of `columns` goes over lines: an opening quote too many would else swallow the rows after it.
 
     Raises:
         FileNotFoundError: there is no such table.
-        ValueError: one of `columns` is missing, or the table is not text.
+        ValueError: one of `columns` is missing, the table is not text, or a row is refused.
     """
-    with file.open(newline="", encoding="utf-8-sig") as lines:
+    with _opened(file) as lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        try:
-            names = list(header or next(reader, ()))
-            if missing := sorted(set(columns) - set(names)):
-                raise ValueError(f"{file} lacks the columns {missing}; it has {names}")
-            yield from _rows(reader, names, columns, file.name, problems)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{file} is no table of UTF-8 text: {error}") from error
+        names = list(header or next(reader, ()))
+        if missing := sorted(set(columns) - set(names)):
+            raise ValueError(f"{file} lacks the columns {missing}; it has {names}")
+        yield from _rows(reader, names, columns, file, problems)
 
 
 def _rows(
-    reader: Any, names: Sequence[str], columns: Collection[str], table: str, problems: Problems
+    reader: Any, names: Sequence[str], columns: Collection[str], table: Path, problems: Problems
 ) -> Iterator[tuple[str, dict[str, str]]]:
     while True:
         first = reader.line_num + 1
@@ -61,9 +59,34 @@ def _rows(
 
 
 def read_header(file: Path) -> list[str]:
-    """The names of a CSV table's columns. Raises FileNotFoundError without the table."""
-    with file.open(newline="", encoding="utf-8-sig") as lines:
+    """The names of a CSV table's columns.
+
+    Raises:
+        FileNotFoundError: there is no such table.
+        ValueError: it is not text.
+    """
+    with _opened(file) as lines:
         return next(csv.reader(lines), [])
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    """A table as text, with or without the byte order mark that Excel writes."""
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        try:
+            yield lines
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{file} is no table of UTF-8 text: {error}") from error
+
+
+def write_table(file: Path, columns: Iterable[str], rows: Iterable[dict[str, str]], delimiter: str = ",") -> None:
+    """Writes a table; the file is the old one or the whole new one, whatever happens."""
+    part = file.with_name(f"{file.name}.part")
+    with part.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.DictWriter(target, list(columns), delimiter=delimiter, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(file)
 
 
 def read_json(file: Path) -> Any:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.towers.front_end import SAMPLE_RATE_HZ, HalfRate, KaldiFbank
-from training.towers.public import load_public_checkpoint
+from training.towers.public_checkpoints import load_public_checkpoint
 from training.towers.tower import AudioTower, Lengths
 
 PATCH = 16

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.towers.front_end import HOP_SAMPLES, SAMPLE_RATE_HZ, EmphasizedLogMel
-from training.towers.public import load_public_checkpoint
+from training.towers.public_checkpoints import load_public_checkpoint
 from training.towers.tower import AudioTower, Lengths
 
 MEL_FRAMES_PER_FRAME = 4

@@ -56,7 +56,7 @@ class AudioTower(nn.Module, ABC):
         window_frames: T of the windows that are served.
         overlap_frames: what neighbouring windows share.
         trunk_prefix: what the names of the parameters begin with that were trained before, and learn slower.
-        licence: of what the tower begins with.
+        licence: of the public weights that the tower can begin with.
         output: the map into the shared space.
     """
 

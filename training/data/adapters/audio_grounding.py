@@ -16,7 +16,7 @@ from typing import Any
 
 from training.data.audio_files import AudioIndex
 from training.data.example import CaptionedEvent, Example
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import list_of, read_json, tables_there, text_of
 
 
@@ -33,7 +33,7 @@ def read_audio_grounding(folder: Path, problems: Problems) -> list[Example]:
         if not isinstance(items, list):
             raise ValueError(f"{table} holds no list of items")
         for number, item in enumerate(items):
-            where = f"{table.name}, item {number}"
+            where = f"{table}, item {number}"
             with problems.skipping(where):
                 path = audio.find(PurePath(text_of(item, "audio_id")).stem)
                 events = _events(list_of(item, "phrases"), where, problems)

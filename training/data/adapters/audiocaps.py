@@ -14,7 +14,7 @@ from pathlib import Path
 
 from training.data.audio_files import AudioIndex
 from training.data.example import Example
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import read_rows, tables_there, text_of
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from training.data.audio_files import AudioIndex
 from training.data.example import CaptionedEvent, Example, merge_touching
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import read_rows, tables_there, text_of
 
 SPLITS = {"audioset_train_strong.tsv": "train", "audioset_eval_strong.tsv": "test"}

@@ -12,7 +12,7 @@ The splits are `train` (development), `val` (validation) and `test` (evaluation)
 from pathlib import Path
 
 from training.data.example import Example
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import read_rows, tables_there, text_of
 
 SPLITS = {"development": "train", "validation": "val", "evaluation": "test"}

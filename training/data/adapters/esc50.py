@@ -12,7 +12,7 @@ splits: 1 to 3 are `train`, 4 is `val`, 5 is `test`.
 from pathlib import Path
 
 from training.data.example import Example
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import read_rows, text_of
 
 SPLIT_OF_FOLD = {"1": "train", "2": "train", "3": "train", "4": "val", "5": "test"}

@@ -19,7 +19,7 @@ from pathlib import Path
 from sklearn.model_selection import train_test_split
 
 from training.data.example import CaptionedEvent, Example
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import read_header, read_rows, text_of
 
 TEST_SHARE, SEED = 2_000 / 12_358, 42

@@ -20,7 +20,7 @@ from typing import Any
 
 from training.data.audio_files import AudioIndex
 from training.data.example import Example
-from training.data.reading import Problems
+from training.data.problems import Problems
 from training.data.tables import read_json, tables_there, text_of
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def read_wavcaps(folder: Path, problems: Problems) -> list[Example]:
     for table, source in tables_there(folder / "json_files", TABLES).items():
         audio, unwanted = AudioIndex(folder / "audio" / source), blacklist[source.removesuffix("_SL")]
         for number, entry in enumerate(_entries(table)):
-            with problems.skipping(f"{table.name}, entry {number}"):
+            with problems.skipping(f"{table}, entry {number}"):
                 name, caption = text_of(entry, "id").removesuffix(".wav"), text_of(entry, "caption")
                 if name in unwanted:
                     left_out += 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.http_server import Reply, Request, Server, json_reply
-from training.curation.answers import Asker
+from training.curation.asking import Asker
 from training.curation.clean_captions import CLEAN, SUMMARIZE, main, outcomes
 from training.curation.convert import FORMATS
 from training.curation.journal import Journal
@@ -83,7 +83,7 @@ def test_captions_are_cleaned_and_what_is_refused_stays_with_the_reason(model: M
     assert [list(row.values()) for row in rows(tmp_path / "out.csv")] == [
         ["a.mp3", "5.0", "6.5", "A dog is barking.", "a brown dog is barkng", ""],
         ["a.mp3", "0.25", "3.0", "A man speaks.", 'a man says "hello, you" twice', ""],
-        ["b.mp3", "1.0", "2.0", "a bell rings", "a bell rings", "new words: birds, sing"],
+        ["b.mp3", "1.0", "2.0", "a bell rings", "a bell rings", "new words: while, birds, sing"],
         ["c.mp3", "0.0", "1.0", "a cat", "a cat", ""],
     ]
 
@@ -238,9 +238,12 @@ def test_without_a_model_the_command_says_so_and_writes_nothing(server: Server, 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("filename,onset\na,1\n", r"in\.csv, line 1: no column text or caption"),
-        ("text\na\n", "line 1: no column filename"),
-        ("filename,text\na\n", "line 2: more or fewer cells"),
+        (
+            "filename,onset\na,1\n",
+            r"in\.csv has the columns \['filename', 'onset'\]; one of \['text', 'caption'\] is needed",
+        ),
+        ("text\na\n", r"lacks the columns \['filename'\]; it has \['text'\]"),
+        ("filename,text\na\n", r"in\.csv, line 2: 1 fields; 2 are accepted"),
     ],
 )
 def test_a_table_that_is_none_is_refused(table: str, message: str, server: Server, tmp_path: Path) -> None:

@@ -122,13 +122,13 @@ RAVEN = "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
     [
         ("tacos", TABLE + "a.wav,2,1,cat\n", r"clip.txt, line 3: event from 2.0 s to 1.0 s"),
         ("tacos", TABLE + "a.wav,zero,1,cat\n", r"line 3: could not convert string to float: 'zero'"),
-        ("tacos", TABLE + "a.wav,0,1\n", "line 3: more or fewer cells than the 4"),
-        ("tacos", TABLE + "a.wav,0,1,a cat, loud\n", "line 3: more or fewer cells than the 4"),
+        ("tacos", TABLE + "a.wav,0,1\n", r"clip.txt, line 3: 3 fields; 4 are accepted"),
+        ("tacos", TABLE + "a.wav,0,1,a cat, loud\n", "line 3: 5 fields; 4 are accepted"),
         ("tacos", TABLE + "../a.wav,0,1,cat\n", r"line 3: recording '../a.wav'"),
         ("tacos", TABLE + 'a.wav,0,1,"cat\n', "line 3: unexpected end of data"),
-        ("tacos", "filename,onset,text\n", "line 1: no column offset; there is filename, onset, text"),
-        ("tacos", "", "line 1: no column filename, offset, onset, text"),
-        ("tsv", TABLE, "line 1: no column"),
+        ("tacos", "filename,onset,text\n", r"clip.txt lacks the columns \['offset'\]; it has \['filename', 'onset', 'text'\]"),
+        ("tacos", "", r"lacks the columns \['filename', 'offset', 'onset', 'text'\]"),
+        ("tsv", TABLE, "lacks the columns"),
         ("audacity", "0\t1\tdog\n1.5\t1.5\tcat\n", "line 2: event from 1.5 s to 1.5 s"),
         ("audacity", "0\t1\tdog\n\n0 1 cat\n", "line 3: '0 1 cat'"),
         ("audacity", "0\t1\n", "line 1: event from 0.0 s to 1.0 s has no caption"),
@@ -150,7 +150,7 @@ def test_errors_name_file_and_line(name: str, content: str, message: str, tmp_pa
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_not_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / "clip.txt").write_bytes(b"RIFF\xff\xfe")
-    with pytest.raises(ValueError, match=r"clip.txt: not a text file in UTF-8"):
+    with pytest.raises(ValueError, match=r"clip.txt(: not a text file in| is no table of) UTF-8"):
         FORMATS[name].read(tmp_path / "clip.txt", "")
 
 

@@ -12,6 +12,14 @@ def test_audio_is_found_in_any_subfolder_linked_ones_too(tmp_path: Path) -> None
     assert audio_files(tmp_path / "data") == [direct, tmp_path / "data" / "link" / "linked.flac"]
 
 
+def test_a_format_that_cannot_be_read_does_not_hide_one_that_can(tmp_path: Path) -> None:
+    for suffix in ("m4a", "webm"):
+        (tmp_path / f"x.{suffix}").write_bytes(b"not read by libsndfile")
+    wav = write_burst(tmp_path / "z" / "x.wav")
+    assert AudioIndex(tmp_path).find("x") == wav
+    assert audio_files(tmp_path) == [wav]
+
+
 def test_a_file_is_found_by_the_first_name_that_there_is(tmp_path: Path) -> None:
     wav, flac = write_burst(tmp_path / "x" / "b.wav"), write_burst(tmp_path / "a" / "b.flac")
     index = AudioIndex(tmp_path)

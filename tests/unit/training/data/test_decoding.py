@@ -41,8 +41,9 @@ def cut_in_half(path: Path) -> Path:
 
 def test_what_is_no_audio_or_is_not_there_cannot_be_opened(tmp_path: Path) -> None:
     for path in (write_noise_that_is_no_audio(tmp_path / "a.mp3"), tmp_path / "missing.wav", tmp_path):
-        with pytest.raises(UnreadableRecordingError, match=f"{path}: cannot be opened"):
+        with pytest.raises(UnreadableRecordingError, match=f"{path}: cannot be opened") as raised:
             decode(path, 16_000)
+        assert str(path) not in raised.value.reason
 
 
 @pytest.mark.parametrize(("suffix", "reason"), [("mp3", "ends after"), ("flac", "cannot be decoded")])
@@ -55,6 +56,13 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, suffix: str, reason:
 def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableRecordingError, match="promises 0 samples"):
         recording_s(write_burst(tmp_path / "a.wav", 0.0))
+
+
+def test_a_recording_of_less_than_a_sample_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([0.5]), 44_100)
+    with pytest.raises(UnreadableRecordingError, match="holds 1 samples at 44100 Hz; at least one at 16000 Hz"):
+        decode(tmp_path / "a.wav", 16_000)
+    assert decode(tmp_path / "a.wav", 44_100).shape == (1,)
 
 
 def test_samples_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from service.core.frame_grid import FrameGrid
@@ -105,6 +106,14 @@ def test_unreadable_files_are_replaced_and_told_once_at_the_end(
     assert draws > 0
     (record,) = caplog.records
     assert record.getMessage() == f"1 recordings could not be decoded, {draws} draws: {broken.path}"
+
+
+def test_a_recording_of_less_than_a_sample_is_replaced(examples: tuple[Example, ...], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "click.wav", [0.5], 44_100)
+    click = Example(tmp_path / "click.wav", "train", ("a click",), (CaptionedEvent(0.0, 1.0, "a click"),))
+    batch = mixed([Part((*examples, click))])[0]
+    assert len(batch.waveform) == 4
+    assert set(batch.unreadable) == {str(click.path)}
 
 
 def test_an_excerpt_of_which_nothing_is_known_is_replaced(examples: tuple[Example, ...], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.tiny_pack import LABELS
 from training.data.decoding import decode
-from training.data.pack import AudioStore, clean_title, read_table
+from training.data.pack import AudioStore, Recording, clean_title, read_table
 
 
 def test_the_table_lists_every_recording_with_its_split(tiny_pack: Path) -> None:
@@ -18,6 +18,26 @@ def test_the_table_lists_every_recording_with_its_split(tiny_pack: Path) -> None
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,label\na.wav,dog\n")
     with pytest.raises(ValueError, match="split"):
+        read_table(tmp_path)
+
+
+def test_a_table_that_excel_saved_is_read(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("path,label,split\r\na.wav,dog,val\r\n", encoding="utf-8-sig")
+    assert read_table(tmp_path) == [Recording(tmp_path / "a.wav", "dog", "val")]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("b.wav,,train", "label is ''; text is accepted"),
+        (",dog,train", "path is ''; that of a recording is accepted"),
+        ("b.wav", "1 fields; 3 are accepted"),
+        ("b.wav,dog,loud,train", "4 fields; 3 are accepted"),
+    ],
+)
+def test_a_broken_row_is_refused_with_file_and_line(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "clips.csv").write_text(f"path,label,split\na.wav,dog,train\n{row}\n")
+    with pytest.raises(ValueError, match=f"^{tmp_path}/clips.csv, line 3: {message}$"):
         read_table(tmp_path)
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.reading import Problems
-from training.data.tables import list_of, read_json, read_rows, tables_there, text_of
+from training.data.problems import Problems, Strict
+from training.data.tables import list_of, read_header, read_json, read_rows, tables_there, text_of
 
 
 def rows(
@@ -16,7 +16,7 @@ def rows(
     table, problems = tmp_path / "t.csv", Problems()
     table.write_bytes(text if isinstance(text, bytes) else text.encode())
     found = [(row["a"], row["b"]) for _, row in read_rows(table, columns, problems)]
-    return found, list(map(str, problems.found))
+    return found, [str(problem).removeprefix(f"{tmp_path}/") for problem in problems.found]
 
 
 def test_quotes_commas_blank_lines_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
@@ -61,6 +61,24 @@ def test_what_is_no_such_table_is_an_error(tmp_path: Path, text: bytes, message:
         rows(tmp_path, text)
 
 
+def test_a_header_is_read_as_the_rows_are(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("\ufeffa,b\n".encode())
+    assert read_header(tmp_path / "t.csv") == ["a", "b"]
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"t.csv is no table of UTF-8"):
+        read_header(tmp_path / "t.csv")
+
+
+def test_the_strict_way_ends_at_the_first_problem_and_names_its_file_and_line(tmp_path: Path) -> None:
+    table, read = tmp_path / "t.csv", list[str]()
+    table.write_text("a,b\n1,2\n3\n4,5,6\n")
+    with pytest.raises(ValueError, match=f"^{table}, line 3: 1 fields; 2 are accepted$"):
+        read.extend(row["a"] for _, row in read_rows(table, ("a",), Strict()))
+    assert read == ["1"]
+    with pytest.raises(ValueError, match=r"^here: text is ''; text is accepted$"), Strict().skipping("here"):
+        text_of({"text": ""}, "text")
+
+
 @given(st.text(st.sampled_from('a,"\n\r;x'), max_size=60))
 def test_every_line_of_a_table_is_a_row_or_a_problem_or_blank(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +88,7 @@ def test_every_line_of_a_table_is_a_row_or_a_problem_or_blank(text: str) -> None
         places += [problem.where for problem in problems.found]
         lines = table.read_bytes().decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     told: list[int] = []
-    for first, last in (re.fullmatch(r"t.csv, lines? (\d+)(?: to (\d+))?", place).groups() for place in places):
+    for first, last in (re.fullmatch(r".*/t.csv, lines? (\d+)(?: to (\d+))?", place).groups() for place in places):
         told += range(int(first), int(last or first) + 1)
     assert len(told) == len(set(told))
     assert set(told) >= {number for number, line in enumerate(lines, 1) if number > 1 and line}

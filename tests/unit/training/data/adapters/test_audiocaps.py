@@ -26,7 +26,7 @@ def test_captions_of_one_recording_are_one_example_whatever_its_file_is_called(t
 def test_a_row_without_a_caption_and_a_video_without_a_file_are_told(tmp_path: Path) -> None:
     problems = read_with_problems("audiocaps", build(tmp_path)).problems
     assert [(problem.kind, problem.where) for problem in problems] == [
-        ("broken row", "train.csv, line 4"),
+        ("broken row", f"{tmp_path}/train.csv, line 4"),
         ("missing file", str(tmp_path / "gone_10.*")),
     ]
 

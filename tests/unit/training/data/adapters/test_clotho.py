@@ -32,7 +32,7 @@ def test_each_recording_has_five_captions_and_the_split_of_its_folder(tmp_path: 
 def test_a_missing_caption_and_a_missing_file_are_told(tmp_path: Path) -> None:
     problems = read_with_problems("clotho", build(tmp_path)).problems
     assert [(problem.kind, problem.where) for problem in problems] == [
-        ("broken row", "clotho_captions_development.csv, line 3"),
+        ("broken row", f"{tmp_path}/clotho_captions_development.csv, line 3"),
         ("missing file", str(tmp_path / "development" / "gone.wav")),
     ]
 

@@ -26,7 +26,7 @@ def test_folds_are_splits_and_categories_are_words(tmp_path: Path) -> None:
 def test_an_unknown_fold_and_a_missing_file_are_told(tmp_path: Path) -> None:
     problems = read_with_problems("esc50", build(tmp_path)).problems
     assert [str(problem).removeprefix(f"{tmp_path}/") for problem in problems] == [
-        "esc50.csv, line 7: fold is '6'; 1 to 5 is accepted",
+        "meta/esc50.csv, line 7: fold is '6'; 1 to 5 is accepted",
         "audio/gone.wav: is not there",
     ]
 

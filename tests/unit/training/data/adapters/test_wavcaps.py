@@ -55,9 +55,9 @@ def test_recordings_are_those_of_their_source_and_of_no_blacklist(tmp_path: Path
 def test_broken_entries_and_missing_files_are_told(tmp_path: Path) -> None:
     problems = read_with_problems("wavcaps", build(tmp_path)).problems
     assert list(map(str, problems)) == [
-        "fsd_final.json, entry 1: caption is None; text is accepted",
-        "fsd_final.json, entry 2: id is None; text is accepted",
-        "fsd_final.json, entry 3: id is None; text is accepted",
+        f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 1: caption is None; text is accepted",
+        f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 2: id is None; text is accepted",
+        f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 3: id is None; text is accepted",
         f"{tmp_path / 'audio' / 'SoundBible' / 'gone.*'}: is not there",
     ]
 

@@ -1,11 +1,8 @@
-"""What reading a data set gives: its examples, and everything that was left out of them with the reason."""
+"""What can be wrong with a data set, and what is done about it: it is noted and left out, or ends the reading."""
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-from training.data.example import Example
 
 BROKEN_ROW = "broken row"
 MISSING_FILE = "missing file"
@@ -50,13 +47,11 @@ class Problems:
             self.add(BROKEN_ROW, where, str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The examples of a data set whose files are there, and what was left out."""
+class Strict(Problems):
+    """Leaves nothing out: the first problem is a ValueError."""
 
-    examples: tuple[Example, ...]
-    problems: tuple[Problem, ...]
+    __slots__ = ()
 
-    def counts(self) -> dict[str, int]:
-        """How many problems there are of each kind that occurs."""
-        return dict(Counter(problem.kind for problem in self.problems))
+    def add(self, kind: str, where: str, what: str) -> None:  # noqa: ARG002 - whatever it is
+        """Raises ValueError."""
+        raise ValueError(f"{where}: {what}")
