@@ -12,6 +12,22 @@ from training.towers.audio import AudioTower, AudioTowerConfig
 from training.towers.text import SentenceEncoder, TextProjection, TextTowerConfig
 
 
+class OwnSigmoid(nn.Module):
+    """Scale and bias of each text, predicted from its embedding: FLAM (arXiv 2505.05335), at first 10 and -8 for all."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Linear(dimension, 1)
+        self.bias = nn.Linear(dimension, 1)
+        for layer, value in ((self.log_scale, math.log(10.0)), (self.bias, -8.0)):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, value)
+
+    def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Query embeddings (Q, D) to scales and biases, (Q,) each."""
+        return self.log_scale(queries).squeeze(-1).float().exp(), self.bias(queries).squeeze(-1).float()
+
+
 class LanguageAudioModel(nn.Module):
     """Frame and query embeddings in one space, and the scale and bias of `sigmoid(scale * similarity + bias)`.
 
@@ -30,6 +46,7 @@ class LanguageAudioModel(nn.Module):
         self.projection = TextProjection(sentence_channels, audio.dimension, text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.bias = nn.Parameter(torch.tensor(-10.0))
+        self.own_sigmoid = OwnSigmoid(audio.dimension) if text.own_sigmoid else None
         self.register_buffer("centre", torch.zeros(audio.dimension))
 
     def frames(self, waveform: Tensor) -> Tensor:
@@ -41,6 +58,11 @@ class LanguageAudioModel(nn.Module):
         """Sentence embeddings (Q, C) to query embeddings (Q, D + 1) of unit norm."""
         queries = self.projection(sentences)
         return F.normalize(torch.cat([queries, -(queries * self.centre).sum(dim=-1, keepdim=True)], dim=-1), dim=-1)
+
+    def logits(self, similarity: Tensor, queries: Tensor) -> Tensor:
+        """Similarities (..., Q) of frames and query embeddings (Q, D), as trained, to the logits of scores, in float32."""
+        scale, bias = self.own_sigmoid(queries) if self.own_sigmoid else (self.scale, self.bias)
+        return scale * similarity.float() + bias
 
     @property
     def scale(self) -> Tensor:

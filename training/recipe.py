@@ -39,8 +39,29 @@ class TeacherConfig:
 
     folder: Path | None = None
     warm_start_steps: int = 800
-    weight: float = 0.5
     captions: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """What each loss counts; one that counts nothing is not computed.
+
+    Of soundscapes, whose events have labels, against one caption of every label: the per-frame sigmoid, the frame-wise
+    contrastive loss, and the overlap in time (`label_...`); and against the classes of a teacher (`teacher_sigmoid`).
+
+    Of any captioned recordings, against the captions of the batch: TACOS' (arXiv 2505.07609) of clips and of the frames of
+    regions, whose cosines are divided by `temperature` (`..._contrastive`); and the per-frame sigmoid of FLAM
+    (arXiv 2505.05335), which teaches absence too (`region_sigmoid`).
+    """
+
+    label_sigmoid: float = 1.0
+    label_contrastive: float = 1.0
+    label_overlap: float = 0.0
+    teacher_sigmoid: float = 0.0
+    clip_contrastive: float = 0.0
+    region_contrastive: float = 0.0
+    region_sigmoid: float = 0.0
+    temperature: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +69,7 @@ class OptimizationConfig:
     """The loop: AdamW with warm-up and cosine decay.
 
     `trunk_factor` and `sigmoid_factor` scale the rate of the pretrained convolutions (which have no batch norm: beyond
-    5e-5 they fall apart) and of the sigmoid's scale and bias. `contrastive_weight` and `overlap_weight` are those of the
-    frame-wise contrastive loss and of the overlap in time beside the per-frame sigmoid.
+    5e-5 they fall apart) and of the sigmoid's scale and bias.
     """
 
     steps: int = 1000
@@ -57,8 +77,6 @@ class OptimizationConfig:
     learning_rate: float = 1e-3
     trunk_factor: float = 0.03
     sigmoid_factor: float = 10.0
-    contrastive_weight: float = 1.0
-    overlap_weight: float = 0.0
     weight_decay: float = 0.01
     warmup_steps: int = 100
     average: float = 0.998
@@ -89,7 +107,18 @@ class Recipe:
     audio: AudioTowerConfig = field(default_factory=AudioTowerConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+
+    def __post_init__(self) -> None:
+        if self.losses.teacher_sigmoid and not self.teacher.folder:
+            raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the teacher's scores or features are needed, and not its weights alone."""
+        warm = self.start is None and self.teacher.warm_start_steps > 0
+        return self.teacher.folder is not None and (warm or self.losses.teacher_sigmoid > 0)
 
 
 _ADAPTER = TypeAdapter(Recipe)
@@ -108,10 +137,12 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
 def read_recipe(file: Path, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from TOML, with `section.key=value` overrides (values are TOML too; bare words are strings).
 
+    `base` names a recipe beside this one, of which this one says what is different.
+
     Raises:
         ValueError: an override is not of that form, or the recipe is invalid.
     """
-    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    values = _read_values(file)
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals:
@@ -122,6 +153,20 @@ def read_recipe(file: Path, overrides: Sequence[str] = ()) -> Recipe:
             target = target.setdefault(section, {})
         target[key] = _toml_value(value)
     return recipe_from_dict(values)
+
+
+def _read_values(file: Path) -> dict[str, Any]:
+    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    base = values.pop("base", None)
+    return _merged(_read_values(file.parent / base), values) if base else values
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `values` in place of its own, table by table."""
+    tables = {
+        k: _merged(base[k], v) for k, v in values.items() if isinstance(v, dict) and isinstance(base.get(k), dict)
+    }
+    return base | values | tables
 
 
 def _toml_value(text: str) -> Any:

@@ -197,11 +197,11 @@ class AudioTower(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             return self.front_end(waveform.float())
 
-    def embed(self, log_mel: Tensor) -> Tensor:
-        """Log-mel (B, 4 T, 64) to embeddings (B, T, D) of unit norm; T is a multiple of 24, and at least 48."""
+    def project(self, log_mel: Tensor) -> Tensor:
+        """Log-mel (B, 4 T, 64) to frames (B, T, D) not yet of unit norm; T is a multiple of 24, and at least 48."""
         local = self.trunk.local(log_mel)  # (B, 128, T, 16)
         fine = self.from_local(local.transpose(1, 2).flatten(2))  # (B, T, C)
-        return F.normalize(self.output(self.head(self.norm(self.coarse(local) + fine))).float(), dim=-1)
+        return self.output(self.head(self.norm(self.coarse(local) + fine))).float()
 
     def coarse(self, local: Tensor) -> Tensor:
         """What the patches tell each frame: patches end to end, and again half a patch later, averaged; (B, T, C)."""
@@ -222,4 +222,4 @@ class AudioTower(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N), N a multiple of 0.96 s and at least twice that, to embeddings (B, N / 640, D) of unit norm."""
-        return self.embed(self.spectrogram(waveform))
+        return F.normalize(self.project(self.spectrogram(waveform)), dim=-1)

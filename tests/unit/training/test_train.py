@@ -5,10 +5,11 @@ import torch
 
 from service.core.manifest import PACKAGED_BUNDLE
 from training import train as training
+from training.checkpoint import CHECKPOINT
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe
-from training.train import CHECKPOINT, learning_rate, mask, train
+from training.train import train
 
 
 def tiny(pack: Path, *overrides: str) -> Recipe:
@@ -58,22 +59,3 @@ def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_pa
     train(tiny(tiny_pack, "optimization.steps=1"), tmp_path)
     with pytest.raises(ValueError, match="another recipe"):
         train(tiny(tiny_pack, "optimization.steps=2"), tmp_path)
-
-
-def test_the_learning_rate_warms_up_and_falls_to_a_hundredth() -> None:
-    config = read_recipe(Path("training/recipes/tiny.toml")).optimization
-    rates = [learning_rate(step, config) for step in range(config.steps + 1)]
-    assert rates[config.warmup_steps - 1] == pytest.approx(config.learning_rate)
-    assert max(rates) == pytest.approx(config.learning_rate)
-    assert rates[-1] == pytest.approx(config.learning_rate / 100)
-
-
-def test_masks_hide_a_stretch_and_a_band_at_most() -> None:
-    torch.manual_seed(0)
-    config = read_recipe(Path("training/recipes/tiny.toml")).optimization
-    log_mel = torch.randn(8, 400, 64)
-    changed = mask(log_mel, config) != log_mel
-    rows, columns = changed.all(dim=2).sum(dim=1), changed.all(dim=1).sum(dim=1)
-    assert int(rows.max()) <= round(config.time_mask_s * 100)
-    assert int(columns.max()) <= config.mel_mask_bands
-    assert changed.any()
