@@ -59,9 +59,9 @@ class Objective:
         precision = PRECISIONS[self.recipe.optimization.precision]
         with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
             log_mel = mask(self.model.audio.spectrogram(batch.waveform), self.recipe.optimization)
-            projected = self.model.audio.project(log_mel)  # (B, T, D)
-            frames = F.normalize(projected, dim=-1)
-            losses = self._clip_losses(batch, projected) | self._region_losses(batch, frames)
+            features = self.model.audio.features(log_mel)  # (B, T, C)
+            frames = self.model.audio.project(features)  # (B, T, D)
+            losses = self._clip_losses(batch, features) | self._region_losses(batch, frames)
             if isinstance(batch, SceneBatch):
                 generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
                 losses |= self._label_losses(batch, frames, generator)
@@ -71,12 +71,11 @@ class Objective:
     def _counts(self, *names: str) -> bool:
         return any(self.weight(name) > 0 for name in names)
 
-    def _clip_losses(self, batch: CaptionedBatch, projected: Tensor) -> dict[str, Tensor]:
-        """TACOS' loss of whole clips, whose embedding is the mean of their valid frames before they are normalized."""
+    def _clip_losses(self, batch: CaptionedBatch, features: Tensor) -> dict[str, Tensor]:
+        """TACOS' loss of whole clips with their captions."""
         if not self._counts("clip_contrastive"):
             return {}
-        valid = batch.valid()[:, :, None]
-        clips = F.normalize((projected * valid).sum(dim=1) / valid.sum(dim=1), dim=-1)  # (B, D)
+        clips = self.model.audio.clip(features, batch.valid())  # (B, D)
         captions = self._queries(self.sentences([caption.text for caption in batch.captions]))  # (P, D)
         recording = torch.tensor(
             [caption.recording for caption in batch.captions], dtype=torch.int64, device=self.device

@@ -197,11 +197,23 @@ class AudioTower(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             return self.front_end(waveform.float())
 
-    def project(self, log_mel: Tensor) -> Tensor:
-        """Log-mel (B, 4 T, 64) to frames (B, T, D) not yet of unit norm; T is a multiple of 24, and at least 48."""
-        local = self.trunk.local(log_mel)  # (B, 128, T, 16)
+    def features(self, spectrogram: Tensor) -> Tensor:
+        """Log-mel (B, 4 T, 64) to features (B, T, C); T is a multiple of 24, and at least 48."""
+        local = self.trunk.local(spectrogram)  # (B, 128, T, 16)
         fine = self.from_local(local.transpose(1, 2).flatten(2))  # (B, T, C)
-        return self.output(self.head(self.norm(self.coarse(local) + fine))).float()
+        return self.head(self.norm(self.coarse(local) + fine))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Features (..., C) to embeddings (..., D) of unit norm."""
+        return F.normalize(self.output(features).float(), dim=-1)
+
+    def clip(self, features: Tensor, valid: Tensor) -> Tensor:
+        """The embedding (B, D) of each clip, from the mean of its features (B, T, C) where it is `valid` (B, T).
+
+        So TACOS (arXiv 2505.07609) does it: the mean comes before the projection and the norm.
+        """
+        weights = valid[..., None].to(features.dtype)
+        return self.project((features * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1))
 
     def coarse(self, local: Tensor) -> Tensor:
         """What the patches tell each frame: patches end to end, and again half a patch later, averaged; (B, T, C)."""
@@ -218,8 +230,8 @@ class AudioTower(nn.Module):
 
     def embed_single(self, deep: Tensor) -> Tensor:
         """Embeddings (F, D) of single steps of a patch (F, 1024), without finer maps and temporal head: for a warm start."""
-        return F.normalize(self.output(self.norm(self.from_trunk(deep))).float(), dim=-1)
+        return self.project(self.norm(self.from_trunk(deep)))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N), N a multiple of 0.96 s and at least twice that, to embeddings (B, N / 640, D) of unit norm."""
-        return F.normalize(self.project(self.spectrogram(waveform)), dim=-1)
+        return self.project(self.features(self.spectrogram(waveform)))
