@@ -1,11 +1,13 @@
 """The only converter between seconds, samples and frames."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 _TOLERANCE_S = 1e-6
+_TOLERANCE_FRAMES = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,15 @@ class FrameGrid:
     def odd_frames_for(self, seconds: float) -> int:
         """The odd number of frames nearest to a length in seconds, at least 1: the width of a centred filter."""
         return 2 * (self.samples_for(seconds) // (2 * self.hop_samples)) + 1
+
+    def frames_touched(self, onset_s: float, offset_s: float) -> tuple[int, int]:
+        """The first frame that a stretch of time touches, and the one after the last: floor(onset / hop), ceil(offset / hop).
+
+        An edge that lies on a boundary of frames but for rounding touches one side of it only; there is at least one frame.
+        """
+        first = math.floor(onset_s / self.hop_s + _TOLERANCE_FRAMES)
+        end = math.ceil(offset_s / self.hop_s - _TOLERANCE_FRAMES)
+        return first, max(end, first + 1)
 
     def edges(self, n_frames: int, duration_s: float) -> NDArray[np.float64]:
         """Boundaries of the frames in seconds, shape (T + 1,), of which the last is the clip's end.

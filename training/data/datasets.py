@@ -1,24 +1,43 @@
 """The data sets that can be read, by name."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from training.data.adapters.audio_grounding import read_audio_grounding
+from training.data.adapters.audiocaps import read_audiocaps
+from training.data.adapters.audioset_strong import read_audioset_strong
+from training.data.adapters.clotho import read_clotho
+from training.data.adapters.esc50 import read_esc50
+from training.data.adapters.tacos import read_tacos
+from training.data.adapters.wavcaps import read_wavcaps
 from training.data.example import Example
 from training.data.pack import read_table
+from training.data.reading import BROKEN_ROW, MISSING_FILE, Problems, Reading
 
-Adapter = Callable[[Path], list[Example]]
+logger = logging.getLogger(__name__)
+Adapter = Callable[[Path, Problems], list[Example]]
 
 
-def read_pack(folder: Path) -> list[Example]:
+def read_pack(folder: Path, problems: Problems) -> list[Example]:  # noqa: ARG001 - its table is right or refused
     """The recordings of a CSV pack; each is captioned with its label and, where there is one, its title."""
     return [Example(r.path, r.split, tuple(filter(None, (r.label, r.title)))) for r in read_table(folder)]
 
 
-ADAPTERS: Mapping[str, Adapter] = {"pack": read_pack}
+ADAPTERS: Mapping[str, Adapter] = {
+    "audio-grounding": read_audio_grounding,
+    "audiocaps": read_audiocaps,
+    "audioset-strong": read_audioset_strong,
+    "clotho": read_clotho,
+    "esc50": read_esc50,
+    "pack": read_pack,
+    "tacos": read_tacos,
+    "wavcaps": read_wavcaps,
+}
 
 
-def read_dataset(name: str, folder: Path) -> list[Example]:
-    """The examples of the data set `name` whose published files lie in `folder`.
+def read_with_problems(name: str, folder: Path) -> Reading:
+    """The examples of the data set `name` whose published files lie in `folder`, and what was left out of them.
 
     Raises:
         ValueError: there is no such data set, or its tables are not as published.
@@ -26,4 +45,30 @@ def read_dataset(name: str, folder: Path) -> list[Example]:
     """
     if name not in ADAPTERS:
         raise ValueError(f"data set {name!r}; one of {', '.join(sorted(ADAPTERS))} is accepted")
-    return ADAPTERS[name](folder)
+    problems = Problems()
+    usable = list(_usable(ADAPTERS[name](folder, problems), problems))
+    return Reading(tuple(usable), tuple(problems.found))
+
+
+def read_dataset(name: str, folder: Path) -> list[Example]:
+    """The same examples alone; what was left out is counted in the log.
+
+    Raises:
+        ValueError: there is no such data set, or its tables are not as published.
+        FileNotFoundError: a table is not there.
+    """
+    reading = read_with_problems(name, folder)
+    for kind, count in reading.counts().items():
+        first = next(problem for problem in reading.problems if problem.kind == kind)
+        logger.warning("%s in %s: %d of kind %r left out; the first: %s", name, folder, count, kind, first)
+    return list(reading.examples)
+
+
+def _usable(examples: Iterable[Example], problems: Problems) -> Iterable[Example]:
+    for example in examples:
+        if not example.path.is_file():
+            problems.add(MISSING_FILE, str(example.path), "is not there")
+        elif not example.captions and not example.events:
+            problems.add(BROKEN_ROW, str(example.path), "nothing is said of it")
+        else:
+            yield example

@@ -1,6 +1,8 @@
 """One recording with what is said of it: the type that every data set becomes."""
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 SPLITS = ("train", "val", "test")
@@ -41,3 +43,15 @@ class Example:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ValueError(f"{self.path}: split is {self.split!r}; one of {', '.join(SPLITS)} is accepted")
+
+
+def merge_touching(events: Iterable[CaptionedEvent]) -> tuple[CaptionedEvent, ...]:
+    """Events in the order of their onsets, those of one caption that touch or overlap made one."""
+    merged: dict[str, list[CaptionedEvent]] = {}
+    for event in sorted(events, key=lambda e: (e.onset_s, e.offset_s)):
+        same = merged.setdefault(event.caption, [])
+        if same and event.onset_s <= same[-1].offset_s:
+            same[-1] = replace(same[-1], offset_s=max(same[-1].offset_s, event.offset_s))
+        else:
+            same.append(event)
+    return tuple(sorted(itertools.chain.from_iterable(merged.values()), key=lambda e: (e.onset_s, e.offset_s)))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
+
+from training.data.decoding import decode
 
 TABLE = "clips.csv"
 
@@ -71,13 +71,6 @@ def _recording(folder: Path, line: int, row: dict[str, str]) -> Recording:
         author=row.get("author") or "",
         licence=row.get("licence") or "",
     )
-
-
-def decode(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
-    """A recording as mono samples in [-1, 1] at `sample_rate_hz`: (N,)."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    mono = samples.mean(axis=1)
-    return mono if rate == sample_rate_hz else soxr.resample(mono, rate, sample_rate_hz).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,23 @@ def test_filter_widths_are_the_nearest_odd_number_of_frames(seconds: float, widt
     assert GRID.odd_frames_for(seconds) == width
 
 
+@pytest.mark.parametrize(
+    ("onset_s", "offset_s", "frames"),
+    [(0.0, 0.04, (0, 1)), (0.03, 0.05, (0, 2)), (0.12, 0.6, (3, 15)), (0.28, 0.3, (7, 8)), (0.08, 0.0800001, (2, 3))],
+)
+def test_a_stretch_touches_the_frames_from_floor_to_ceil_but_for_rounding(
+    onset_s: float, offset_s: float, frames: tuple[int, int]
+) -> None:
+    assert GRID.frames_touched(onset_s, offset_s) == frames
+
+
+@given(st.integers(0, 10**5), st.integers(1, 10**5), st.integers(8_000, 48_000), st.integers(1, 2_000))
+def test_whole_frames_touch_themselves_alone(first: int, length: int, rate_hz: int, hop_samples: int) -> None:
+    grid = FrameGrid(rate_hz, hop_samples)
+    onset_s, offset_s = (grid.duration_s(grid.n_samples(frames)) for frames in (first, first + length))
+    assert grid.frames_touched(onset_s, offset_s) == (first, first + length)
+
+
 @given(st.integers(1, 10**6), st.integers(1, 48_000), st.integers(1, 2_000))
 def test_edges_fit_the_clip_for_any_rate_and_hop(n_samples: int, rate_hz: int, hop_samples: int) -> None:
     grid = FrameGrid(rate_hz, hop_samples)

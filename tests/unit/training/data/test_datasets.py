@@ -1,10 +1,9 @@
-from pathlib import Path
+import re
 
 import pytest
 
 from tests.tiny_pack import build_tiny_pack
-from training.data.datasets import read_dataset
-from training.data.example import CaptionedEvent, Example
+from training.data.datasets import ADAPTERS, read_dataset
 
 
 def test_a_pack_is_captioned_with_its_labels(tmp_path):
@@ -18,14 +17,20 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path):
         read_dataset("birds", tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("onset_s", "offset_s", "caption"), [(-1, 2, "a"), (2, 2, "a"), (0, float("inf"), "a"), (0, 1, " ")]
-)
-def test_an_event_that_cannot_be_is_refused(onset_s, offset_s, caption):
-    with pytest.raises(ValueError, match=f"event from {onset_s} s"):
-        CaptionedEvent(onset_s, offset_s, caption)
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_an_empty_folder_is_an_error_that_names_it(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
+        read_dataset(name, tmp_path)
 
 
-def test_an_unknown_split_is_refused():
-    with pytest.raises(ValueError, match="train, val, test"):
-        Example(Path("a.wav"), "dev")
+def test_what_is_left_out_is_counted_in_the_log_with_an_example(tmp_path, caplog):
+    folder = build_tiny_pack(tmp_path)
+    for name in ("tone0", "hiss1"):
+        (folder / "clips" / f"{name}.flac").unlink()
+    assert len(read_dataset("pack", folder)) == 26
+    (record,) = caplog.records
+    missing = folder / "clips" / "tone0.flac"
+    assert (
+        record.getMessage()
+        == f"pack in {folder}: 2 of kind 'missing file' left out; the first: {missing}: is not there"
+    )

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from tests.tiny_pack import LABELS
-from training.data.pack import AudioStore, clean_title, decode, read_table
+from training.data.decoding import decode
+from training.data.pack import AudioStore, clean_title, read_table
 
 
 def test_the_table_lists_every_recording_with_its_split(tiny_pack: Path) -> None:
@@ -33,16 +33,6 @@ def test_an_unknown_split_is_named_with_its_line(tmp_path: Path) -> None:
 )
 def test_a_title_becomes_words(title: str, words: str) -> None:
     assert clean_title(title) == words
-
-
-def test_any_rate_and_channels_become_mono_at_the_wanted_rate(tmp_path: Path) -> None:
-    time = np.arange(44_100) / 44_100
-    stereo = np.stack([np.sin(2 * np.pi * 440 * time), np.zeros(44_100)], axis=1)
-    soundfile.write(tmp_path / "a.wav", stereo, 44_100, subtype="FLOAT")
-    mono = decode(tmp_path / "a.wav", 16_000)
-    assert mono.shape == (16_000,)
-    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
-    np.testing.assert_allclose(mono[2000:14_000], expected[2000:14_000], atol=1e-3)
 
 
 def test_the_store_gives_back_each_recording(tiny_pack: Path) -> None:

@@ -1,0 +1,28 @@
+"""Audio files that are made in a moment: silence with a burst in it, in any format, rate and number of channels."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+def write_burst(
+    path: Path,
+    length_s: float = 1.0,
+    burst_s: tuple[float, float] = (0.0, 0.5),
+    rate_hz: int = 16_000,
+    channels: int = 1,
+) -> Path:
+    """Writes a recording that is silent but for a tone of 440 Hz within `burst_s`; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(round(length_s * rate_hz)) / rate_hz
+    wave = 0.5 * np.sin(2 * np.pi * 440 * time) * ((time >= burst_s[0]) & (time < burst_s[1]))
+    soundfile.write(path, np.repeat(wave[:, None], channels, axis=1), rate_hz)
+    return path
+
+
+def write_noise_that_is_no_audio(path: Path) -> Path:
+    """Writes a file that no decoder knows; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"<html>404 Not Found</html>" * 10)
+    return path

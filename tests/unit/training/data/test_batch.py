@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from training.data.batch import CaptionedBatch, GlobalCaption, Region
+
+
+def batch(captions: tuple[GlobalCaption, ...] = (), events: tuple[Region, ...] = ()) -> CaptionedBatch:
+    return CaptionedBatch(torch.zeros(2, 40), torch.tensor([4, 2]), 4, captions, events)
+
+
+def test_an_event_is_active_from_its_first_frame_up_to_its_end() -> None:
+    events = (Region(0, 1, 3, "a dog"), Region(1, 0, 2, "rain"))
+    assert batch(events=events).active().tolist() == [[False, True, True, False], [True, True, False, False]]
+
+
+def test_no_events_are_active_without_events() -> None:
+    assert batch().active().shape == (0, 4)
+
+
+def test_frames_of_padding_are_not_valid() -> None:
+    assert batch().valid().tolist() == [[True] * 4, [True, True, False, False]]
+
+
+@pytest.mark.parametrize(
+    "event", [Region(2, 0, 1, "a"), Region(0, 2, 2, "a"), Region(0, 3, 5, "a"), Region(1, 1, 3, "a")]
+)
+def test_an_event_outside_the_valid_frames_of_a_recording_is_refused(event: Region) -> None:
+    with pytest.raises(ValueError, match=r"Region\("):
+        batch(events=(event,))
+
+
+def test_a_caption_of_no_recording_is_refused() -> None:
+    with pytest.raises(ValueError, match="none of 2 recordings"):
+        batch(captions=(GlobalCaption(2, "a"),))

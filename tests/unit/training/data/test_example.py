@@ -1,0 +1,56 @@
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.data.example import CaptionedEvent, Example, merge_touching
+
+
+@pytest.mark.parametrize(
+    ("onset_s", "offset_s", "caption"), [(-1, 2, "a"), (2, 2, "a"), (0, float("inf"), "a"), (0, 1, " ")]
+)
+def test_an_event_that_cannot_be_is_refused(onset_s: float, offset_s: float, caption: str) -> None:
+    with pytest.raises(ValueError, match=f"event from {onset_s} s"):
+        CaptionedEvent(onset_s, offset_s, caption)
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(ValueError, match="train, val, test"):
+        Example(Path("a.wav"), "dev")
+
+
+def test_touching_and_overlapping_events_of_one_caption_are_one() -> None:
+    events = [
+        CaptionedEvent(4, 5, "dog"),
+        CaptionedEvent(0, 2, "dog"),
+        CaptionedEvent(2, 3, "dog"),
+        CaptionedEvent(0.5, 1, "dog"),
+        CaptionedEvent(2.5, 4.5, "cat"),
+    ]
+    assert merge_touching(events) == (
+        CaptionedEvent(0, 3, "dog"),
+        CaptionedEvent(2.5, 4.5, "cat"),
+        CaptionedEvent(4, 5, "dog"),
+    )
+
+
+EVENTS = st.builds(
+    lambda onset, length, caption: CaptionedEvent(onset, onset + length, caption),
+    st.integers(0, 30), st.integers(1, 8), st.sampled_from("ab"),
+)  # fmt: skip
+
+
+@given(st.lists(EVENTS, max_size=12))
+def test_merging_leaves_every_moment_as_it_was_and_a_gap_between_events(events: list[CaptionedEvent]) -> None:
+    merged = merge_touching(events)
+
+    def heard(found: Iterable[CaptionedEvent]) -> set[tuple[int, str]]:
+        return {(moment, e.caption) for e in found for moment in range(int(e.onset_s), int(e.offset_s))}
+
+    assert heard(merged) == heard(events)
+    for caption in "ab":
+        own = [event for event in merged if event.caption == caption]
+        assert all(before.offset_s < after.onset_s for before, after in itertools.pairwise(own))
