@@ -1,10 +1,12 @@
 """What a run leaves on disk, and how it goes on from there."""
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from training.from_bundle import bundle_weights
@@ -14,37 +16,38 @@ from training.recipe import Recipe, recipe_to_dict
 CHECKPOINT = "checkpoint.pt"
 
 
-def save(file: Path, recipe: Recipe, model: nn.Module, average: nn.Module, optimizer: Optimizer, step: int) -> None:
-    """Writes a checkpoint beside and moves it into place, so that a kill leaves the old one or the new one."""
-    state = {
-        "recipe": recipe_to_dict(recipe),
-        "commit": _commit(),
-        "step": step,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    partial = file.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(file)
+@dataclass(slots=True)
+class Run:
+    """What changes while a run goes on: `step` is the number of steps done, `average` the model with averaged weights."""
 
+    model: LanguageAudioModel
+    average: LanguageAudioModel
+    optimizer: Optimizer
+    scaler: GradScaler
+    step: int = 0
 
-def resume(file: Path, recipe: Recipe, model: nn.Module, average: nn.Module, optimizer: Optimizer) -> int:
-    """Loads a checkpoint, if there is one; returns the number of steps done.
+    def save(self, file: Path, recipe: Recipe) -> None:
+        """Writes a checkpoint beside and moves it into place, so that a kill leaves the old one or the new one."""
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimizer", "scaler")}
+        state = {"recipe": recipe_to_dict(recipe), "commit": _commit(), "step": self.step, **parts}
+        partial = file.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(file)
 
-    Raises:
-        ValueError: the checkpoint was made with another recipe.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.is_file():
-        return 0
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    if state["recipe"] != recipe_to_dict(recipe):
-        raise ValueError(f"{file} was made with another recipe; choose another --out, or remove it")
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    def resume(self, file: Path, recipe: Recipe) -> None:
+        """Goes on from a checkpoint, if there is one.
+
+        Raises:
+            ValueError: the checkpoint was made with another recipe.
+        """
+        if not file.is_file():
+            return
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if state["recipe"] != recipe_to_dict(recipe):
+            raise ValueError(f"{file} was made with another recipe; choose another --out, or remove it")
+        for name in ("model", "average", "optimizer", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step = int(state["step"])
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:

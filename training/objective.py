@@ -1,7 +1,8 @@
-"""What a step minimizes: the losses of a batch, by name, computed from one pass of the towers."""
+"""What a step minimizes: the losses of a batch, by name, from one pass of the towers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -9,9 +10,10 @@ from torch.nn import functional as F
 
 from training.data.batch import CaptionedBatch
 from training.losses.captions import clip_contrastive_loss, region_contrastive_losses
-from training.losses.frames import frame_contrastive_loss, frame_sigmoid_loss, overlap_loss
+from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss, overlap_losses
 from training.masking import mask
 from training.model import LanguageAudioModel
+from training.processes import Processes
 from training.recipe import Recipe
 from training.synthesis.batches import SceneBatch
 from training.targets import RegionTargets, label_targets, teacher_targets
@@ -22,29 +24,19 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float
 
 
 @dataclass(frozen=True, slots=True)
-class Sentences:
-    """Sentence embeddings of any captions; those of the vocabulary are looked up."""
-
-    encoder: SentenceEncoder
-    vocabulary: Vocabulary
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Captions to sentence embeddings (Q, C)."""
-        rows = self.vocabulary.bank.rows
-        found = self.vocabulary.bank.sentences[[rows.get(text, 0) for text in texts]]
-        others = torch.tensor([i for i, text in enumerate(texts) if text not in rows], dtype=torch.int64)
-        return found.index_copy(0, others, self.encoder.encode([texts[int(i)] for i in others]))
-
-
-@dataclass(frozen=True, slots=True)
 class Objective:
-    """What the losses need beside a batch: the model, what is said, and what counts how much."""
+    """What the losses need beside a batch: the model, what is said, and what counts how much.
+
+    Each of several processes has a part of the batch, of the same size. Its losses are then parts too, whose mean over the
+    processes is the loss of the whole batch: see `Processes`.
+    """
 
     model: LanguageAudioModel
-    sentences: Sentences
-    vocabulary: Vocabulary
+    encoder: SentenceEncoder
+    vocabulary: Vocabulary | None
     recipe: Recipe
     device: torch.device
+    processes: Processes = field(default_factory=Processes)
 
     def weight(self, name: str) -> float:
         """What a loss counts."""
@@ -62,10 +54,10 @@ class Objective:
             features = self.model.audio.features(log_mel)  # (B, T, C)
             frames = self.model.audio.project(features)  # (B, T, D)
             losses = self._clip_losses(batch, features) | self._region_losses(batch, frames)
-            if isinstance(batch, SceneBatch):
+            if isinstance(batch, SceneBatch) and self.vocabulary is not None:
                 generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
-                losses |= self._label_losses(batch, frames, generator)
-                losses |= self._teacher_losses(batch, frames, generator)
+                losses |= self._label_losses(batch, frames, self.vocabulary, generator)
+                losses |= self._teacher_losses(batch, frames, self.vocabulary, generator)
         return losses
 
     def _counts(self, *names: str) -> bool:
@@ -76,20 +68,24 @@ class Objective:
         if not self._counts("clip_contrastive"):
             return {}
         clips = self.model.audio.clip(features, batch.valid())  # (B, D)
-        captions = self._queries(self.sentences([caption.text for caption in batch.captions]))  # (P, D)
+        captions = self._queries(self._sentences([caption.text for caption in batch.captions]))  # (P, D)
         recording = torch.tensor(
             [caption.recording for caption in batch.captions], dtype=torch.int64, device=self.device
         )
-        temperature = self.recipe.losses.temperature
-        return {"clip_contrastive": clip_contrastive_loss(clips[recording], captions, recording, temperature)}
+        loss = clip_contrastive_loss(
+            self.processes.gather(clips[recording]),
+            self.processes.gather(captions),
+            self.processes.gather(recording + self.processes.rank * len(clips)),
+            self.recipe.losses.temperature,
+        )
+        return {"clip_contrastive": loss}
 
     def _region_losses(self, batch: CaptionedBatch, frames: Tensor) -> dict[str, Tensor]:
         """TACOS' loss of the frames of regions, and FLAM's of all frames, against the batch's captions."""
         if not self._counts("region_contrastive", "region_sigmoid"):
             return {}
-        texts = list(dict.fromkeys(event.text for event in batch.events))
+        texts, captions = self._captions(dict.fromkeys(event.text for event in batch.events))
         targets = RegionTargets.of(batch, texts)
-        captions = self._queries(self.sentences(texts))  # (Q, D)
         similarity = (frames @ captions.T).float()  # (B, T, Q)
         losses: dict[str, Tensor] = {}
         if self._counts("region_contrastive"):
@@ -101,36 +97,61 @@ class Objective:
                 targets.said,
                 self.recipe.losses.temperature,
             )
-            losses["region_contrastive"] = by_region.sum() / max(1, len(by_region))
+            losses["region_contrastive"] = self.processes.mean(by_region)
         if self._counts("region_sigmoid"):
-            losses["region_sigmoid"] = frame_sigmoid_loss(
-                self.model.logits(similarity, captions), *targets.frame_targets()
-            )
+            logits = self.model.logits(similarity, captions)
+            losses["region_sigmoid"] = frame_sigmoid_loss(logits, *targets.frame_targets())
         return losses
 
-    def _label_losses(self, batch: SceneBatch, frames: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """The losses against a caption of every label."""
-        functions = {
-            "label_sigmoid": frame_sigmoid_loss,
-            "label_contrastive": frame_contrastive_loss,
-            "label_overlap": overlap_loss,
-        }
-        if not self._counts(*functions):
-            return {}
-        captions = self._queries(self.vocabulary.bank.sample(generator))  # (L, D)
-        logits = self.model.logits(frames @ captions.T, captions)  # (B, T, L)
-        target, known = label_targets(batch, self.vocabulary.relation.to(self.device))
-        return {name: loss(logits, target, known) for name, loss in functions.items() if self._counts(name)}
+    def _captions(self, own: Iterable[str]) -> tuple[list[str], Tensor]:
+        """The captions of all processes, each once, and their query embeddings (Q, D)."""
+        texts = list(own)
+        embeddings = self.processes.gather(self._queries(self._sentences(texts)))
+        rows: dict[str, int] = {}
+        for row, text in enumerate(itertools.chain.from_iterable(self.processes.gather_objects(texts))):
+            rows.setdefault(text, row)
+        return list(rows), embeddings[list(rows.values())]
 
-    def _teacher_losses(self, batch: SceneBatch, frames: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss against a caption of every class of the teacher."""
-        if not self._counts("teacher_sigmoid") or self.vocabulary.class_bank is None:
+    def _label_losses(
+        self, batch: SceneBatch, frames: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The losses against a caption of every label."""
+        if not self._counts("label_sigmoid", "label_contrastive", "label_overlap"):
             return {}
-        classes = self._queries(self.vocabulary.class_bank.sample(generator))  # (C, D)
+        captions = self._queries(vocabulary.bank.sample(generator))  # (L, D)
+        logits = self.model.logits(frames @ captions.T, captions)  # (B, T, L)
+        target, known = label_targets(batch, vocabulary.relation.to(self.device))
+        losses: dict[str, Tensor] = {}
+        if self._counts("label_sigmoid"):
+            losses["label_sigmoid"] = frame_sigmoid_loss(logits, target, known)
+        if self._counts("label_contrastive"):
+            losses["label_contrastive"] = self.processes.mean(frame_contrastive_losses(logits, target, known))
+        if self._counts("label_overlap"):
+            losses["label_overlap"] = self.processes.mean(overlap_losses(logits, target, known))
+        return losses
+
+    def _teacher_losses(
+        self, batch: SceneBatch, frames: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The loss against a caption of every class of the teacher."""
+        if not self._counts("teacher_sigmoid") or vocabulary.class_bank is None:
+            return {}
+        classes = self._queries(vocabulary.class_bank.sample(generator))  # (C, D)
         pairs = frames.unflatten(1, (-1, 2)).mean(dim=2)  # (B, T / 2, D)
         logits = self.model.logits(pairs @ classes.T, classes)  # (B, T / 2, C)
-        target, known = teacher_targets(batch, self.vocabulary.related.to(self.device))
+        target, known = teacher_targets(batch, vocabulary.related.to(self.device))
         return {"teacher_sigmoid": frame_sigmoid_loss(logits, target, known)}
+
+    def _sentences(self, texts: Sequence[str]) -> Tensor:
+        """Sentence embeddings (Q, C) of captions; those of the vocabulary are known already."""
+        if self.vocabulary is None:
+            return self.encoder.encode(list(texts))
+        bank = self.vocabulary.bank
+        sentences = bank.sentences[[bank.rows.get(text, 0) for text in texts]]
+        others = [i for i, text in enumerate(texts) if text not in bank.rows]
+        if others:
+            sentences[others] = self.encoder.encode([texts[i] for i in others])
+        return sentences
 
     def _queries(self, sentences: Tensor) -> Tensor:
         """Query embeddings of sentences a little off, so that the projection learns neighbourhoods and not points."""

@@ -24,11 +24,12 @@ def make_optimizer(model: nn.Module, config: OptimizationConfig) -> AdamW:
 
 
 def learning_rate(step: int, config: OptimizationConfig) -> float:
-    """Linear warm-up, then a cosine to a hundredth."""
+    """Linear warm-up, then a cosine to the floor, where it stays."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+    decay_steps = config.decay_steps or max(1, config.steps - config.warmup_steps)
+    progress = min(1.0, (step - config.warmup_steps) / decay_steps)
+    return config.learning_rate * (config.floor + (1 - config.floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 @torch.no_grad()

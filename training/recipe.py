@@ -4,10 +4,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from training.data.excerpt import ExcerptRecipe
+from training.data.mixture import DatasetShare
 from training.synthesis.scene import SceneRecipe
 from training.towers.audio import AudioTowerConfig
 from training.towers.text import TextTowerConfig
@@ -19,10 +21,12 @@ class DataConfig:
 
     A label with n recordings is drawn in proportion to n ** `label_exponent` (1: every recording equally often; 0: every
     label). `ambiences` are labels whose recordings may lie behind a whole scene. `captions` names the caption
-    files: those of the labels, and those of the teacher's classes.
+    files: those of the labels, and those of the teacher's classes. Where there are data `sets`, the run trains on their annotated
+    recordings, and not on soundscapes over the pack in `folder`.
     """
 
     folder: Path = Path("audio")
+    sets: tuple[DatasetShare, ...] = ()
     captions: Path | None = None
     label_exponent: float = 0.75
     ambiences: tuple[str, ...] = ()
@@ -66,7 +70,12 @@ class LossWeights:
 
 @dataclass(frozen=True, slots=True)
 class OptimizationConfig:
-    """The loop: AdamW with warm-up and cosine decay.
+    """The loop: AdamW with a linear warm-up and a cosine over `decay_steps` (all that are left, if 0) to `floor` of the rate.
+
+    A step sees `batch` items, in `accumulate` parts one after another, and each part in as many as there are processes. A
+    part's losses are computed over what it holds in all processes, and the step follows their mean over the parts: a
+    contrastive loss tells apart the captions of a part, not of the whole batch. `precision` is bf16, fp16 (with scaled
+    losses) or fp32. `average` is the decay of the average of the weights, which is what is evaluated and served.
 
     `trunk_factor` and `sigmoid_factor` scale the rate of the pretrained convolutions (which have no batch norm: beyond
     5e-5 they fall apart) and of the sigmoid's scale and bias.
@@ -74,14 +83,17 @@ class OptimizationConfig:
 
     steps: int = 1000
     batch: int = 16
+    accumulate: int = 1
     learning_rate: float = 1e-3
     trunk_factor: float = 0.03
     sigmoid_factor: float = 10.0
     weight_decay: float = 0.01
     warmup_steps: int = 100
+    decay_steps: int = 0
+    floor: float = 0.01
     average: float = 0.998
     clip_norm: float = 1.0
-    precision: str = "bf16"
+    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     time_mask_s: float = 0.4
     mel_mask_bands: int = 8
     sentence_noise: float = 0.01
@@ -103,6 +115,7 @@ class Recipe:
     seed: int = 0
     start: Path | None = None
     data: DataConfig = field(default_factory=DataConfig)
+    excerpts: ExcerptRecipe = field(default_factory=ExcerptRecipe)
     scenes: SceneRecipe = field(default_factory=SceneRecipe)
     audio: AudioTowerConfig = field(default_factory=AudioTowerConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
@@ -113,6 +126,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.losses.teacher_sigmoid and not self.teacher.folder:
             raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")
+        of_labels = [name for name in self.losses.__slots__ if name.startswith(("label_", "teacher_"))]
+        wanted = [name for name in of_labels if getattr(self.losses, name)]
+        if self.data.sets and wanted:
+            raise ValueError(f"data.sets have no labels: losses.{wanted[0]} needs soundscapes; 0 is accepted")
 
     @property
     def teaches(self) -> bool:

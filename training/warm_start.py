@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from training.data.captions import POSITIVE, UNKNOWN
 from training.data.pack import AudioStore
-from training.losses.frames import frame_contrastive_loss, frame_sigmoid_loss
+from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
 from training.synthesis.truth import BLOCK_S, active_blocks
@@ -87,7 +87,7 @@ def _loss(
     target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)
     logits = model.logits(embeddings @ captions.T, captions)
     loss = recipe.losses.label_sigmoid * frame_sigmoid_loss(logits, target, known)
-    loss = loss + recipe.losses.label_contrastive * frame_contrastive_loss(logits, target, known)
+    loss = loss + recipe.losses.label_contrastive * frame_contrastive_losses(logits, target, known).mean()
     if vocabulary.class_bank is None:
         return loss
     classes = model.projection(vocabulary.class_bank.sample(generator).to(features.device))

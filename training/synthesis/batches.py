@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from training.data.batch import CaptionedBatch, GlobalCaption, Region
 from training.synthesis.scene import Scene, SceneSynthesizer
@@ -60,17 +60,16 @@ class SceneBatches(Dataset[SceneBatch]):
         batch: int,
         n_batches: int,
         seed: int,
-        first: int = 0,
     ) -> None:
         self.synthesizer, self.labels, self.captions, self.teacher = synthesizer, np.asarray(labels), captions, teacher
-        self.hop_samples, self.batch, self.n_batches, self.seed, self.first = hop_samples, batch, n_batches, seed, first
+        self.hop_samples, self.batch, self.n_batches, self.seed = hop_samples, batch, n_batches, seed
 
     def __len__(self) -> int:
-        return self.n_batches - self.first
+        return self.n_batches
 
     def __getitem__(self, index: int) -> SceneBatch:
-        """Batch number `first + index` of the run."""
-        first_scene = (self.first + index) * self.batch
+        """Batch number `index` of the run."""
+        first_scene = index * self.batch
         generators = [np.random.default_rng([self.seed, first_scene + b]) for b in range(self.batch)]
         scenes = [self.synthesizer.draw(rng) for rng in generators]
         return self.collate(scenes, [self._captions(scene, rng) for scene, rng in zip(scenes, generators, strict=True)])
@@ -134,8 +133,3 @@ def joined(captions: Sequence[str]) -> str:
     """
     *others, last = dict.fromkeys(captions)
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def load_batches(batches: SceneBatches, workers: int) -> DataLoader[SceneBatch]:
-    """Batches in order, made in `workers` processes (0: in this one)."""
-    return DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from service.core.manifest import PACKAGED_BUNDLE
-from training import train as training
-from training.checkpoint import CHECKPOINT
+from training.checkpoint import CHECKPOINT, Run
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe
@@ -27,20 +26,19 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_p
     class Killed(BaseException):
         pass
 
-    original, calls = training.save, []
+    saved: list[Path] = []
+    original = Run.save
 
-    def save_and_die(*arguments: object) -> None:
-        original(*arguments)  # type: ignore[arg-type]
-        calls.append(arguments)
-        if len(calls) == 3:
+    def save_and_die(run: Run, file: Path, recipe: Recipe) -> None:
+        original(run, file, recipe)
+        saved.append(file)
+        if len(saved) == 3:
             raise Killed
 
-    training.save = save_and_die
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "save", save_and_die)
         with pytest.raises(Killed):
             train(recipe, tmp_path / "killed")
-    finally:
-        training.save = original
     train(recipe, tmp_path / "killed")
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

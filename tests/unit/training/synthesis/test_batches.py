@@ -17,25 +17,16 @@ def store(tiny_pack: Path) -> AudioStore:
     return AudioStore.decode([r for r in read_table(tiny_pack) if r.split == "train"], 16_000)
 
 
-def batches(store: AudioStore, batch: int = 4, n_batches: int = 3, first: int = 0) -> SceneBatches:
+def batches(store: AudioStore, batch: int = 4, n_batches: int = 3) -> SceneBatches:
     synthesizer = SceneSynthesizer(store, SceneRecipe(scene_s=1.92, max_event_s=1.0), np.ones(len(store)))
     labels = [i // 4 for i in range(len(store))]
-    return SceneBatches(
-        synthesizer, labels, CAPTIONS, None, hop_samples=640, batch=batch, n_batches=n_batches, seed=5, first=first
-    )
+    return SceneBatches(synthesizer, labels, CAPTIONS, None, hop_samples=640, batch=batch, n_batches=n_batches, seed=5)
 
 
 def test_scenes_do_not_depend_on_how_they_are_batched(store: AudioStore) -> None:
     four, two = list(batches(store)), list(batches(store, batch=2, n_batches=6))
     assert torch.equal(torch.cat([b.waveform for b in four]), torch.cat([b.waveform for b in two]))
     assert [c.text for b in four for c in b.captions] == [c.text for b in two for c in b.captions]
-
-
-def test_a_run_goes_on_where_it_stopped(store: AudioStore) -> None:
-    rest, whole = batches(store, first=2), batches(store)
-    assert len(rest) == 1
-    assert torch.equal(rest[0].waveform, whole[2].waveform)
-    assert rest[0].events == whole[2].events
 
 
 def test_regions_are_the_runs_of_each_events_frames_with_one_of_its_labels_captions(store: AudioStore) -> None:
