@@ -20,20 +20,18 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
 from service.core import scoring
+from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
-from service.core.segments import find_segments
 from training.evaluate import PASSES, load_benchmark, validation_queries
 from training.evaluation.benchmark import CALIBRATION_SEED, Benchmark
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
-from training.evaluation.metrics import expected_calibration_error, truth_frames
-from training.model import load_checkpoint
+from training.evaluation.metrics import expected_calibration_error, is_present
 
 SEED = 7
 ABSENT_PER_HEARD = 4
 """Between as many (a query is as likely heard as not) and all (33 times: somebody asks for everything)."""
 FALSE_PRESENCE = 0.0475
 AUDIBLE_DB = 6.0
-MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 
 
@@ -54,12 +52,12 @@ def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[
     """Asks for every caption of every label in every scene."""
     embeddings = localizer.embed_queries([caption for captions in queries for caption in captions])
     labels = list(benchmark.labels)
+    width_frames = localizer.grid.odd_frames_for(localizer.postprocessing.median_filter_s)
     similarity, truth, audible, absent = [], [], [], []
     for scene in benchmark.scenes:
         raw = scoring.similarity(localizer.embed(scene.waveform), embeddings)
-        similarity.append(scoring.median_filter(raw, localizer.width_frames))
-        own = truth_frames(scene, labels, raw.shape[1], localizer.grid.hop_s)
-        truth.append(np.repeat(own, PASSES, axis=0))
+        similarity.append(scoring.median_filter(raw, width_frames))
+        truth.append(np.repeat(scene.truth(labels, raw.shape[1], localizer.grid.hop_s), PASSES, axis=0))
         audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
         absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
     return Asked(*map(np.stack, (similarity, truth, audible, absent)))
@@ -96,59 +94,50 @@ def extended_score(asked: Asked, scale: float, bias: float, extent_ratio: float)
     return scoring.extend(score.reshape(-1, score.shape[2]), extent_ratio).reshape(score.shape)
 
 
-def presence(score: NDArray[np.float32], localizer: CheckpointLocalizer, settings: Postprocessing) -> NDArray[np.bool_]:
+def presence(score: NDArray[np.float32], grid: FrameGrid, settings: Postprocessing) -> NDArray[np.bool_]:
     """Whether the service would say that each query is heard in each scene, from curves (S, Q, T): (S, Q)."""
-    duration_s = localizer.grid.duration_s(localizer.grid.n_samples(score.shape[2]))
-    present = score.max(axis=2) > settings.threshold
-    for s, q in np.argwhere(present):
-        found = find_segments(
-            score[s, q], score[s, q], localizer.grid, duration_s,
-            settings.threshold, settings.threshold_off, settings.min_duration_s, settings.merge_gap_s,
-        )  # fmt: skip
-        present[s, q] = bool(found)
-    return present
+    duration_s = grid.duration_s(grid.n_samples(score.shape[2]))
+    return np.array([[is_present(curve, grid, duration_s, settings) for curve in scene] for scene in score])
 
 
 def choose_threshold(
-    score: NDArray[np.float32], absent: NDArray[np.bool_], localizer: CheckpointLocalizer
+    score: NDArray[np.float32], absent: NDArray[np.bool_], grid: FrameGrid, settings: Postprocessing
 ) -> Postprocessing:
-    """The lowest default threshold that keeps false presence down, from curves (S, Q, T) and what is not heard (S, Q).
+    """The settings with the lowest threshold that keeps false presence down.
+
+    Args:
+        score: Curves, (S, Q, T).
+        absent: What is not heard, (S, Q).
+        grid: The frames of the curves.
+        settings: All but the threshold.
 
     Raises:
         ValueError: no threshold does.
     """
 
-    def settings(threshold: float) -> Postprocessing:
-        return Postprocessing(
-            threshold=float(threshold),
-            threshold_off=float(threshold),  # how far a sound reaches is in the extended curve already
-            median_filter_s=localizer.median_filter_s,
-            extent_ratio=localizer.extent_ratio,
-            min_duration_s=MIN_DURATION_S,
-            merge_gap_s=MERGE_GAP_S,
-        )
-
     def enough(threshold: float) -> bool:  # a higher threshold never finds more
-        return bool(presence(score, localizer, settings(threshold))[absent].mean() <= FALSE_PRESENCE)
+        found = presence(score, grid, settings.override(threshold=float(threshold)))
+        return bool(found[absent].mean() <= FALSE_PRESENCE)
 
     lowest = bisect.bisect_left(THRESHOLDS, True, key=enough)
     if lowest == len(THRESHOLDS):
         raise ValueError(
             f"above every threshold more than {FALSE_PRESENCE:.0%} of absent sounds are said to be present"
         )
-    return settings(THRESHOLDS[lowest])
+    return settings.override(threshold=float(THRESHOLDS[lowest]))
 
 
 def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, own_scenes: Benchmark) -> dict[str, object]:
     """The calibration, chosen on `own_scenes`, and what it reaches on the benchmark."""
+    grid, extent_ratio = localizer.grid, localizer.postprocessing.extent_ratio
     own = ask(localizer, own_scenes, validation_queries(own_scenes.labels))
     chosen = choose_pairs(own, ABSENT_PER_HEARD)
-    scale, bias = fit_sigmoid(own.similarity[chosen], own.truth[chosen], localizer.extent_ratio)
-    own_score = extended_score(own, scale, bias, localizer.extent_ratio)
-    settings = choose_threshold(own_score, own.absent, localizer)
+    scale, bias = fit_sigmoid(own.similarity[chosen], own.truth[chosen], extent_ratio)
+    own_score = extended_score(own, scale, bias, extent_ratio)
+    settings = choose_threshold(own_score, own.absent, grid, localizer.postprocessing)
     asked = ask(localizer, benchmark, validation_queries(benchmark.labels))
-    score = extended_score(asked, scale, bias, localizer.extent_ratio)
-    present = presence(score, localizer, settings)
+    score = extended_score(asked, scale, bias, extent_ratio)
+    present = presence(score, grid, settings)
     balanced = choose_pairs(asked, 1)
     return {
         "scale": scale,
@@ -174,8 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--median-filter-s", type=float, default=MEDIAN_FILTER_S)
     parser.add_argument("--extent-ratio", type=float, default=EXTENT_RATIO)
     options = parser.parse_args(arguments)
-    model, encoder, _ = load_checkpoint(options.checkpoint)
-    localizer = CheckpointLocalizer(model, encoder, options.median_filter_s, options.extent_ratio)
+    localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
     benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
     result = calibrate(localizer, benchmark, own_scenes)
     options.out.write_text(json.dumps(result, indent=2) + "\n")

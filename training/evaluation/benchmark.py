@@ -51,6 +51,15 @@ class BenchmarkScene:
         """The labels heard at `min_snr_db` over the background or more."""
         return {event.label for event in self.events if event.snr_db >= min_snr_db}
 
+    def truth(self, labels: Sequence[str], n_frames: int, hop_s: float) -> NDArray[np.bool_]:
+        """Frames whose centre lies in an event of the label: (labels, T)."""
+        centres = (np.arange(n_frames) + 0.5) * hop_s
+        truth = np.zeros((len(labels), n_frames), dtype=bool)
+        for event in self.events:
+            if event.label in labels:
+                truth[labels.index(event.label)] |= (centres >= event.onset_s) & (centres < event.offset_s)
+        return truth
+
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:

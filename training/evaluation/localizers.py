@@ -1,8 +1,9 @@
-"""What is evaluated: a checkpoint, or a running service. Both give the curves that the service returns."""
+"""What is evaluated: a checkpoint, a bundle, or a running service. All give the curves that the service returns."""
 
 import io
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 import numpy as np
@@ -12,24 +13,43 @@ from numpy.typing import NDArray
 
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
-from training.model import LanguageAudioModel
-from training.towers.audio import FRAME_HOP_SAMPLES, PATCH_SAMPLES
+from service.core.postprocessing import Postprocessing
+from service.core.windows import WindowPlan
+from service.engine.engine import open_engine
+from service.engine.options import EngineOptions
+from training.model import LanguageAudioModel, load_checkpoint
+from training.towers.audio import FRAME_HOP_SAMPLES, PATCH_FRAMES
 from training.towers.front_end import SAMPLE_RATE_HZ
 from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32
-WINDOW_SAMPLES = 11 * PATCH_SAMPLES
+SCORE_DECIMALS = 6
+"""As the service tells them."""
+WINDOW_FRAMES, OVERLAP_FRAMES = 11 * PATCH_FRAMES, 2 * PATCH_FRAMES
 MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
 """The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
+MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 
 
 class Localizer(Protocol):
-    """Gives score curves for queries about waveforms."""
+    """Gives score curves for queries about waveforms.
+
+    Attributes:
+        grid: The frames of its curves.
+        postprocessing: What it does by default.
+        calibrated: Whether its default threshold means anything.
+        subject: What it is, for reports.
+    """
 
     grid: FrameGrid
+    postprocessing: Postprocessing
+    calibrated: bool
+    subject: dict[str, Any]
 
-    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         ...
 
 
@@ -41,53 +61,121 @@ class CheckpointLocalizer:
     ) -> None:
         self.model, self.encoder = model.eval(), encoder
         self.grid = FrameGrid(SAMPLE_RATE_HZ, FRAME_HOP_SAMPLES)
-        self.median_filter_s = median_filter_s
-        self.width_frames = self.grid.odd_frames_for(median_filter_s)
-        self.extent_ratio = extent_ratio
-        self._asked: tuple[tuple[str, ...], NDArray[np.float32]] | None = None
+        self.windows = WindowPlan(WINDOW_FRAMES, OVERLAP_FRAMES)
+        self.postprocessing = postprocessing_at(0.5, median_filter_s, extent_ratio)
+        self.calibrated = False
+        self.subject: dict[str, Any] = {"kind": "checkpoint"}
+        self._queries: dict[str, NDArray[np.float32]] = {}
+        self._heard: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    @classmethod
+    def load(cls, file: Path, median_filter_s: float, extent_ratio: float) -> "CheckpointLocalizer":
+        """The averaged weights of a checkpoint of training.train."""
+        model, encoder, checkpoint = load_checkpoint(file)
+        localizer = cls(model, encoder, median_filter_s, extent_ratio)
+        localizer.subject |= {"path": str(file), "step": checkpoint["step"]}
+        return localizer
 
     @torch.inference_mode()
     def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Frame embeddings (T, D) of a waveform (N,) of at most one window, which is padded with silence as in serving."""
-        padded = np.pad(waveform, (0, max(0, WINDOW_SAMPLES - len(waveform))))
-        frames = self.model.frames(torch.from_numpy(padded)[None])[0].numpy()
-        return frames[: self.grid.n_frames(len(waveform))]
+        """Frame embeddings (T, D) of a waveform (N,), cut into windows and stitched as in serving."""
+        n_frames = self.grid.n_frames(len(waveform))
+        starts = self.windows.starts(n_frames)
+        window_samples = self.grid.n_samples(self.windows.window_frames)
+        padded = np.pad(waveform, (0, max(window_samples, self.grid.n_samples(n_frames)) - len(waveform)))
+        begins = [self.grid.n_samples(start) for start in starts]
+        windows = [
+            self.model.frames(torch.from_numpy(padded[begin : begin + window_samples])[None])[0].numpy()
+            for begin in begins
+        ]
+        return self.windows.stitch(np.stack(windows), starts, n_frames)
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Query embeddings (Q, D); those of the last call are kept, since every scene is asked the same."""
-        if self._asked is None or self._asked[0] != tuple(queries):
-            self._asked = tuple(queries), self.model.queries(self.encoder.encode(list(queries))).numpy()
-        return self._asked[1]
+        """Query embeddings (Q, D); they are kept, since every clip is asked the same."""
+        new = [query for query in dict.fromkeys(queries) if query not in self._queries]
+        if new:
+            self._queries |= zip(new, self.model.queries(self.encoder.encode(new)).numpy(), strict=True)
+        return np.stack([self._queries[query] for query in queries])
 
     @torch.inference_mode()
-    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
-        similarity = scoring.similarity(self.embed(waveform), self.embed_queries(queries))
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        if self._heard is None or self._heard[0] is not waveform:  # a clip is asked for one width after another
+            self._heard = waveform, self.embed(waveform)
+        similarity = scoring.similarity(self._heard[1], self.embed_queries(queries))
         raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
-        return scoring.extend(scoring.median_filter(raw, self.width_frames), self.extent_ratio)
+        smoothed = scoring.median_filter(raw, self.grid.odd_frames_for(median_filter_s))
+        return scoring.extend(smoothed, self.postprocessing.extent_ratio)
+
+
+class BundleLocalizer:
+    """A bundle, run by the service's engine in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = open_engine(folder, EngineOptions(max_queries=2**16))
+        manifest = self.engine.manifest
+        self.grid, self.postprocessing, self.calibrated = manifest.grid, manifest.postprocessing, True
+        self.subject: dict[str, Any] = {
+            "kind": "bundle", "path": str(folder), "name": manifest.name, "version": manifest.version,
+        }  # fmt: skip
+
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
+        answer = self.engine.localize_clip(as_wav(waveform, self.grid.sample_rate_hz), queries, postprocessing)
+        return np.round(np.stack([result.score for result in answer.results]), SCORE_DECIMALS)
 
 
 class ServiceLocalizer:
-    """A running service, asked through `POST /localize` for what it returns by default."""
+    """A running service, asked through `POST /localize`."""
 
-    def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=60.0)
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
         info = self.client.get("/info").raise_for_status().json()
-        self.grid = FrameGrid(
-            info["model"]["sample_rate_hz"], round(info["model"]["hop_s"] * info["model"]["sample_rate_hz"])
-        )
+        model, defaults = info["model"], info["defaults"]
+        self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
+        self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
+        self.calibrated = True
+        self.subject: dict[str, Any] = {
+            "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],
+        }  # fmt: skip
 
-    def scores(self, waveform: NDArray[np.float32], queries: Sequence[str]) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to smoothed scores (Q, T)."""
-        buffer = io.BytesIO()
-        soundfile.write(buffer, waveform, self.grid.sample_rate_hz, format="WAV", subtype="FLOAT")
+    def scores(
+        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
+    ) -> NDArray[np.float32]:
+        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        audio = as_wav(waveform, self.grid.sample_rate_hz)
+        asked = {"curves": "score", "median_filter_s": repr(median_filter_s)}
         curves: list[list[float]] = []
         for start in range(0, len(queries), QUERIES_PER_REQUEST):
             answer = self.client.post(
                 "/localize",
-                files={"audio": ("scene.wav", buffer.getvalue(), "audio/wav")},
-                data={"query": list(queries[start : start + QUERIES_PER_REQUEST]), "curves": "score"},
+                files={"audio": ("clip.wav", audio, "audio/wav")},
+                data=asked | {"query": list(queries[start : start + QUERIES_PER_REQUEST])},
             )
             curves += [result["score"] for result in answer.raise_for_status().json()["results"]]
         return np.asarray(curves, dtype=np.float32)
+
+
+def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: float) -> Postprocessing:
+    """The post-processing of a model that is not calibrated yet, at a threshold."""
+    return Postprocessing(
+        threshold=threshold,
+        threshold_off=threshold,  # how far a sound reaches is in the extended curve already
+        median_filter_s=median_filter_s,
+        extent_ratio=extent_ratio,
+        min_duration_s=MIN_DURATION_S,
+        merge_gap_s=MERGE_GAP_S,
+    )
+
+
+def as_wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> bytes:
+    """A recording without loss, as it is sent."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, sample_rate_hz, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()

@@ -1,96 +1,182 @@
-"""Figures of merit, scored with sed_scores_eval: what is computed, with which parameters."""
+"""Which figures of merit there are, with which parameters."""
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sed_scores_eval import intersection_based, segment_based
-from sed_scores_eval.base_modules.scores import create_score_dataframe
+from scipy.ndimage import grey_closing
 
 from service.core.frame_grid import FrameGrid
-from training.evaluation.benchmark import Benchmark, BenchmarkScene
+from service.core.postprocessing import Postprocessing
+from service.core.segments import find_segments
+from training.evaluation.asked import Asked
+from training.evaluation.changes import by_collar, by_intersection, changes, segment_changes, segments
+from training.evaluation.curves import (
+    THRESHOLDS,
+    FScores,
+    f_scores,
+    f_scores_by_threshold,
+    floors,
+    partial_auroc,
+    psds,
+)
 
-PSDS1 = {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "cttc_threshold": None, "alpha_ct": 0.0, "max_efpr": 100.0}
+PER_HOUR = 100.0
+PSDS1 = by_intersection(dtc=0.7, gtc=0.7)
+PSDS2 = by_intersection(dtc=0.1, gtc=0.1, cttc=0.3)
+PSDS2_ALPHA_CT = 0.5
 SEGMENT_S = 1.0
 MAX_FPR = 0.1
+GROUNDING = by_intersection(dtc=0.5, gtc=0.5)
+GROUNDING_GAP_S = 0.5
+EVENT_F1 = by_collar(onset_s=0.2, offset_s=0.2, offset_share=0.2)
 CALIBRATION_BINS = 15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Figures:
-    """One pass over the benchmark.
+    """Figures of merit by name, (B,) over the resamples, and those of each label, (L, B)."""
 
-    Attributes:
-        psds1_macro: PSDS1 with alpha_st 0, the mean of the single-class values.
-        psds1: PSDS1 with alpha_st 1.
-        partial_auroc: over 1 s segments, up to a false positive rate of 0.1, divided by 0.1; mean of the labels.
-        psds1_by_label: the single-class PSDS1.
-        partial_auroc_by_label: the single-class partial AUROC.
+    overall: Mapping[str, NDArray[np.float64]]
+    by_label: Mapping[str, NDArray[np.float64]]
+
+
+def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]) -> Figures:
+    """All figures that apply.
+
+    - `psds1`, `psds2`: with alpha_st 1; `psds1_macro`, `psds2_macro`: with alpha_st 0, the mean of the labels.
+    - `partial_auroc`: over 1 s segments, up to a false positive rate of 0.1, divided by 0.1; the mean of the labels.
+    - `event_f1_macro`, `event_f1_micro`: runs of frames above the threshold, onsets right to 0.2 s, offsets to 0.2 s or 20 %.
+    - `segment_error_rate`: over 1 s segments, at the thresholds.
+    - `th_auc`: how F1 stands over all thresholds, each label asked where it is heard; 0.98 is perfect.
+    - `expected_calibration_error`: of the scores of all frames.
+    - `false_presence`: how often what a recording does not hold is said to be there.
+
+    Args:
+        asked: What was asked.
+        grid: The frames of the curves.
+        weights: How often each recording counts in each resample, (R, B).
+        settings: The post-processing of each label, with its threshold.
     """
+    deep = asked.floored(floors(asked, PER_HOUR))
+    first = psds(changes(deep, PSDS1), deep, weights, alpha_ct=0.0, per_hour=PER_HOUR)
+    thresholds = np.array([own.threshold for own in settings])
+    events = event_f1(asked, weights, thresholds)
+    segments = partial_auroc(segment_changes(asked, SEGMENT_S), weights, MAX_FPR)
+    overall = {
+        "psds1_macro": first.mean,
+        "partial_auroc": segments.mean,
+        "event_f1_macro": events.macro,
+        "event_f1_micro": events.micro,
+        "segment_error_rate": segment_error_rate(asked, weights, thresholds),
+        "th_auc": threshold_auc(asked, grid, weights),
+        "expected_calibration_error": calibration_error(asked, weights),
+        "false_presence": false_presence(asked, grid, weights, settings),
+    }
+    by_label = {"psds1": first.by_label, "partial_auroc": segments.by_label, "event_f1": events.by_label}
+    if len(asked.labels) > 1:  # else there is no spread between labels, and nothing to be confused with
+        second = psds(changes(deep, PSDS2), deep, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
+        overall |= {"psds1": first.stable, "psds2": second.stable, "psds2_macro": second.mean}
+        by_label |= {"psds2": second.by_label}
+    return Figures(overall, by_label)
 
-    psds1_macro: float
-    psds1: float
-    partial_auroc: float
-    psds1_by_label: dict[str, float]
-    partial_auroc_by_label: dict[str, float]
+
+def event_f1(asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
+    """Event F1 of the runs of frames above each label's threshold (L,)."""
+    high = asked.floored(np.full(len(asked.labels), THRESHOLDS[0] / 2))
+    return f_scores(changes(high, EVENT_F1), high, weights, thresholds)
 
 
-def score_benchmark(curves: Sequence[NDArray[np.float32]], benchmark: Benchmark, grid: FrameGrid) -> Figures:
-    """Scores the curves, one (labels, T) a scene, of the labels that are asked for.
+def event_f1_by_threshold(asked: Asked) -> NDArray[np.float64]:
+    """Event F1 of each label at each of THRESHOLDS: (K, L)."""
+    high = asked.floored(np.full(len(asked.labels), THRESHOLDS[0] / 2))
+    return f_scores_by_threshold(changes(high, EVENT_F1), high, np.ones((asked.n_recordings, 1)))[..., 0]
 
-    Raises:
-        ValueError: there is not one array of curves a scene.
+
+def segment_error_rate(
+    asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Substitutions, deletions and insertions in 1 s segments, for each label of a segment that is true: (B,).
+
+    A label that is missed beside one that is wrongly found is one error, not two (10.3390/app6060162).
     """
-    if len(curves) != len(benchmark.scenes):
-        raise ValueError(f"{len(curves)} arrays of curves for {len(benchmark.scenes)} scenes; one each is needed")
-    edges = grid.edges(curves[0].shape[1], benchmark.scene_s)
-    labels = list(benchmark.labels)
-    scores: dict[str, pd.DataFrame] = {
-        scene.name: create_score_dataframe(scene_curves.T.astype(np.float64), edges, labels)
-        for scene, scene_curves in zip(benchmark.scenes, curves, strict=True)
-    }
-    truth = {
-        scene.name: [(e.onset_s, e.offset_s, e.label) for e in scene.events if e.label in labels]
-        for scene in benchmark.scenes
-    }
-    durations = {scene.name: benchmark.scene_s for scene in benchmark.scenes}
-    psds1: Any
-    by_label: Any
-    auroc: Any
-    jobs = os.cpu_count() or 1
-    psds1, by_label, _, _ = intersection_based.psds(scores, truth, durations, alpha_st=1.0, num_jobs=jobs, **PSDS1)
-    auroc, _ = segment_based.auroc(scores, truth, durations, segment_length=SEGMENT_S, max_fpr=MAX_FPR, num_jobs=jobs)
-    return Figures(
-        psds1_macro=float(np.mean([by_label[label] for label in labels])),
-        psds1=float(psds1),
-        partial_auroc=float(auroc["mean"]),
-        psds1_by_label={label: float(by_label[label]) for label in labels},
-        partial_auroc_by_label={label: float(auroc[label]) for label in labels},
-    )
+    wrong: list[list[NDArray[np.bool_]]] = [[] for _ in range(asked.n_recordings)]
+    positives = np.zeros(asked.n_recordings)
+    for pair in asked.pairs:
+        score, positive = segments(pair, SEGMENT_S)
+        found = score > thresholds[pair.label]
+        wrong[pair.recording].append(np.stack([positive & ~found, found & ~positive]))
+        positives[pair.recording] += positive.sum()
+    errors = np.array([np.sum(own, axis=0).max(axis=0).sum() if own else 0 for own in wrong], dtype=np.float64)
+    return (errors @ weights) / (positives @ weights)
 
 
-def expected_calibration_error(score: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+def threshold_auc(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area under F1 over the thresholds (AudioGrounding): (B,).
+
+    Gaps of up to 0.5 s are closed in the curves, which cut at any threshold gives the joined segments.
+    """
+    gap = grid.frames_for(GROUNDING_GAP_S)
+    heard = asked.pooled()
+    joined = [
+        replace(pair, curve=grey_closing(np.pad(pair.curve, gap + 1), size=gap + 1)[gap + 1 : -gap - 1])
+        for pair in heard.pairs
+    ]
+    found = changes(replace(heard, pairs=tuple(joined)), GROUNDING)
+    by_threshold = f_scores_by_threshold(found, heard, weights)[:, 0]  # (K, B)
+    return np.asarray(np.trapezoid(by_threshold, THRESHOLDS, axis=0))
+
+
+def calibration_error(asked: Asked, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The expected calibration error of each resample: (B,)."""
+    bins = np.zeros((3, CALIBRATION_BINS, asked.n_recordings))
+    for pair in asked.pairs:
+        bins[:, :, pair.recording] += calibration_bins(pair.curve, pair.truth())
+    return error_of_bins(bins @ weights)
+
+
+def expected_calibration_error(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     """Mean distance of score and frequency over 15 equal bins, weighted by their size (arXiv 1706.04599).
 
     >>> expected_calibration_error(np.array([0.25, 0.25, 0.25, 0.25], np.float32), np.array([1, 0, 0, 0], bool))
     0.0
     """
+    return float(error_of_bins(calibration_bins(score, truth)[..., None])[0])
+
+
+def calibration_bins(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Count, sum of scores and sum of truths in each of 15 equal bins: (3, 15)."""
     bins = np.minimum((score * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
-    sums = np.bincount(bins, weights=score, minlength=CALIBRATION_BINS)
-    hits = np.bincount(bins, weights=truth, minlength=CALIBRATION_BINS)
-    return float(np.abs(sums - hits).sum() / counts.sum())
+    return np.stack(
+        [np.bincount(bins, by, CALIBRATION_BINS) for by in (np.ones(len(bins)), score, truth)], dtype=np.float64
+    )
 
 
-def truth_frames(scene: BenchmarkScene, labels: Sequence[str], n_frames: int, hop_s: float) -> NDArray[np.bool_]:
-    """Frames whose centre lies in an event of the label: (labels, T)."""
-    centres = (np.arange(n_frames) + 0.5) * hop_s
-    truth = np.zeros((len(labels), n_frames), dtype=bool)
-    for event in scene.events:
-        if event.label in labels:
-            truth[labels.index(event.label)] |= (centres >= event.onset_s) & (centres < event.offset_s)
-    return truth
+def error_of_bins(bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The expected calibration error from bins (3, 15, B): (B,)."""
+    counts, sums, hits = bins
+    return np.abs(sums - hits).sum(axis=0) / counts.sum(axis=0)
+
+
+def false_presence(
+    asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]
+) -> NDArray[np.float64]:
+    """The share of pairs said to be heard among those that are not: (B,)."""
+    counts = np.zeros((2, asked.n_recordings))  # said to be heard, not heard
+    for pair in asked.pairs:
+        if not len(pair.target[0]):
+            curve = pair.curve.astype(np.float32)
+            counts[:, pair.recording] += is_present(curve, grid, pair.edges_s[-1], settings[pair.label]), 1
+    said, absent = counts @ weights
+    return said / np.where(absent > 0, absent, np.nan)
+
+
+def is_present(curve: NDArray[np.float32], grid: FrameGrid, duration_s: float, settings: Postprocessing) -> bool:
+    """Whether the service would say that something is heard in a clip, from its curve (T,)."""
+    return bool(curve.max() > settings.threshold) and bool(
+        find_segments(
+            curve, curve, grid, float(duration_s),
+            settings.threshold, settings.threshold_off, settings.min_duration_s, settings.merge_gap_s,
+        )
+    )  # fmt: skip

@@ -1,6 +1,3 @@
-from types import SimpleNamespace
-from typing import cast
-
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -8,11 +5,10 @@ from scipy.special import expit
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
 from training.calibrate import FALSE_PRESENCE, Asked, choose_pairs, choose_threshold, fit_sigmoid, presence
-from training.evaluation.localizers import CheckpointLocalizer
+from training.evaluation.localizers import postprocessing_at
 
-LOCALIZER = cast(
-    CheckpointLocalizer, SimpleNamespace(grid=FrameGrid(16_000, 640), median_filter_s=0.36, extent_ratio=0.5)
-)
+GRID = FrameGrid(16_000, 640)
+SETTINGS = postprocessing_at(0.5, median_filter_s=0.36, extent_ratio=0.5)
 
 
 def test_the_sigmoid_that_made_the_truth_is_found() -> None:
@@ -40,11 +36,11 @@ def asked(n_scenes: int) -> Asked:
 
 def test_the_threshold_is_the_lowest_that_keeps_false_presence_down() -> None:
     scenes = asked(500)
-    settings = choose_threshold(scenes.similarity, scenes.absent, LOCALIZER)
+    settings = choose_threshold(scenes.similarity, scenes.absent, GRID, SETTINGS)
     assert (settings.threshold_off, settings.extent_ratio) == (settings.threshold, 0.5)
 
     def false_presence(threshold: float) -> float:
-        found = presence(scenes.similarity, LOCALIZER, settings.override(threshold=threshold))
+        found = presence(scenes.similarity, GRID, settings.override(threshold=threshold))
         return float(found[scenes.absent].mean())
 
     assert false_presence(settings.threshold) <= FALSE_PRESENCE < false_presence(settings.threshold - 0.01)

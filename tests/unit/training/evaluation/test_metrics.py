@@ -2,56 +2,97 @@ import numpy as np
 import pytest
 
 from service.core.frame_grid import FrameGrid
-from training.evaluation.benchmark import Benchmark, BenchmarkScene, TrueEvent
-from training.evaluation.metrics import expected_calibration_error, score_benchmark, truth_frames
+from training.evaluation.asked import Asked, Pair, bootstrap_weights, labelled
+from training.evaluation.localizers import postprocessing_at
+from training.evaluation.metrics import Figures, expected_calibration_error, measure
 
 GRID = FrameGrid(16_000, 640)
-SCENES = Benchmark(
-    scenes=(
-        BenchmarkScene(
-            "a", np.zeros(0, np.float32), (TrueEvent("dog", 1.0, 2.0, 10.0), TrueEvent("cat", 4.0, 6.0, 3.0))
-        ),
-        BenchmarkScene("b", np.zeros(0, np.float32), (TrueEvent("dog", 0.0, 4.0, 0.0),)),
-    ),
-    labels=("cat", "dog"),
-    sample_rate_hz=16_000,
-    scene_s=10.0,
-)
+LABELS = ("cat", "dog")
+EVENTS = ((("dog", 1.0, 2.0), ("cat", 4.0, 6.0)), (("dog", 0.0, 4.0),))
+SETTINGS = postprocessing_at(0.5, median_filter_s=0.0, extent_ratio=1.0)
+ONCE = np.ones((2, 1))
 
 
-def truth_curves() -> list[np.ndarray]:
-    return [truth_frames(scene, SCENES.labels, 250, GRID.hop_s).astype(np.float32) for scene in SCENES.scenes]
+def truth_curves() -> np.ndarray:
+    """What a perfect model would give: recordings, labels, frames."""
+    curves = np.zeros((2, 2, 250))
+    curves[0, 1, 25:50] = curves[0, 0, 100:150] = curves[1, 1, :100] = 1.0
+    return curves
+
+
+def asked(curves: np.ndarray) -> Asked:
+    edges_s = GRID.edges(250, 10.0)
+    pairs = [
+        Pair(recording, label, curves[recording, label], edges_s, labelled(LABELS, events, 10.0))
+        for recording, events in enumerate(EVENTS)
+        for label in range(2)
+    ]
+    return Asked(LABELS, tuple(pairs), 2)
+
+
+def measured(curves: np.ndarray) -> Figures:
+    return measure(asked(curves), GRID, ONCE, [SETTINGS, SETTINGS])
 
 
 def test_the_truth_scores_one() -> None:
-    figures = score_benchmark(truth_curves(), SCENES, GRID)
-    assert figures.psds1_macro == pytest.approx(1.0)
-    assert figures.psds1 == pytest.approx(1.0)
-    assert figures.partial_auroc == pytest.approx(1.0)
+    figures = measured(truth_curves()).overall
+    for name in ("psds1", "psds1_macro", "psds2", "psds2_macro", "partial_auroc", "event_f1_macro", "event_f1_micro"):
+        assert figures[name] == pytest.approx(1.0), name
+    assert figures["expected_calibration_error"] == figures["false_presence"] == 0.0
 
 
-def test_a_label_that_is_never_found_halves_the_macro_figure() -> None:
+def test_a_label_that_is_never_found_halves_the_macro_figures() -> None:
     curves = truth_curves()
-    for curve in curves:
-        curve[0] = 0.0
-    figures = score_benchmark(curves, SCENES, GRID)
-    assert figures.psds1_macro == pytest.approx(0.5)
-    assert figures.psds1_by_label == {"cat": pytest.approx(0.0), "dog": pytest.approx(1.0)}
-    assert figures.psds1 == pytest.approx(0.0)  # mean 0.5 less the spread 0.5
+    curves[:, 0] = 0.0
+    figures = measured(curves)
+    assert figures.overall["psds1_macro"] == pytest.approx(0.5)
+    assert figures.by_label["psds1"][:, 0] == pytest.approx([0.0, 1.0])
+    assert figures.overall["psds1"] == pytest.approx(0.0)  # mean 0.5 less the spread 0.5
+    assert figures.overall["event_f1_macro"] == pytest.approx(0.5)
+    assert figures.overall["event_f1_micro"] == pytest.approx(2 * 2 / (2 + 0 + 3))
 
 
 def test_detections_that_cover_too_little_do_not_count() -> None:
     curves = truth_curves()
-    curves[0][0] = 0.0
-    curves[0][0, 100:130] = 1.0  # 1.2 s of the cat's 2 s: less than 70 %
-    assert score_benchmark(curves, SCENES, GRID).psds1_by_label["cat"] == 0.0
-    curves[0][0, 100:140] = 1.0  # 1.6 s
-    assert score_benchmark(curves, SCENES, GRID).psds1_by_label["cat"] == pytest.approx(1.0)
+    curves[0, 0] = 0.0
+    curves[0, 0, 100:130] = 1.0  # 1.2 s of the cat's 2 s: less than 70 %
+    assert measured(curves).by_label["psds1"][0] == 0.0
+    curves[0, 0, 100:140] = 1.0  # 1.6 s
+    assert measured(curves).by_label["psds1"][0] == pytest.approx(1.0)
 
 
-def test_curves_and_scenes_must_match() -> None:
-    with pytest.raises(ValueError, match="1 arrays of curves for 2 scenes"):
-        score_benchmark(truth_curves()[:1], SCENES, GRID)
+@pytest.mark.parametrize(
+    ("begin", "end", "right"),
+    [(105, 150, True), (106, 150, False), (100, 160, True), (100, 161, False), (100, 140, True)],
+)
+def test_the_ends_of_an_event_are_right_within_their_collars(begin: int, end: int, right: bool) -> None:
+    curves = truth_curves()
+    curves[0, 0] = 0.0
+    curves[0, 0, begin:end] = 1.0  # the cat's 2 s from 4 s on: onset to 0.2 s, offset to 0.4 s
+    assert measured(curves).by_label["event_f1"][0] == (1.0 if right else 0.0)
+
+
+def test_a_sound_that_is_not_there_is_falsely_present() -> None:
+    curves = truth_curves()
+    curves[1, 0, 10:20] = 0.6
+    assert measured(curves).overall["false_presence"] == 1.0  # of the one pair without an event
+    curves[1, 0, 10:20] = 0.5
+    assert measured(curves).overall["false_presence"] == 0.0
+
+
+def test_a_recording_that_is_drawn_twice_counts_twice() -> None:
+    curves = truth_curves()
+    curves[0, 1] = 0.0  # the dog of the first recording is missed, that of the second is found
+    weights = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
+    figures = measure(asked(curves), GRID, weights, [SETTINGS, SETTINGS])
+    assert figures.by_label["event_f1"][1] == pytest.approx([2 / 3, 0.0, 1.0])
+
+
+def test_resamples_begin_with_the_recordings_as_they_are() -> None:
+    weights = bootstrap_weights(5, 100, seed=1)
+    assert weights.shape == (5, 101)
+    assert (weights[:, 0] == 1).all()
+    assert (weights.sum(axis=0) == 5).all()
 
 
 def test_calibration_error_by_hand() -> None:

@@ -1,0 +1,103 @@
+"""Answers that the reference implementations give to their own test data."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.evaluation.asked import Asked, Pair, spans
+from training.evaluation.changes import by_intersection, changes
+from training.evaluation.curves import psds
+from training.evaluation.metrics import segment_error_rate
+
+KNOWN = Path(__file__).parent / "known_answers"
+Events = Mapping[str, Sequence[tuple[float, float]]]
+
+# tests/data/test_1.det to test_4.gt and test.metadata of psds_eval (https://github.com/audioanalytic/psds_eval), MIT licence,
+# Copyright (c) 2020 Audio Analytic Ltd
+PSDS_DURATIONS_S = (50.0, 50.0, 50.0, 120.0, 10.0)
+PSDS_EXAMPLES: list[tuple[int, Events, Events, float]] = [
+    (
+        0,
+        {"c1": [(0, 19), (40, 45)], "c2": [(11, 25), (27, 30), (32, 41.5)], "c3": [(38, 48)]},
+        {"c1": [(2, 20)], "c2": [(12, 35)], "c3": [(42, 47)]},
+        0.9142857142857143,
+    ),
+    (
+        1,
+        {"c1": [(2, 43)], "c2": [(15, 20)], "c3": [(10, 30), (40, 49)]},
+        {"c1": [(5, 20)], "c2": [(5, 30)], "c3": [(42, 47)]},
+        0.29047619047619044,
+    ),
+    (
+        2,
+        {"c1": [(2, 18.5), (29, 48)], "c2": [(10, 30)], "c3": [(32, 38)]},
+        {"c1": [(5, 18)], "c2": [(10, 30)], "c3": [(42, 48)]},
+        0.6238095238095237,
+    ),
+    (
+        3,
+        {
+            "c1": [(9, 25), (41, 66)],
+            "c2": [(25, 49), (74, 82), (86, 105)],
+            "c3": [(33, 45), (46.5, 59)],
+            "c4": [(4, 11), (30, 36), (62, 67)],
+        },
+        {
+            "c1": [(2, 22), (43, 64)],
+            "c2": [(18, 20), (21, 23), (25, 27), (29, 32), (85, 88)],
+            "c3": [(35, 58)],
+            "c4": [(47, 66), (97, 100)],
+        },
+        0.5,
+    ),
+]
+
+
+def asked(durations_s: Sequence[float], detected: Sequence[Events], true: Sequence[Events]) -> Asked:
+    """Recordings in which a label's score is 1 where it is detected, and else 0."""
+    labels = sorted({label for events in (*detected, *true) for label in events})
+    pairs: list[Pair] = []
+    for recording, duration_s in enumerate(durations_s):
+        events = {labels.index(label): spans(own) for label, own in true[recording].items()}
+        for label, name in enumerate(labels):
+            found = np.array(detected[recording].get(name, []), dtype=np.float64).reshape(-1, 2)
+            edges_s = np.unique([0.0, duration_s, *found.ravel()])
+            centres_s = (edges_s[1:, None] + edges_s[:-1, None]) / 2
+            curve = ((centres_s > found[:, 0]) & (centres_s < found[:, 1])).any(axis=1).astype(np.float64)
+            pairs.append(Pair(recording, label, curve, edges_s, events))
+    return Asked(tuple(labels), tuple(pairs), len(durations_s))
+
+
+@pytest.mark.parametrize(("recording", "detected", "true", "expected"), PSDS_EXAMPLES)
+def test_psds_is_that_of_psds_eval(recording: int, detected: Events, true: Events, expected: float) -> None:
+    nothing: list[Events] = [{}] * len(PSDS_DURATIONS_S)
+    found, events = nothing.copy(), nothing.copy()
+    found[recording], events[recording] = detected, true
+    example = asked(PSDS_DURATIONS_S, found, events)
+    once = np.ones((example.n_recordings, 1))
+    areas = psds(changes(example, by_intersection(0.5, 0.5, 0.3)), example, once, alpha_ct=0.0, per_hour=100.0)
+    assert areas.mean[0] == pytest.approx(expected, rel=1e-12)
+
+
+def read(file: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    events: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for line in file.read_text().splitlines():
+        head, _, times = line.partition(": ")
+        recording, _, label = head.partition(" ")
+        pairs = [one.split() for one in times.split(", ")]
+        events.setdefault(recording, {})[label] = [(float(onset), float(offset)) for onset, offset in pairs]
+    return events
+
+
+def test_the_segment_error_rate_is_that_of_sed_eval() -> None:
+    detected, true = read(KNOWN / "street_fold1_detected.txt"), read(KNOWN / "street_fold1_reference.txt")
+    assert detected.keys() == true.keys()
+    durations_s = [
+        max(offset_s for events in (detected[name], true[name]) for own in events.values() for _, offset_s in own)
+        for name in true
+    ]
+    street = asked(durations_s, [detected[name] for name in true], list(true.values()))
+    rate = segment_error_rate(street, np.ones((len(true), 1)), np.full(len(street.labels), 0.5))
+    assert rate[0] == pytest.approx(1.0616698292220115, rel=1e-12)

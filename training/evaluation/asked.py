@@ -1,0 +1,121 @@
+"""What was asked of which recording, what came back, and what is true: the material of every figure of merit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Spans = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Onsets (E,) and offsets (E,) of disjoint events in order of time, in seconds."""
+NO_SPANS: Spans = (np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """One label asked of one recording.
+
+    Attributes:
+        recording: Index of the recording, which is what bootstrapping draws.
+        label: Index of the label.
+        curve: Scores (T,).
+        edges_s: Boundaries of the frames (T + 1,), from 0 to the end of the recording.
+        events: What is heard in the recording, by index of the label.
+    """
+
+    recording: int
+    label: int
+    curve: NDArray[np.float64]
+    edges_s: NDArray[np.float64]
+    events: Mapping[int, Spans]
+
+    @property
+    def target(self) -> Spans:
+        """Where the label that is asked for is heard."""
+        return self.events.get(self.label, NO_SPANS)
+
+    @property
+    def others(self) -> dict[int, Spans]:
+        """Where other labels are heard."""
+        return {label: spans for label, spans in self.events.items() if label != self.label}
+
+    def truth(self) -> NDArray[np.bool_]:
+        """Frames whose centre lies in an event of the label: (T,)."""
+        centres = (self.edges_s[1:] + self.edges_s[:-1])[:, None] / 2
+        onsets, offsets = self.target
+        return np.any((centres >= onsets) & (centres < offsets), axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """All pairs, with what of each label there is to be found in each recording.
+
+    Attributes:
+        labels: Their names; a single one where each pair has a query of its own.
+        pairs: What was asked.
+        events: How many events of each label its pairs hold: (L, R).
+        heard_s: How long they last: (L, R).
+        duration_s: How long the recordings last that were asked for each label: (L, R).
+    """
+
+    labels: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    n_recordings: int
+    events: NDArray[np.float64] = field(init=False)
+    heard_s: NDArray[np.float64] = field(init=False)
+    duration_s: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = len(self.labels), self.n_recordings
+        events, heard_s, duration_s = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for pair in self.pairs:
+            onsets, offsets = pair.target
+            events[pair.label, pair.recording] += len(onsets)
+            heard_s[pair.label, pair.recording] += (offsets - onsets).sum()
+            duration_s[pair.label, pair.recording] += pair.edges_s[-1]
+        for name, value in (("events", events), ("heard_s", heard_s), ("duration_s", duration_s)):
+            object.__setattr__(self, name, value)
+
+    def floored(self, floors: NDArray[np.float64]) -> "Asked":
+        """The same with no score below the floor of its label (L,): thresholds above it find what they found."""
+        raised = [replace(pair, curve=np.maximum(pair.curve, floors[pair.label])) for pair in self.pairs]
+        return Asked(self.labels, tuple(raised), self.n_recordings)
+
+    def pooled(self) -> "Asked":
+        """The same with all labels as one, each asked only where it is heard."""
+        heard = [replace(pair, label=0, events={0: pair.target}) for pair in self.pairs if len(pair.target[0])]
+        return Asked(("all",), tuple(heard), self.n_recordings)
+
+
+def spans(events: Iterable[tuple[float, float]]) -> Spans:
+    """Events as onsets and offsets; overlapping and touching ones are one.
+
+    >>> [list(map(float, side)) for side in spans([(2, 3), (0, 1), (1, 1.5)])]
+    [[0.0, 2.0], [1.5, 3.0]]
+    """
+    onsets: list[float] = []
+    offsets: list[float] = []
+    for onset_s, offset_s in sorted(events):
+        if offsets and onset_s <= offsets[-1]:
+            offsets[-1] = max(offsets[-1], offset_s)
+        else:
+            onsets.append(onset_s)
+            offsets.append(offset_s)
+    return np.array(onsets, dtype=np.float64), np.array(offsets, dtype=np.float64)
+
+
+def bootstrap_weights(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.float64]:
+    """How often each recording counts: (R, 1 + B); once in column 0, and as it was drawn with replacement in the others."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(n_recordings, np.full(n_recordings, 1 / n_recordings), size=n_resamples)
+    return np.concatenate([np.ones((1, n_recordings)), drawn.astype(np.float64)]).T
+
+
+def labelled(labels: Sequence[str], events: Iterable[tuple[str, float, float]], duration_s: float) -> dict[int, Spans]:
+    """Events of the labels that are asked for, cut to their recording, by index of the label."""
+    by_label: dict[int, list[tuple[float, float]]] = {}
+    index = {label: i for i, label in enumerate(labels)}
+    for label, onset_s, offset_s in events:
+        if label in index and onset_s < duration_s:
+            by_label.setdefault(index[label], []).append((onset_s, min(offset_s, duration_s)))
+    return {label: spans(own) for label, own in by_label.items()}

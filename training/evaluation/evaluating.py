@@ -1,0 +1,104 @@
+"""One evaluation from end to end: what is asked, with which post-processing, and what of it is told."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from service.core.postprocessing import Postprocessing
+from training.data.example import Example
+from training.data.pack import decode
+from training.evaluation.asked import bootstrap_weights
+from training.evaluation.evaluation_set import EvaluationSet
+from training.evaluation.localizers import Localizer
+from training.evaluation.metrics import measure
+from training.evaluation.report import LEVEL, summarize, summarize_figures
+from training.evaluation.retrieval import relevance, retrieval
+from training.evaluation.tuning import tune
+
+RESAMPLES = 500
+BOOTSTRAP_SEED = 20_250_511
+CHOSEN = "the median filter with the best PSDS1 and behind it the threshold with the best event F1"
+
+
+def evaluate(
+    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """The figures of a localizer on one set, by its default and by post-processing that was chosen on another.
+
+    Args:
+        localizer: What is evaluated.
+        reported: What it is evaluated on.
+        own: What is chosen, is chosen on this one; without it there is the default alone.
+        resamples: Of the bootstrap.
+    """
+    weights = bootstrap_weights(len(reported.clips), resamples, BOOTSTRAP_SEED)
+    ways = _ways(localizer, reported, own)
+    widths_s = [[one.median_filter_s for one in settings] for _, settings in ways.values()]
+    answers = reported.answers(localizer, widths_s)
+    told: dict[str, Any] = {}
+    for (way, (chosen, settings)), found in zip(ways.items(), answers, strict=True):
+        passes = [
+            measure(reported.pairs(found, number), localizer.grid, weights, settings)
+            for number in range(reported.n_passes)
+        ]
+        told[way] = {"chosen": chosen, **summarize(passes, reported.scored_labels)}
+        for label, one in zip(reported.scored_labels, settings, strict=True):
+            told[way]["labels"][label] |= {"median_filter_s": one.median_filter_s, "threshold": one.threshold}
+    told["default"]["postprocessing"] = asdict(ways["default"][1][0])
+    return {
+        "set": {
+            "name": reported.name,
+            "recordings": len(reported.clips),
+            "labels": len(reported.labels),
+            "passes": reported.n_passes,
+            "asked": "each recording its own captions and others'"
+            if reported.pooled
+            else "all labels of all recordings",
+        },
+        "bootstrap": _bootstrap(resamples),
+        "settings": told,
+    }
+
+
+def _ways(
+    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None
+) -> dict[str, tuple[str, list[Postprocessing]]]:
+    """How each way of post-processing is chosen, and the settings of each scored label."""
+    threshold = "the model's own" if localizer.calibrated else "the model's own, whose threshold means nothing yet"
+    if own is None:
+        return {"default": (threshold, [localizer.postprocessing] * len(reported.scored_labels))}
+    default, each = tune(localizer, own)
+    if not localizer.calibrated:
+        threshold = f"the model's own, but the threshold with the best event F1 over all labels of {own.name}"
+    tuned = f"of each label, {CHOSEN} of {own.name}"
+    return {"default": (threshold, [default] * len(each)), "tuned": (tuned, each)}
+
+
+def evaluate_retrieval(
+    localizer: Localizer, name: str, examples: Sequence[Example], resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """Recordings found by the captions of the whole of them, and these by the recordings, by clip scores.
+
+    Raises:
+        ValueError: No recording has a caption.
+    """
+    captions = sorted({caption for example in examples for caption in example.captions})
+    if not captions:
+        raise ValueError(f"{name}: none of {len(examples)} recordings has a caption")
+    rate_hz, width_s = localizer.grid.sample_rate_hz, localizer.postprocessing.median_filter_s
+    scores = np.stack(
+        [localizer.scores(decode(e.path, rate_hz), captions, width_s).max(axis=1) for e in examples]
+    )  # (R, C)
+    weights = bootstrap_weights(len(examples), resamples, BOOTSTRAP_SEED)
+    figures = retrieval(scores, relevance([example.captions for example in examples], captions), weights)
+    return {
+        "set": {"name": name, "recordings": len(examples), "captions": len(captions)},
+        "bootstrap": _bootstrap(resamples),
+        "figures": summarize_figures([figures]),
+    }
+
+
+def _bootstrap(resamples: int) -> dict[str, Any]:
+    return {"resamples": resamples, "of": "recordings", "interval": LEVEL, "seed": BOOTSTRAP_SEED}

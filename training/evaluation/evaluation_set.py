@@ -1,0 +1,155 @@
+"""Recordings with the queries that they are asked, wherever they come from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import soxr
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from training.data.example import Example
+from training.data.pack import decode
+from training.evaluation.asked import Asked, Pair, labelled
+from training.evaluation.benchmark import Benchmark, BenchmarkScene
+from training.evaluation.localizers import Localizer
+
+Waveform = NDArray[np.float32]
+Widths = Sequence[float]
+POOLED = "all captions"
+MOST_LABELS = 1000
+"""With more different captions than that, each recording is asked its own and FOREIGN_PER_OWN times as many others'."""
+FOREIGN_PER_OWN = 4
+DRAWN_SEED = 20_250_512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationClip:
+    """A recording: its samples (N,) at a rate that is asked for, what is heard in it when, and which labels it is asked for.
+
+    Each event is (label, onset_s, offset_s); `asked` are indices among the labels of its set.
+    """
+
+    name: str
+    waveform: Callable[[int], Waveform]
+    events: tuple[tuple[str, float, float], ...]
+    asked: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Scores of a clip's queries, (Q, T), and the boundaries of their frames, (T + 1,)."""
+
+    curves: NDArray[np.float32]
+    edges_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationSet:
+    """Clips, and the queries of each label, one a pass.
+
+    Where `pooled`, each label belongs to a recording or two, and all are counted as one.
+    """
+
+    name: str
+    clips: tuple[EvaluationClip, ...]
+    labels: tuple[str, ...]
+    queries: tuple[tuple[str, ...], ...]
+    pooled: bool = False
+
+    @property
+    def n_passes(self) -> int:
+        """How many queries each label has."""
+        return len(self.queries[0])
+
+    @property
+    def scored_labels(self) -> tuple[str, ...]:
+        """The labels that figures are told of."""
+        return (POOLED,) if self.pooled else self.labels
+
+    def index(self, label: int) -> int:
+        """Under which of the scored labels a label is counted."""
+        return 0 if self.pooled else label
+
+    def pairs(self, answers: Sequence[Answer], number: int) -> Asked:
+        """The pairs of one pass, from what each clip gave for its queries."""
+        pairs: list[Pair] = []
+        for recording, (clip, answer) in enumerate(zip(self.clips, answers, strict=True)):
+            events = labelled(self.labels, clip.events, float(answer.edges_s[-1]))
+            for label, curve in zip(clip.asked, answer.curves[number :: self.n_passes].astype(np.float64), strict=True):
+                heard = {0: events[label]} if label in events else {}
+                pairs.append(
+                    Pair(recording, self.index(label), curve, answer.edges_s, heard if self.pooled else events)
+                )
+        return Asked(self.scored_labels, tuple(pairs), len(self.clips))
+
+    def answers(self, localizer: Localizer, widths_s: Sequence[Widths]) -> list[list[Answer]]:
+        """What each clip gives for its queries, for each choice of the median filters of the scored labels."""
+        found: list[list[Answer]] = [[] for _ in widths_s]
+        for clip in self.clips:
+            waveform = clip.waveform(localizer.grid.sample_rate_hz)
+            for widths, answers in zip(widths_s, found, strict=True):
+                answers.append(self._answer(localizer, clip, waveform, widths))
+        return found
+
+    def _answer(self, localizer: Localizer, clip: EvaluationClip, waveform: Waveform, widths_s: Widths) -> Answer:
+        grid = localizer.grid
+        queries = [query for label in clip.asked for query in self.queries[label]]
+        own_s = np.repeat([widths_s[self.index(label)] for label in clip.asked], self.n_passes)  # (Q,)
+        curves = np.empty((len(queries), grid.n_frames(len(waveform))), np.float32)
+        for width_s in np.unique(own_s):
+            which = np.flatnonzero(own_s == width_s)
+            curves[which] = localizer.scores(waveform, [queries[i] for i in which], float(width_s))
+        return Answer(curves, grid.edges(curves.shape[1], grid.duration_s(len(waveform))))
+
+
+def of_benchmark(name: str, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> EvaluationSet:
+    """Soundscapes, all of which are asked for all labels."""
+    asked = tuple(range(len(benchmark.labels)))
+    clips = tuple(_of_scene(scene, benchmark.sample_rate_hz, asked) for scene in benchmark.scenes)
+    return EvaluationSet(name, clips, benchmark.labels, tuple(tuple(own) for own in queries))
+
+
+def _of_scene(scene: BenchmarkScene, rate_hz: int, asked: tuple[int, ...]) -> EvaluationClip:
+    events = tuple((event.label, event.onset_s, event.offset_s) for event in scene.events)
+    return EvaluationClip(scene.name, partial(resampled, scene.waveform, rate_hz), events, asked)
+
+
+def of_examples(name: str, examples: Sequence[Example], labels: Sequence[str] | None = None) -> EvaluationSet:
+    """The annotated recordings of a data set; the queries are the captions of its events.
+
+    Args:
+        name: Of the set, for reports.
+        examples: Its recordings.
+        labels: What is asked for, if not all captions of their events.
+
+    Raises:
+        ValueError: No recording has an event.
+    """
+    captions = sorted({event.caption for example in examples for event in example.events})
+    if not captions:
+        raise ValueError(f"{name}: none of {len(examples)} recordings has an event; captions of events are asked for")
+    asked = tuple(labels or captions)
+    pooled = len(asked) > MOST_LABELS
+    index = {label: i for i, label in enumerate(asked)}
+    rng = np.random.default_rng(DRAWN_SEED)
+    clips: list[EvaluationClip] = []
+    for example in examples:
+        events = tuple((event.caption, event.onset_s, event.offset_s) for event in example.events)
+        own = sorted({index[label] for label, _, _ in events if label in index})
+        everything = tuple(range(len(asked)))
+        which = (*own, *_foreign(rng, own, len(asked))) if pooled else everything
+        clips.append(EvaluationClip(str(example.path), partial(decode, example.path), events, which))
+    return EvaluationSet(name, tuple(clips), asked, tuple((label,) for label in asked), pooled)
+
+
+def _foreign(rng: Generator, own: Sequence[int], n_labels: int) -> list[int]:
+    """Labels that a recording does not have."""
+    others = np.setdiff1d(rng.choice(n_labels, size=(FOREIGN_PER_OWN + 1) * len(own), replace=False), own)
+    return [int(label) for label in rng.permutation(others)[: FOREIGN_PER_OWN * len(own)]]
+
+
+def resampled(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
+    """A waveform (N,) at another rate."""
+    return waveform if from_hz == to_hz else soxr.resample(waveform, from_hz, to_hz).astype(np.float32)
