@@ -13,26 +13,42 @@ from training.from_bundle import bundle_weights
 from training.model import LanguageAudioModel
 from training.recipe import Recipe, recipe_to_dict
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
 
 @dataclass(slots=True)
 class Run:
-    """What changes while a run goes on: `step` is the number of steps done, `average` the model with averaged weights."""
+    """What changes while a run goes on.
+
+    Attributes:
+        model: what learns.
+        average: the model with averaged weights.
+        optimizer: moments and rates.
+        scaler: the factor of fp16's losses.
+        step: how many steps are done.
+        best: the best score in validation so far.
+    """
 
     model: LanguageAudioModel
     average: LanguageAudioModel
     optimizer: Optimizer
     scaler: GradScaler
     step: int = 0
+    best: float = -1.0
 
     def save(self, file: Path, recipe: Recipe) -> None:
         """Writes a checkpoint beside and moves it into place, so that a kill leaves the old one or the new one."""
         parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimizer", "scaler")}
-        state = {"recipe": recipe_to_dict(recipe), "commit": _commit(), "step": self.step, **parts}
+        state = {"recipe": recipe_to_dict(recipe), "commit": _commit(), "step": self.step, "best": self.best, **parts}
         partial = file.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(file)
+
+    def keep_if_best(self, score: float, file: Path, recipe: Recipe) -> None:
+        """Writes a checkpoint if this score in validation is better than all before."""
+        if score > self.best:
+            self.best = score
+            self.save(file, recipe)
 
     def resume(self, file: Path, recipe: Recipe) -> None:
         """Goes on from a checkpoint, if there is one.
@@ -47,7 +63,7 @@ class Run:
             raise ValueError(f"{file} was made with another recipe; choose another --out, or remove it")
         for name in ("model", "average", "optimizer", "scaler"):
             getattr(self, name).load_state_dict(state[name])
-        self.step = int(state["step"])
+        self.step, self.best = int(state["step"]), float(state["best"])
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:

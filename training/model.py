@@ -27,6 +27,16 @@ class OwnSigmoid(nn.Module):
         """Query embeddings (Q, D) to scales and biases, (Q,) each."""
         return self.log_scale(queries).squeeze(-1).float().exp(), self.bias(queries).squeeze(-1).float()
 
+    def scores(self, similarity: Tensor, queries: Tensor) -> Tensor:
+        """Similarities (Q, T) with query embeddings (Q, D) to scores in [0, 1] that one threshold serves, whatever the text.
+
+        The bias is how likely a text is before anything is heard; the scores are free of it:
+        sigmoid(logit) / (sigmoid(logit) + sigmoid(bias)).
+        """
+        scale, bias = (values[:, None] for values in self(queries))
+        likely, prior = torch.sigmoid(scale * similarity + bias), torch.sigmoid(bias)
+        return likely / (likely + prior)
+
 
 class LanguageAudioModel(nn.Module):
     """Frame and query embeddings in one space, and the scale and bias of `sigmoid(scale * similarity + bias)`.
@@ -35,7 +45,8 @@ class LanguageAudioModel(nn.Module):
 
     Some queries are near to every sound and some to none. `frames` and `queries`, the embeddings that are served, have one
     channel more than those that are trained, through which each query's similarity with the mean frame, `centre`, is
-    taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it.
+    taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it. Where it is trained (`own_sigmoid`), they
+    are those that are trained.
     """
 
     centre: Tensor
@@ -52,11 +63,15 @@ class LanguageAudioModel(nn.Module):
     def frames(self, waveform: Tensor) -> Tensor:
         """Waveforms (B, N) to frame embeddings (B, T, D + 1) of unit norm."""
         frames = self.audio(waveform)
+        if self.own_sigmoid:
+            return frames
         return torch.cat([frames, torch.ones_like(frames[..., :1])], dim=-1) * math.sqrt(0.5)
 
     def queries(self, sentences: Tensor) -> Tensor:
         """Sentence embeddings (Q, C) to query embeddings (Q, D + 1) of unit norm."""
         queries = self.projection(sentences)
+        if self.own_sigmoid:
+            return queries
         return F.normalize(torch.cat([queries, -(queries * self.centre).sum(dim=-1, keepdim=True)], dim=-1), dim=-1)
 
     def logits(self, similarity: Tensor, queries: Tensor) -> Tensor:
@@ -75,7 +90,10 @@ def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, di
     from training.recipe import recipe_from_dict
 
     checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    recipe = recipe_from_dict(checkpoint["recipe"])
+    towers = {
+        name: checkpoint["recipe"][name] for name in ("name", "audio", "text")
+    }  # the rest changes from version to version
+    recipe = recipe_from_dict(towers)
     encoder = SentenceEncoder(recipe.text.encoder)
     model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
     model.load_state_dict(checkpoint["average"])

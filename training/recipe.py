@@ -101,6 +101,17 @@ class OptimizationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidationConfig:
+    """On how many clips of the `val` split a run is measured at its end (0: on none), and also every so many steps (0: not).
+
+    The weights that were best are kept beside the last ones.
+    """
+
+    clips: int = 0
+    every_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that makes a run; saved in its checkpoints.
 
@@ -122,6 +133,7 @@ class Recipe:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         if self.losses.teacher_sigmoid and not self.teacher.folder:

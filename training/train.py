@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from training.checkpoint import CHECKPOINT, Run, starting_weights
+from training.checkpoint import BEST, CHECKPOINT, Run, starting_weights
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
 from training.model import LanguageAudioModel
@@ -29,8 +29,10 @@ from training.objective import Objective
 from training.optimization import learning_rate, make_optimizer, update_average
 from training.processes import Processes, joined_processes
 from training.recipe import Recipe, read_recipe
+from training.run_report import write_report
 from training.source import Soundscapes, Source, make_source
 from training.towers.text import SentenceEncoder
+from training.validation import CHOSEN_BY, Validation
 from training.warm_start import warm_start
 
 CENTRE_BATCHES = 16
@@ -45,12 +47,13 @@ def train(recipe: Recipe, out: Path) -> Path:
 def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device) -> Path:
     config, checkpoint = recipe.optimization, out / CHECKPOINT
     out.mkdir(parents=True, exist_ok=True)
-    encoder = SentenceEncoder(recipe.text.encoder)
+    encoder = SentenceEncoder(recipe.text.encoder).to(device)
     source = make_source(recipe, encoder)
     run = begin(recipe, source, encoder, device, warm=not checkpoint.is_file())
     run.resume(checkpoint, recipe)
     processes.share_weights(run.model)
 
+    validation = Validation(recipe, encoder) if recipe.validation.clips and processes.rank == 0 else None
     objective = Objective(run.model, encoder, source.vocabulary, recipe, device, processes)
     parts = config.accumulate * processes.count
     batches = source.batches(part_of(config.batch, parts), config.steps * parts)
@@ -75,6 +78,11 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
         run.step += 1
         update_average(run.average, run.model, min(config.average, (run.step + 1) / (run.step + 10)))
         log(run.step, losses, run.model)
+        if validation and recipe.validation.every_steps and run.step % recipe.validation.every_steps == 0:
+            run.average.centre.copy_(mean_frame(run.average, batches, device))
+            score = validation.score(run.average)
+            run.keep_if_best(score, out / BEST, recipe)
+            log.validated(run.step, score)
         if processes.rank == 0 and time.monotonic() - saved_at > config.checkpoint_every_s:
             run.save(checkpoint, recipe)
             saved_at = time.monotonic()
@@ -82,6 +90,8 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
     run.average.centre.copy_(mean_frame(run.average, batches, device))
     if processes.rank == 0:
         run.save(checkpoint, recipe)
+    if validation:
+        write_report(out, recipe, validation, run.average)
     return checkpoint
 
 
@@ -135,6 +145,11 @@ class Log:
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
         self.progress.set_postfix({name.removeprefix("loss/"): f"{value:.3f}" for name, value in values.items()})
+
+    def validated(self, step: int, score: float) -> None:
+        """The averaged weights were measured."""
+        if self.writer is not None:
+            self.writer.add_scalar(f"validation/{CHOSEN_BY}", score, step)
 
     def close(self) -> None:
         """The last step was done."""

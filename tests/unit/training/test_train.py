@@ -1,13 +1,18 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from service.core.manifest import PACKAGED_BUNDLE
-from training.checkpoint import CHECKPOINT, Run
+from tests.tiny_pack import LABELS
+from tests.tiny_tacos import build_tiny_tacos
+from training.checkpoint import BEST, CHECKPOINT, Run
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe
+from training.run_report import REPORT
 from training.train import train
 
 
@@ -15,8 +20,12 @@ def tiny(pack: Path, *overrides: str) -> Recipe:
     return read_recipe(Path("training/recipes/tiny.toml"), [f"data.folder={pack}", *overrides])
 
 
+def state(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / CHECKPOINT, weights_only=True)
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / CHECKPOINT, weights_only=True)["average"]
+    return state(folder)["average"]
 
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_path: Path) -> None:
@@ -40,8 +49,12 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_p
         with pytest.raises(Killed):
             train(recipe, tmp_path / "killed")
     train(recipe, tmp_path / "killed")
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    whole, resumed = state(tmp_path / "whole"), state(tmp_path / "killed")
+    for part in ("model", "average"):
+        assert all(torch.equal(whole[part][name], resumed[part][name]) for name in whole[part]), part
+    moments, resumed_moments = whole["optimizer"]["state"], resumed["optimizer"]["state"]
+    for number, own in moments.items():
+        assert all(torch.equal(value, resumed_moments[number][name]) for name, value in own.items())
 
 
 def test_the_model_that_ships_goes_on_with_recordings_of_ones_own(tiny_pack: Path, tmp_path: Path) -> None:
@@ -57,3 +70,46 @@ def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_pa
     train(tiny(tiny_pack, "optimization.steps=1"), tmp_path)
     with pytest.raises(ValueError, match="another recipe"):
         train(tiny(tiny_pack, "optimization.steps=2"), tmp_path)
+
+
+def test_a_batch_in_parts_is_followed_by_their_mean(tiny_pack: Path, tmp_path: Path) -> None:
+    quiet = ["optimization.sentence_noise=0.0", "text.dropout=0.0", "optimization.time_mask_s=0.0"]
+    quiet += ["optimization.mel_mask_bands=0", "losses.label_contrastive=0.0", "optimization.steps=2"]
+    for accumulate in (1, 2):
+        train(tiny(tiny_pack, *quiet, f"optimization.accumulate={accumulate}"), tmp_path / str(accumulate))
+    whole, parts = weights(tmp_path / "1"), weights(tmp_path / "2")
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], atol=1e-4), name
+
+
+def test_a_batch_that_cannot_be_parted_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a batch of 4 cannot be parted into 3"):
+        train(tiny(tiny_pack, "optimization.accumulate=3"), tmp_path)
+
+
+def test_losses_are_scaled_in_fp16_and_the_factor_is_kept(tiny_pack: Path, tmp_path: Path) -> None:
+    train(tiny(tiny_pack, "optimization.steps=1", "optimization.precision=fp16"), tmp_path)
+    assert state(tmp_path)["scaler"]["scale"] > 1
+    assert all(value.isfinite().all() for value in weights(tmp_path).values())
+
+
+def test_the_best_weights_are_kept_and_a_report_is_written(tiny_pack: Path, tmp_path: Path) -> None:
+    train(tiny(tiny_pack, "optimization.steps=4", "validation.clips=4", "validation.every_steps=2"), tmp_path)
+    best = torch.load(tmp_path / BEST, weights_only=True)
+    assert best["step"] in (2, 4)
+    assert 0 <= best["best"] == state(tmp_path)["best"] <= 1
+    report = (tmp_path / REPORT).read_text()
+    assert "psds1_macro" in report
+    assert all(label in report for label in LABELS)
+    pictures = re.findall(r"\((.*\.png)\)", report)
+    assert pictures
+    assert all((tmp_path / name).stat().st_size > 1000 for name in pictures)
+
+
+def test_annotated_recordings_are_trained_on(tmp_path: Path) -> None:
+    sets = f"data.sets=[{{name='tacos', folder='{build_tiny_tacos(tmp_path / 'tacos')}'}}]"
+    off = ["losses.label_sigmoid=0.0", "losses.label_contrastive=0.0", "excerpts.length_s=3.84", "optimization.steps=2"]
+    losses = [f"losses.{name}=1.0" for name in ("clip_contrastive", "region_contrastive", "region_sigmoid")]
+    recipe = read_recipe(Path("training/recipes/tiny.toml"), [sets, *off, *losses])
+    train(recipe, tmp_path / "run")
+    assert state(tmp_path / "run")["step"] == 2
