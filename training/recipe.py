@@ -21,13 +21,15 @@ class DataConfig:
 
     A label with n recordings is drawn in proportion to n ** `label_exponent` (1: every recording equally often; 0: every
     label). `ambiences` are labels whose recordings may lie behind a whole scene. `captions` names the caption
-    files: those of the labels, and those of the teacher's classes. Where there are data `sets`, the run trains on their annotated
-    recordings, and not on soundscapes over the pack in `folder`.
+    files: those of the labels, and those of the teacher's classes. After so many `different` soundscapes (0: never) they
+    come again. Where there are data `sets`, the run trains on their annotated recordings, and not on soundscapes over the pack
+    in `folder`.
     """
 
     folder: Path = Path("audio")
     sets: tuple[DatasetShare, ...] = ()
     captions: Path | None = None
+    different: int = 0
     label_exponent: float = 0.75
     ambiences: tuple[str, ...] = ()
     workers: int = 1

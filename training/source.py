@@ -77,6 +77,7 @@ class Soundscapes:
             batch=size,
             n_batches=count,
             seed=self.recipe.seed,
+            different=data.different,
         )
 
 

@@ -46,6 +46,8 @@ class SceneBatch(CaptionedBatch):
 class SceneBatches(Dataset[SceneBatch]):
     """Batch number i is made of scenes `i * batch` and following; scene j is drawn with the seed (seed, j).
 
+    With `different` scenes (0: as many as there are), they come again and again in the same order.
+
     An event has one of its label's `captions`, drawn anew for every scene, and a scene has those of its events, joined.
     """
 
@@ -60,9 +62,11 @@ class SceneBatches(Dataset[SceneBatch]):
         batch: int,
         n_batches: int,
         seed: int,
+        different: int = 0,
     ) -> None:
         self.synthesizer, self.labels, self.captions, self.teacher = synthesizer, np.asarray(labels), captions, teacher
         self.hop_samples, self.batch, self.n_batches, self.seed = hop_samples, batch, n_batches, seed
+        self.different = different or batch * n_batches
 
     def __len__(self) -> int:
         return self.n_batches
@@ -70,7 +74,8 @@ class SceneBatches(Dataset[SceneBatch]):
     def __getitem__(self, index: int) -> SceneBatch:
         """Batch number `index` of the run."""
         first_scene = index * self.batch
-        generators = [np.random.default_rng([self.seed, first_scene + b]) for b in range(self.batch)]
+        numbers = [(first_scene + b) % self.different for b in range(self.batch)]
+        generators = [np.random.default_rng([self.seed, number]) for number in numbers]
         scenes = [self.synthesizer.draw(rng) for rng in generators]
         return self.collate(scenes, [self._captions(scene, rng) for scene, rng in zip(scenes, generators, strict=True)])
 
