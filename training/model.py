@@ -13,6 +13,32 @@ from training.towers.choice import build_audio_tower
 from training.towers.text import SentenceEncoder, build_projection
 
 
+class OwnSigmoid(nn.Module):
+    """Scale and bias of each text, predicted from its embedding: FLAM (arXiv 2505.05335), at first 10 and -8 for all."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Linear(dimension, 1)
+        self.bias = nn.Linear(dimension, 1)
+        for layer, value in ((self.log_scale, math.log(10.0)), (self.bias, -8.0)):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, value)
+
+    def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Query embeddings (Q, D) to scales and biases, (Q,) each."""
+        return self.log_scale(queries).squeeze(-1).float().exp(), self.bias(queries).squeeze(-1).float()
+
+    def scores(self, similarity: Tensor, queries: Tensor) -> Tensor:
+        """Similarities (Q, T) with query embeddings (Q, D) to scores in [0, 1] that one threshold serves, whatever the text.
+
+        The bias is how likely a text is before anything is heard; the scores are free of it:
+        sigmoid(logit) / (sigmoid(logit) + sigmoid(bias)).
+        """
+        scale, bias = (values[:, None] for values in self(queries))
+        likely, prior = torch.sigmoid(scale * similarity + bias), torch.sigmoid(bias)
+        return likely / (likely + prior)
+
+
 class LanguageAudioModel(nn.Module):
     """Frame and query embeddings in one space, and the scale and bias of `sigmoid(scale * similarity + bias)`.
 
@@ -21,7 +47,8 @@ class LanguageAudioModel(nn.Module):
 
     Some queries are near to every sound and some to none. Where the recipe is `centred`, `frames` and `queries`, the embeddings
     that are served, have one channel more than those that are trained, through which each query's similarity with the mean
-    frame, `centre`, is taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it.
+    frame, `centre`, is taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it. Where that is trained
+    (`own_sigmoid`), they are those that are trained.
     """
 
     centre: Tensor | None
@@ -33,7 +60,9 @@ class LanguageAudioModel(nn.Module):
         self.projection = build_projection(encoder.channels, self.audio.dimension, recipe.text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.bias = nn.Parameter(torch.tensor(-10.0))
-        self.register_buffer("centre", torch.zeros(self.audio.dimension) if recipe.centred else None)
+        self.own_sigmoid = OwnSigmoid(self.audio.dimension) if recipe.text.own_sigmoid else None
+        centred = recipe.centred and not recipe.text.own_sigmoid
+        self.register_buffer("centre", torch.zeros(self.audio.dimension) if centred else None)
 
     @property
     def dimension(self) -> int:
@@ -59,6 +88,11 @@ class LanguageAudioModel(nn.Module):
             return queries
         return F.normalize(torch.cat([queries, -(queries * self.centre).sum(dim=-1, keepdim=True)], dim=-1), dim=-1)
 
+    def logits(self, similarity: Tensor, queries: Tensor) -> Tensor:
+        """Similarities (..., Q) of frames and query embeddings (Q, D), as trained, to the logits of scores, in float32."""
+        scale, bias = self.own_sigmoid(queries) if self.own_sigmoid else (self.scale, self.bias)
+        return scale * similarity.float() + bias
+
     @property
     def scale(self) -> Tensor:
         """The learned scale, positive."""
@@ -66,9 +100,11 @@ class LanguageAudioModel(nn.Module):
 
 
 def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Recipe]:
-    """The model of a checkpoint (its averaged weights), the sentence encoder it was trained with, and its recipe."""
+    """The model of a checkpoint (its averaged weights), the sentence encoder it was trained with, and what its recipe says of them."""
     checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    recipe = recipe_from_dict(checkpoint["recipe"])
+    saved = checkpoint["recipe"]  # how it was trained changes from version to version
+    kept = {name: saved[name] for name in ("name", "version", "start", "centred", "audio", "text") if name in saved}
+    recipe = recipe_from_dict(kept | {"teacher": {"folder": saved["teacher"]["folder"]}})
     encoder = SentenceEncoder(recipe.text)
     model = LanguageAudioModel(recipe, encoder)
     model.load_state_dict(checkpoint["average"])

@@ -4,10 +4,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from training.data.excerpt import ExcerptRecipe
+from training.data.mixture import DatasetShare
 from training.synthesis.scene import SceneRecipe
 from training.towers.choice import AudioConfig
 from training.towers.compact import CompactConfig
@@ -20,11 +22,15 @@ class DataConfig:
 
     A label with n recordings is drawn in proportion to n ** `label_exponent` (1: every recording equally often; 0: every
     label). `ambiences` are labels whose recordings may lie behind a whole scene. `captions` names the caption
-    files: those of the labels, and those of the teacher's classes.
+    files: those of the labels, and those of the teacher's classes. After so many `different` soundscapes (0: never) they
+    come again. Where there are data `sets`, the run trains on their annotated recordings, and not on soundscapes over the pack
+    in `folder`.
     """
 
     folder: Path = Path("audio")
+    sets: tuple[DatasetShare, ...] = ()
     captions: Path | None = None
+    different: int = 0
     label_exponent: float = 0.75
     ambiences: tuple[str, ...] = ()
     workers: int = 1
@@ -40,35 +46,72 @@ class TeacherConfig:
 
     folder: Path | None = None
     warm_start_steps: int = 800
-    weight: float = 0.5
     captions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class LossWeights:
+    """What each loss counts; one that counts nothing is not computed.
+
+    Of soundscapes, whose events have labels, against one caption of every label: the per-frame sigmoid, the frame-wise
+    contrastive loss, and the overlap in time (`label_...`); and against the classes of a teacher (`teacher_sigmoid`).
+
+    Of any captioned recordings, against the captions of the batch: TACOS' (arXiv 2505.07609) of clips and of the frames of
+    regions, whose cosines are divided by `temperature` (`..._contrastive`); and the per-frame sigmoid of FLAM
+    (arXiv 2505.05335), which teaches absence too (`region_sigmoid`).
+    """
+
+    label_sigmoid: float = 1.0
+    label_contrastive: float = 1.0
+    label_overlap: float = 0.0
+    teacher_sigmoid: float = 0.0
+    clip_contrastive: float = 0.0
+    region_contrastive: float = 0.0
+    region_sigmoid: float = 0.0
+    temperature: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class OptimizationConfig:
-    """The loop: AdamW with warm-up and cosine decay.
+    """The loop: AdamW with a linear warm-up and a cosine over `decay_steps` (all that are left, if 0) to `floor` of the rate.
+
+    A step sees `batch` items, in `accumulate` parts one after another, and each part in as many as there are processes. A
+    part's losses are computed over what it holds in all processes, and the step follows their mean over the parts: a
+    contrastive loss tells apart the captions of a part, not of the whole batch. `precision` is bf16, fp16 (with scaled
+    losses) or fp32. `average` is the decay of the average of the weights, which is what is evaluated and served.
 
     `trunk_factor` and `sigmoid_factor` scale the rate of the pretrained convolutions (which have no batch norm: beyond
-    5e-5 they fall apart) and of the sigmoid's scale and bias. `contrastive_weight` and `overlap_weight` are those of the
-    frame-wise contrastive loss and of the overlap in time beside the per-frame sigmoid.
+    5e-5 they fall apart) and of the sigmoid's scale and bias.
     """
 
     steps: int = 1000
     batch: int = 16
+    accumulate: int = 1
     learning_rate: float = 1e-3
     trunk_factor: float = 0.03
     sigmoid_factor: float = 10.0
-    contrastive_weight: float = 1.0
-    overlap_weight: float = 0.0
     weight_decay: float = 0.01
     warmup_steps: int = 100
+    decay_steps: int = 0
+    floor: float = 0.01
     average: float = 0.998
     clip_norm: float = 1.0
-    precision: str = "bf16"
+    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     time_mask_s: float = 0.4
     mel_mask_bands: int = 8
     sentence_noise: float = 0.01
     checkpoint_every_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationConfig:
+    """On how many clips of the `val` split a run is measured at its end (0: on none), and also every so many steps (0: not).
+
+    The weights that were best are kept beside the last ones.
+    """
+
+    clips: int = 0
+    every_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +131,36 @@ class Recipe:
     start: Path | None = None
     centred: bool = True
     data: DataConfig = field(default_factory=DataConfig)
+    excerpts: ExcerptRecipe = field(default_factory=ExcerptRecipe)
     scenes: SceneRecipe = field(default_factory=SceneRecipe)
     audio: AudioConfig = field(default_factory=CompactConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         if self.teacher.folder and not isinstance(self.audio, CompactConfig):
             raise ValueError(
                 f"audio.kind is {self.audio.kind!r}; a teacher needs 'compact', whose frames are half its own"
             )
+        if self.losses.teacher_sigmoid and not self.teacher.folder:
+            raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")
+        of_labels = [name for name in self.losses.__slots__ if name.startswith(("label_", "teacher_"))]
+        wanted = [name for name in of_labels if getattr(self.losses, name)]
+        if self.data.sets and wanted:
+            raise ValueError(f"data.sets have no labels: losses.{wanted[0]} needs soundscapes; 0 is accepted")
+        if self.text.trained and wanted:
+            raise ValueError(
+                f"captions of labels are encoded once: losses.{wanted[0]} is 0 where text.trained; 0 is accepted"
+            )
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the teacher's scores or features are needed, and not its weights alone."""
+        warm = self.start is None and self.teacher.warm_start_steps > 0
+        return self.teacher.folder is not None and (warm or self.losses.teacher_sigmoid > 0)
 
     @property
     def pretrained(self) -> Path | None:
@@ -124,10 +186,12 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
 def read_recipe(file: Path, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from TOML, with `section.key=value` overrides (values are TOML too; bare words are strings).
 
+    `base` names a recipe beside this one, of which this one says what is different.
+
     Raises:
         ValueError: an override is not of that form, or the recipe is invalid.
     """
-    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    values = _read_values(file)
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals:
@@ -138,6 +202,20 @@ def read_recipe(file: Path, overrides: Sequence[str] = ()) -> Recipe:
             target = target.setdefault(section, {})
         target[key] = _toml_value(value)
     return recipe_from_dict(values)
+
+
+def _read_values(file: Path) -> dict[str, Any]:
+    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    base = values.pop("base", None)
+    return _merged(_read_values(file.parent / base), values) if base else values
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `values` in place of its own, table by table."""
+    tables = {
+        k: _merged(base[k], v) for k, v in values.items() if isinstance(v, dict) and isinstance(base.get(k), dict)
+    }
+    return base | values | tables
 
 
 def _toml_value(text: str) -> Any:

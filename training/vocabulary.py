@@ -1,8 +1,10 @@
 """The captions that a run trains against, as sentence embeddings, and how labels relate to one another."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -21,10 +23,11 @@ RELATED_SIMILARITY = 0.55
 """A class of the teacher may be the label itself from this cosine between their mean captions on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CaptionBank:
-    """Sentence embeddings of the captions of several subjects: `sentences` (K, C), subject i owns [starts[i], starts[i+1])."""
+    """Captions of several subjects, K in all, and their sentence embeddings (K, C); subject i owns [starts[i], starts[i+1])."""
 
+    texts: tuple[str, ...]
     sentences: Tensor
     starts: Tensor
 
@@ -32,10 +35,20 @@ class CaptionBank:
     def encode(cls, captions: Sequence[Sequence[str]], encoder: SentenceEncoder) -> "CaptionBank":
         """Encodes every caption of every subject once."""
         starts = torch.tensor([0, *(len(c) for c in captions)]).cumsum(0)
-        return cls(encoder.encode([caption for own in captions for caption in own]), starts)
+        texts = [caption for own in captions for caption in own]
+        return cls(tuple(texts), encoder.encode(texts), starts)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each caption."""
+        return {text: row for row, text in enumerate(self.texts)}
+
+    def of_subjects(self) -> list[tuple[str, ...]]:
+        """The captions of each subject."""
+        return [self.texts[start:end] for start, end in itertools.pairwise(self.starts.tolist())]
 
     def means(self) -> Tensor:
         """The mean direction of each subject's captions: (subjects, C), unit norm."""

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from training.data.captions import POSITIVE, UNKNOWN
 from training.data.pack import AudioStore
-from training.losses import frame_contrastive_loss, frame_sigmoid_loss
+from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
 from training.synthesis.truth import BLOCK_S, active_blocks
@@ -93,16 +93,12 @@ def _loss(
     captions = model.projection(vocabulary.bank.sample(generator).to(features.device))
     own = vocabulary.relation[labels].to(features.device)[None]  # (1, F, L)
     target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)
-    similarity = (embeddings @ captions.T).float()
-    loss = frame_sigmoid_loss(similarity, target, known, model.scale, model.bias)
-    loss = loss + recipe.optimization.contrastive_weight * frame_contrastive_loss(
-        similarity, target, known, model.scale
-    )
+    logits = model.logits(embeddings @ captions.T, captions)
+    loss = recipe.losses.label_sigmoid * frame_sigmoid_loss(logits, target, known)
+    loss = loss + recipe.losses.label_contrastive * frame_contrastive_losses(logits, target, known).mean()
     if vocabulary.class_bank is None:
         return loss
     classes = model.projection(vocabulary.class_bank.sample(generator).to(features.device))
     doubted = vocabulary.related[labels].to(features.device) & (scores < 0.5)
-    similarity = (embeddings @ classes.T).float()
-    return loss + recipe.teacher.weight * frame_sigmoid_loss(
-        similarity, scores[None], ~doubted[None], model.scale, model.bias
-    )
+    logits = model.logits(embeddings @ classes.T, classes)
+    return loss + recipe.losses.teacher_sigmoid * frame_sigmoid_loss(logits, scores[None], ~doubted[None])

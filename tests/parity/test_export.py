@@ -18,10 +18,10 @@ from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
 from tests.clips import wav
+from training.checkpoint import starting_weights
 from training.model import LanguageAudioModel, load_checkpoint
 from training.recipe import read_recipe
 from training.towers.text import SentenceEncoder
-from training.train import starting_weights
 
 
 @pytest.fixture(scope="session")

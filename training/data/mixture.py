@@ -1,7 +1,5 @@
 """Batches drawn from several data sets at once, each a pure function of the seed and its number, so that a run can go on."""
 
-import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +8,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from service.core.frame_grid import FrameGrid
 from training.data.batch import CaptionedBatch, GlobalCaption, Region
@@ -19,7 +17,6 @@ from training.data.decoding import UnreadableRecordingError, decode, recording_s
 from training.data.example import Example
 from training.data.excerpt import Excerpt, ExcerptRecipe, draw_excerpt
 
-logger = logging.getLogger(__name__)
 DRAWS_PER_RECORDING = 100
 """Draws in vain, on average, before a batch is given up: then hardly a file can be read, or hardly one has a caption."""
 REDRAWS = 20
@@ -82,10 +79,9 @@ class MixedBatches(Dataset[CaptionedBatch]):
         batch: int,
         n_batches: int,
         seed: int,
-        first: int = 0,
     ) -> None:
         self.parts, self.recipe, self.grid = tuple(parts), recipe, grid
-        self.batch, self.n_batches, self.seed, self.first = batch, n_batches, seed, first
+        self.batch, self.n_batches, self.seed = batch, n_batches, seed
         self.n_frames = grid.frames_for(recipe.length_s)
         if self.n_frames < 1 or grid.n_samples(self.n_frames) != grid.samples_for(recipe.length_s):
             raise ValueError(f"excerpts last {recipe.length_s} s; whole frames of {grid.hop_s} s are accepted")
@@ -93,15 +89,15 @@ class MixedBatches(Dataset[CaptionedBatch]):
         self._shares = weights / weights.sum()
 
     def __len__(self) -> int:
-        return self.n_batches - self.first
+        return self.n_batches
 
     def __getitem__(self, index: int) -> CaptionedBatch:
-        """Batch number `first + index` of the run.
+        """Batch number `index` of the run.
 
         Raises:
             RuntimeError: nearly all draws were in vain.
         """
-        rng = np.random.default_rng([self.seed, self.first + index])
+        rng = np.random.default_rng([self.seed, index])
         drawn: list[tuple[Excerpt, NDArray[np.float32]]] = []
         taken, unreadable = set[Path](), list[str]()
         for _ in range(self.batch * DRAWS_PER_RECORDING):
@@ -155,17 +151,3 @@ class MixedBatches(Dataset[CaptionedBatch]):
             tuple(events),
             tuple(unreadable),
         )
-
-
-def load_mixed_batches(batches: MixedBatches, workers: int) -> Iterator[CaptionedBatch]:
-    """Batches in order, decoded in `workers` processes (0: in this one); at the end, the log tells what was unreadable."""
-    unreadable: Counter[str] = Counter()
-    loader = DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
-    try:
-        for batch in loader:
-            unreadable.update(batch.unreadable)
-            yield batch
-    finally:
-        if unreadable:
-            few = ", ".join(sorted(unreadable)[:FIRST_FEW])
-            logger.warning("%d recordings could not be decoded, %d draws: %s", len(unreadable), unreadable.total(), few)

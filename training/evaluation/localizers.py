@@ -96,8 +96,12 @@ class CheckpointLocalizer:
         """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         if self._heard is None or self._heard[0] is not waveform:  # a clip is asked for one width after another
             self._heard = waveform, self.embed(waveform)
-        similarity = scoring.similarity(self._heard[1], self.embed_queries(queries))
-        raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
+        embedded = self.embed_queries(queries)
+        similarity = scoring.similarity(self._heard[1], embedded)
+        if self.model.own_sigmoid:
+            raw = self.model.own_sigmoid.scores(torch.from_numpy(similarity), torch.from_numpy(embedded)).numpy()
+        else:
+            raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
         smoothed = scoring.median_filter(raw, self.grid.odd_frames_for(median_filter_s))
         return scoring.extend(smoothed, self.postprocessing.extent_ratio)
 

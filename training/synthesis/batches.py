@@ -1,86 +1,119 @@
 """Batches of scenes, each a pure function of the seed and its number, so that a run can go on where it stopped."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from training.data.batch import CaptionedBatch, GlobalCaption, Region
 from training.synthesis.scene import Scene, SceneSynthesizer
+from training.synthesis.truth import runs
 from training.teacher import HOP_SAMPLES, TeacherScores
 
 
-@dataclass(slots=True)
-class Batch:
-    """B scenes of at most E events.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneBatch(CaptionedBatch):
+    """B scenes of at most E events: captioned as any recordings are, and with what else is known of a scene.
 
     Attributes:
-        waveform: (B, N) in [-1, 1].
-        active: whether event e sounds in frame t, (B, E, T).
-        labels: label of each event (B, E); where there is none, 0 with an `active` of zeros.
+        event_active: 1 where event e sounds in frame t, (B, E, T).
+        labels: label of each event (B, E); where there is none, 0 with an `event_active` of zeros.
         ambience: label that may be heard throughout, or -1: (B,).
         teacher: the teacher's scores of the events (B, T / 2, C) in [0, 1]; C is 0 without a teacher.
         teacher_unknown: classes that the ambience may hold, (B, C).
     """
 
-    waveform: Tensor
-    active: Tensor
+    event_active: Tensor
     labels: Tensor
     ambience: Tensor
     teacher: Tensor
     teacher_unknown: Tensor
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "SceneBatch":
         """The same batch on a device."""
-        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__slots__))
+        tensors = {
+            name: value
+            for name in (field.name for field in fields(self))
+            if isinstance(value := getattr(self, name), Tensor)
+        }
+        return replace(self, **{name: value.to(device, non_blocking=True) for name, value in tensors.items()})
 
 
-class SceneBatches(Dataset[Batch]):
-    """Batch number i is made of scenes drawn with the seed (seed, i)."""
+class SceneBatches(Dataset[SceneBatch]):
+    """Batch number i is made of scenes `i * batch` and following; scene j is drawn with the seed (seed, j).
+
+    With `different` scenes (0: as many as there are), they come again and again in the same order.
+
+    An event has one of its label's `captions`, drawn anew for every scene, and a scene has those of its events, joined.
+    """
 
     def __init__(
         self,
         synthesizer: SceneSynthesizer,
         labels: Sequence[int],
+        captions: Sequence[Sequence[str]],
         teacher: TeacherScores | None,
         *,
         hop_samples: int,
         batch: int,
         n_batches: int,
         seed: int,
-        first: int = 0,
+        different: int = 0,
     ) -> None:
-        self.synthesizer, self.labels, self.teacher = synthesizer, np.asarray(labels), teacher
-        self.hop_samples, self.batch, self.n_batches, self.seed, self.first = hop_samples, batch, n_batches, seed, first
+        self.synthesizer, self.labels, self.captions, self.teacher = synthesizer, np.asarray(labels), captions, teacher
+        self.hop_samples, self.batch, self.n_batches, self.seed = hop_samples, batch, n_batches, seed
+        self.different = different or batch * n_batches
 
     def __len__(self) -> int:
-        return self.n_batches - self.first
+        return self.n_batches
 
-    def __getitem__(self, index: int) -> Batch:
-        """Batch number `first + index` of the run."""
-        rng = np.random.default_rng([self.seed, self.first + index])
-        return self.collate([self.synthesizer.draw(rng) for _ in range(self.batch)])
+    def __getitem__(self, index: int) -> SceneBatch:
+        """Batch number `index` of the run."""
+        first_scene = index * self.batch
+        numbers = [(first_scene + b) % self.different for b in range(self.batch)]
+        generators = [np.random.default_rng([self.seed, number]) for number in numbers]
+        scenes = [self.synthesizer.draw(rng) for rng in generators]
+        return self.collate(scenes, [self._captions(scene, rng) for scene, rng in zip(scenes, generators, strict=True)])
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[SceneBatch]:
         return (self[i] for i in range(len(self)))
 
-    def collate(self, scenes: Sequence[Scene]) -> Batch:
-        """Scenes as tensors."""
+    def collate(self, scenes: Sequence[Scene], captions: Sequence[Sequence[str]]) -> SceneBatch:
+        """Scenes as tensors, with one caption an event."""
         n_frames = len(scenes[0].waveform) // self.hop_samples
         hop_s = self.hop_samples / self.synthesizer.store.sample_rate_hz
         most = max(1, *(len(scene.events) for scene in scenes))
         active = np.zeros((len(scenes), most, n_frames), dtype=np.float32)
         labels = np.zeros((len(scenes), most), dtype=np.int64)
+        regions: list[Region] = []
         for b, scene in enumerate(scenes):
             for e, event in enumerate(scene.events):
                 active[b, e] = event.active_frames(n_frames, hop_s)
                 labels[b, e] = self.labels[event.recording]
+                regions += [Region(b, start, end, captions[b][e]) for start, end in runs(active[b, e] > 0)]
         ambience = [-1 if scene.ambience is None else int(self.labels[scene.ambience]) for scene in scenes]
         teacher, unknown = self._teach(scenes)
-        waveform = np.stack([scene.waveform for scene in scenes])
-        return Batch(*map(torch.from_numpy, (waveform, active, labels, np.asarray(ambience), teacher, unknown)))
+        return SceneBatch(
+            waveform=torch.from_numpy(np.stack([scene.waveform for scene in scenes])),
+            valid_frames=torch.full((len(scenes),), n_frames),
+            n_frames=n_frames,
+            captions=tuple(GlobalCaption(b, joined(own)) for b, own in enumerate(captions) if own),
+            events=tuple(regions),
+            event_active=torch.from_numpy(active),
+            labels=torch.from_numpy(labels),
+            ambience=torch.tensor(ambience),
+            teacher=torch.from_numpy(teacher),
+            teacher_unknown=torch.from_numpy(unknown),
+        )
+
+    def _captions(self, scene: Scene, rng: Generator) -> list[str]:
+        """A caption of each event."""
+        choices = [self.captions[self.labels[event.recording]] for event in scene.events]
+        return [str(own[int(rng.integers(len(own)))]) for own in choices]
 
     def _teach(self, scenes: Sequence[Scene]) -> tuple[np.ndarray, np.ndarray]:
         n_frames = len(scenes[0].waveform) // HOP_SAMPLES
@@ -97,6 +130,11 @@ class SceneBatches(Dataset[Batch]):
         return scores, unknown
 
 
-def load_batches(batches: SceneBatches, workers: int) -> DataLoader[Batch]:
-    """Batches in order, made in `workers` processes (0: in this one)."""
-    return DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+def joined(captions: Sequence[str]) -> str:
+    """Several captions as one, each once.
+
+    >>> joined(["a dog barks", "rain falls", "a dog barks", "a door slams"])
+    'a dog barks, rain falls and a door slams'
+    """
+    *others, last = dict.fromkeys(captions)
+    return f"{', '.join(others)} and {last}" if others else last

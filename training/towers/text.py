@@ -24,7 +24,8 @@ class TextTowerConfig:
     `first` one's. It stays as it is unless it is `trained`.
 
     The projection is `linear`, or linear plus a `perceptron` of `hidden` channels. `dropout` is that of the perceptron, and of
-    every layer of a trained encoder.
+    every layer of a trained encoder. With `own_sigmoid` every text has a scale and a bias of its own, as in FLAM
+    (arXiv 2505.05335).
     """
 
     encoder: str = MINI_LM
@@ -35,6 +36,7 @@ class TextTowerConfig:
     projection: Literal["perceptron", "linear"] = "perceptron"
     hidden: int = 768
     dropout: float = 0.1
+    own_sigmoid: bool = False
 
 
 def encoder_folder(encoder: str) -> Path:

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from tests.tiny_roberta import build_tiny_roberta
-from training.model import LanguageAudioModel, load_checkpoint
+from training.model import LanguageAudioModel, OwnSigmoid, load_checkpoint
+from training.optimization import make_optimizer
 from training.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from training.towers.text import SentenceEncoder
-from training.train import make_optimizer
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,20 @@ def test_what_was_trained_before_learns_slower(roberta: Path) -> None:
     by_name = {name: factors[id(parameter)] for name, parameter in model.named_parameters()}
     slow = {name for name, factor in by_name.items() if factor == recipe.optimization.trunk_factor}
     assert slow == {name for name in by_name if name.startswith(("audio.model.", "encoder."))}
+
+
+def test_a_texts_own_sigmoid_begins_at_10_and_minus_8() -> None:
+    scale, bias = OwnSigmoid(4)(torch.randn(3, 4))
+    assert scale.tolist() == pytest.approx([10.0] * 3)
+    assert bias.tolist() == pytest.approx([-8.0] * 3)
+
+
+def test_scores_are_free_of_how_likely_a_text_is() -> None:
+    sigmoid = OwnSigmoid(2)
+    with torch.no_grad():
+        sigmoid.bias.weight[:] = torch.tensor([[4.0, 0.0]])
+    queries = torch.tensor([[0.0, 1.0], [1.0, 0.0]])  # biases -8 and -4
+    scores = sigmoid.scores(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), queries)
+    prior, likely = torch.sigmoid(torch.tensor([-8.0, -4.0])), torch.sigmoid(torch.tensor([2.0, 6.0]))
+    assert scores[:, 0].tolist() == pytest.approx([0.5, 0.5])  # as likely as before anything was heard
+    assert scores[:, 1].tolist() == pytest.approx((likely / (likely + prior)).tolist())

@@ -1,8 +1,9 @@
 import torch
 
+from training.data.batch import CaptionedBatch, Region
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
-from training.synthesis.batches import Batch
-from training.targets import label_targets, teacher_targets
+from training.synthesis.batches import SceneBatch
+from training.targets import RegionTargets, label_targets, teacher_targets
 
 RELATION = torch.tensor(
     [
@@ -14,11 +15,13 @@ RELATION = torch.tensor(
 )
 
 
-def make_batch(active: list[list[int]], labels: list[int], ambience: int = -1, teacher: float = 0.2) -> Batch:
+def make_batch(active: list[list[int]], labels: list[int], ambience: int = -1, teacher: float = 0.2) -> SceneBatch:
     n_frames = len(active[0])
-    return Batch(
+    return SceneBatch(
         waveform=torch.zeros(1, n_frames * 640),
-        active=torch.tensor([active], dtype=torch.float32),
+        valid_frames=torch.tensor([n_frames]),
+        n_frames=n_frames,
+        event_active=torch.tensor([active], dtype=torch.float32),
         labels=torch.tensor([labels]),
         ambience=torch.tensor([ambience]),
         teacher=torch.full((1, n_frames // 2, 2), teacher),
@@ -50,3 +53,32 @@ def test_the_teacher_is_not_believed_against_the_label_nor_behind_an_ambience() 
     assert known[0].tolist() == [[False, False], [True, False]]
     _, known = teacher_targets(make_batch([[1, 1, 0, 0]], [0], teacher=0.7), related)
     assert known[0, 0, 0]
+
+
+REGIONS = CaptionedBatch(
+    torch.zeros(2, 40),
+    torch.tensor([3, 2]),
+    3,
+    events=(Region(0, 0, 2, "a dog"), Region(0, 2, 3, "a dog"), Region(0, 1, 3, "rain"), Region(1, 0, 1, "a dog")),
+)
+
+
+def test_regions_know_their_caption_and_their_recordings_captions() -> None:
+    targets = RegionTargets.of(REGIONS, ["rain", "a dog", "a cat"])
+    assert targets.text.tolist() == [1, 1, 0, 1]
+    assert targets.recording.tolist() == [0, 0, 0, 1]
+    assert targets.said.tolist() == [[True, True, False], [False, True, False]]
+
+
+def test_a_caption_is_true_in_its_regions_and_false_elsewhere_and_in_other_recordings() -> None:
+    target, known = RegionTargets.of(REGIONS, ["rain", "a dog"]).frame_targets()
+    assert target.tolist() == [[[0, 1], [1, 1], [1, 1]], [[0, 1], [0, 0], [0, 0]]]
+    assert known.tolist() == [[[True, True]] * 3, [[True, True], [True, True], [False, False]]]
+
+
+def test_overlapping_regions_of_one_caption_are_true_once() -> None:
+    batch = CaptionedBatch(
+        torch.zeros(1, 40), torch.tensor([1]), 1, events=(Region(0, 0, 1, "a"), Region(0, 0, 1, "a"))
+    )
+    target, _ = RegionTargets.of(batch, ["a"]).frame_targets()
+    assert target.tolist() == [[[1]]]

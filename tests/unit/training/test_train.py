@@ -1,22 +1,31 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from service.core.manifest import PACKAGED_BUNDLE
-from training import train as training
+from tests.tiny_pack import LABELS
+from tests.tiny_tacos import build_tiny_tacos
+from training.checkpoint import BEST, CHECKPOINT, Run
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe, recipe_from_dict
-from training.train import CHECKPOINT, learning_rate, mask, train
+from training.run_report import REPORT
+from training.train import train
 
 
 def tiny(pack: Path, *overrides: str) -> Recipe:
     return read_recipe(Path("training/recipes/tiny.toml"), [f"data.folder={pack}", *overrides])
 
 
+def state(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / CHECKPOINT, weights_only=True)
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / CHECKPOINT, weights_only=True)["average"]
+    return state(folder)["average"]
 
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_path: Path) -> None:
@@ -26,23 +35,26 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_p
     class Killed(BaseException):
         pass
 
-    original, calls = training.save, []
+    saved: list[Path] = []
+    original = Run.save
 
-    def save_and_die(*arguments: object) -> None:
-        original(*arguments)  # type: ignore[arg-type]
-        calls.append(arguments)
-        if len(calls) == 3:
+    def save_and_die(run: Run, file: Path, recipe: Recipe) -> None:
+        original(run, file, recipe)
+        saved.append(file)
+        if len(saved) == 3:
             raise Killed
 
-    training.save = save_and_die
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "save", save_and_die)
         with pytest.raises(Killed):
             train(recipe, tmp_path / "killed")
-    finally:
-        training.save = original
     train(recipe, tmp_path / "killed")
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    whole, resumed = state(tmp_path / "whole"), state(tmp_path / "killed")
+    for part in ("model", "average"):
+        assert all(torch.equal(whole[part][name], resumed[part][name]) for name in whole[part]), part
+    moments, resumed_moments = whole["optimizer"]["state"], resumed["optimizer"]["state"]
+    for number, own in moments.items():
+        assert all(torch.equal(value, resumed_moments[number][name]) for name, value in own.items())
 
 
 def test_the_model_that_ships_goes_on_with_recordings_of_ones_own(tiny_pack: Path, tmp_path: Path) -> None:
@@ -77,7 +89,7 @@ def test_every_tower_can_be_trained(tiny_pack: Path, tmp_path: Path, audio: dict
 
 
 def test_a_scene_of_a_length_that_the_tower_does_not_take_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"scene_s is 4\.0 s, 100 frames; the next length .* is 4\.8 s"):
+    with pytest.raises(ValueError, match=r"clips of 4\.0 s, 100 frames; the next length .* is 4\.8 s"):
         train(tiny(tiny_pack, "scenes.scene_s=4.0"), tmp_path)
 
 
@@ -87,20 +99,44 @@ def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_pa
         train(tiny(tiny_pack, "optimization.steps=2"), tmp_path)
 
 
-def test_the_learning_rate_warms_up_and_falls_to_a_hundredth() -> None:
-    config = read_recipe(Path("training/recipes/tiny.toml")).optimization
-    rates = [learning_rate(step, config) for step in range(config.steps + 1)]
-    assert rates[config.warmup_steps - 1] == pytest.approx(config.learning_rate)
-    assert max(rates) == pytest.approx(config.learning_rate)
-    assert rates[-1] == pytest.approx(config.learning_rate / 100)
+def test_a_batch_in_parts_is_followed_by_their_mean(tiny_pack: Path, tmp_path: Path) -> None:
+    quiet = ["optimization.sentence_noise=0.0", "text.dropout=0.0", "optimization.time_mask_s=0.0"]
+    quiet += ["optimization.mel_mask_bands=0", "losses.label_contrastive=0.0", "optimization.steps=2"]
+    for accumulate in (1, 2):
+        train(tiny(tiny_pack, *quiet, f"optimization.accumulate={accumulate}"), tmp_path / str(accumulate))
+    whole, parts = weights(tmp_path / "1"), weights(tmp_path / "2")
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], atol=1e-4), name
 
 
-def test_masks_hide_a_stretch_and_a_band_at_most() -> None:
-    torch.manual_seed(0)
-    config = read_recipe(Path("training/recipes/tiny.toml")).optimization
-    log_mel = torch.randn(8, 400, 64)
-    changed = mask(log_mel, config) != log_mel
-    rows, columns = changed.all(dim=2).sum(dim=1), changed.all(dim=1).sum(dim=1)
-    assert int(rows.max()) <= round(config.time_mask_s * 100)
-    assert int(columns.max()) <= config.mel_mask_bands
-    assert changed.any()
+def test_a_batch_that_cannot_be_parted_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a batch of 4 cannot be parted into 3"):
+        train(tiny(tiny_pack, "optimization.accumulate=3"), tmp_path)
+
+
+def test_losses_are_scaled_in_fp16_and_the_factor_is_kept(tiny_pack: Path, tmp_path: Path) -> None:
+    train(tiny(tiny_pack, "optimization.steps=1", "optimization.precision=fp16"), tmp_path)
+    assert state(tmp_path)["scaler"]["scale"] > 1
+    assert all(value.isfinite().all() for value in weights(tmp_path).values())
+
+
+def test_the_best_weights_are_kept_and_a_report_is_written(tiny_pack: Path, tmp_path: Path) -> None:
+    train(tiny(tiny_pack, "optimization.steps=4", "validation.clips=4", "validation.every_steps=2"), tmp_path)
+    best = torch.load(tmp_path / BEST, weights_only=True)
+    assert best["step"] in (2, 4)
+    assert 0 <= best["best"] == state(tmp_path)["best"] <= 1
+    report = (tmp_path / REPORT).read_text()
+    assert "psds1_macro" in report
+    assert all(label in report for label in LABELS)
+    pictures = re.findall(r"\((.*\.png)\)", report)
+    assert pictures
+    assert all((tmp_path / name).stat().st_size > 1000 for name in pictures)
+
+
+def test_annotated_recordings_are_trained_on(tmp_path: Path) -> None:
+    sets = f"data.sets=[{{name='tacos', folder='{build_tiny_tacos(tmp_path / 'tacos')}'}}]"
+    off = ["losses.label_sigmoid=0.0", "losses.label_contrastive=0.0", "excerpts.length_s=3.84", "optimization.steps=2"]
+    losses = [f"losses.{name}=1.0" for name in ("clip_contrastive", "region_contrastive", "region_sigmoid")]
+    recipe = read_recipe(Path("training/recipes/tiny.toml"), [sets, *off, *losses])
+    train(recipe, tmp_path / "run")
+    assert state(tmp_path / "run")["step"] == 2

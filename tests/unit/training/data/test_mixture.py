@@ -13,7 +13,8 @@ from tests.tiny_pack import build_tiny_pack
 from training.data.batch import CaptionedBatch
 from training.data.example import CaptionedEvent, Example
 from training.data.excerpt import ExcerptRecipe
-from training.data.mixture import DatasetShare, MixedBatches, Part, load_mixed_batches, read_parts
+from training.data.loading import load_batches
+from training.data.mixture import DatasetShare, MixedBatches, Part, read_parts
 
 GRID = FrameGrid(16_000, 640)
 FORMATS = (("mp3", 44_100, 2), ("wav", 16_000, 1), ("flac", 48_000, 2), ("ogg", 22_050, 1))
@@ -30,11 +31,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Example, ...]:
     return tuple(found)
 
 
-def mixed(
-    parts: Iterable[Part], *, length_s: float = 4.0, n_batches: int = 6, seed: int = 0, first: int = 0
-) -> MixedBatches:
-    recipe = ExcerptRecipe(length_s)
-    return MixedBatches(list(parts), recipe, GRID, batch=4, n_batches=n_batches, seed=seed, first=first)
+def mixed(parts: Iterable[Part], *, length_s: float = 4.0, n_batches: int = 6, seed: int = 0) -> MixedBatches:
+    return MixedBatches(list(parts), ExcerptRecipe(length_s), GRID, batch=4, n_batches=n_batches, seed=seed)
 
 
 def assert_same(one: CaptionedBatch, other: CaptionedBatch) -> None:
@@ -44,17 +42,16 @@ def assert_same(one: CaptionedBatch, other: CaptionedBatch) -> None:
 
 
 def test_a_batch_depends_on_the_seed_and_its_number_alone(examples: tuple[Example, ...]) -> None:
-    whole, rest = mixed([Part(examples)]), mixed([Part(examples)], first=3)
-    assert len(rest) == 3
-    for number in range(3):
-        assert_same(whole[3 + number], rest[number])
+    whole, rest = mixed([Part(examples)]), load_batches(mixed([Part(examples)]), range(3, 6), 0)
+    for number, batch in zip(range(3, 6), rest, strict=True):
+        assert_same(whole[number], batch)
     assert not torch.equal(whole[0].waveform, whole[1].waveform)
     assert not torch.equal(whole[0].waveform, mixed([Part(examples)], seed=1)[0].waveform)
 
 
 def test_workers_give_the_same_batches_in_the_same_order(examples: tuple[Example, ...]) -> None:
     batches = mixed([Part(examples)])
-    for one, other in zip(load_mixed_batches(batches, 2), batches, strict=True):
+    for one, other in zip(load_batches(batches, range(len(batches)), 2), batches, strict=True):
         assert_same(one, other)
 
 
@@ -100,7 +97,7 @@ def test_unreadable_files_are_replaced_and_told_once_at_the_end(
     broken = Example(write_noise_that_is_no_audio(tmp_path / "broken.wav"), "train", ("nothing",))
     batches = mixed([Part((*examples, broken))])
     with caplog.at_level(logging.WARNING):
-        given = list(load_mixed_batches(batches, workers))
+        given = list(load_batches(batches, range(len(batches)), workers))
     assert all(len(batch.waveform) == 4 for batch in given)
     draws = sum(len(batch.unreadable) for batch in given)
     assert draws > 0

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.data.pack import AudioStore, read_table
+from training.synthesis.batches import SceneBatches, joined
+from training.synthesis.scene import SceneRecipe, SceneSynthesizer
+from training.synthesis.truth import runs
+
+CAPTIONS = [("a tone", "a beep"), ("hissing",), ("clicks", "ticking"), ("a sweep", "a siren")]
+
+
+@pytest.fixture(scope="module")
+def store(tiny_pack: Path) -> AudioStore:
+    return AudioStore.decode([r for r in read_table(tiny_pack) if r.split == "train"], 16_000)
+
+
+def batches(store: AudioStore, batch: int = 4, n_batches: int = 3, different: int = 0) -> SceneBatches:
+    synthesizer = SceneSynthesizer(store, SceneRecipe(scene_s=1.92, max_event_s=1.0), np.ones(len(store)))
+    labels = [i // 4 for i in range(len(store))]
+    return SceneBatches(
+        synthesizer,
+        labels,
+        CAPTIONS,
+        None,
+        hop_samples=640,
+        batch=batch,
+        n_batches=n_batches,
+        seed=5,
+        different=different,
+    )
+
+
+def test_scenes_do_not_depend_on_how_they_are_batched(store: AudioStore) -> None:
+    four, two = list(batches(store)), list(batches(store, batch=2, n_batches=6))
+    assert torch.equal(torch.cat([b.waveform for b in four]), torch.cat([b.waveform for b in two]))
+    assert [c.text for b in four for c in b.captions] == [c.text for b in two for c in b.captions]
+
+
+def test_different_scenes_come_again_in_the_same_order(store: AudioStore) -> None:
+    waveform = torch.cat([b.waveform for b in batches(store, different=5)])
+    assert torch.equal(waveform[5:10], waveform[:5])
+    assert torch.equal(waveform[:5], torch.cat([b.waveform for b in batches(store)])[:5])
+
+
+def test_regions_are_the_runs_of_each_events_frames_with_one_of_its_labels_captions(store: AudioStore) -> None:
+    for batch in batches(store):
+        expected = [
+            (b, start, end, int(batch.labels[b, e]))
+            for b, events in enumerate(batch.event_active)
+            for e, active in enumerate(events)
+            for start, end in runs(active.numpy() > 0)
+        ]
+        found = [(r.recording, r.first_frame, r.end_frame) for r in batch.events]
+        assert found == [region[:3] for region in expected]
+        assert all(r.text in CAPTIONS[label] for r, (*_, label) in zip(batch.events, expected, strict=True))
+
+
+def test_the_caption_of_a_scene_joins_those_of_its_events(store: AudioStore) -> None:
+    for batch in batches(store):
+        for caption in batch.captions:
+            own = [event.text for event in batch.events if event.recording == caption.recording]
+            assert caption.text == joined(own)
+
+
+@pytest.mark.parametrize(
+    ("captions", "sentence"),
+    [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "a", "c"], "a, b and c"), (["a", "a"], "a")],
+)
+def test_captions_are_joined_in_words_each_once(captions: list[str], sentence: str) -> None:
+    assert joined(captions) == sentence

@@ -1,0 +1,103 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from training.model import LanguageAudioModel
+from training.objective import Objective
+from training.recipe import Recipe, read_recipe
+from training.source import Soundscapes
+from training.synthesis.batches import SceneBatch
+from training.towers.text import SentenceEncoder
+
+OFF = ("label_sigmoid", "label_contrastive")
+
+
+def recipe_with(pack: Path, **weights: float) -> Recipe:
+    overrides = [f"losses.{name}={value}" for name, value in (dict.fromkeys(OFF, 0.0) | weights).items()]
+    return read_recipe(Path("training/recipes/tiny.toml"), [f"data.folder={pack}", *overrides])
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder("all-MiniLM-L6-v2")
+
+
+@pytest.fixture(scope="module")
+def soundscapes(tiny_pack: Path, encoder: SentenceEncoder) -> Soundscapes:
+    return Soundscapes(recipe_with(tiny_pack), encoder)
+
+
+@pytest.fixture(scope="module")
+def batch(soundscapes: Soundscapes) -> SceneBatch:
+    return soundscapes.batches(4, 1)[0]
+
+
+def objective_of(recipe: Recipe, soundscapes: Soundscapes, encoder: SentenceEncoder) -> Objective:
+    torch.manual_seed(0)
+    model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
+    return Objective(model, encoder, soundscapes.vocabulary, recipe, torch.device("cpu"))
+
+
+def losses(objective: Objective, batch: SceneBatch) -> dict[str, float]:
+    torch.manual_seed(1)
+    return {name: float(loss.detach()) for name, loss in objective.losses(batch, step=0).items()}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"label_sigmoid": 1.0, "label_contrastive": 0.5, "label_overlap": 4.0},
+        {"clip_contrastive": 1.0},
+        {"region_contrastive": 1.0},
+        {"region_sigmoid": 1.0},
+        {"clip_contrastive": 0.5, "region_contrastive": 2.0, "region_sigmoid": 1.0, "label_overlap": 1.0},
+    ],
+    ids="+".join,
+)
+def test_the_losses_that_count_are_computed_and_no_others(
+    weights: dict[str, float], tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+) -> None:
+    objective = objective_of(recipe_with(tiny_pack, **weights), soundscapes, encoder)
+    found = losses(objective, batch)
+    assert found.keys() == weights.keys()
+    assert all(value > 0 for value in found.values())
+    total = objective.total({name: torch.tensor(value) for name, value in found.items()})
+    assert float(total) == pytest.approx(sum(weights[name] * value for name, value in found.items()))
+
+
+def test_a_loss_that_does_not_count_asks_nothing_of_the_text_tower(
+    tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+) -> None:
+    asked: list[int] = []
+    objective = objective_of(recipe_with(tiny_pack, region_contrastive=1.0), soundscapes, encoder)
+    objective.model.projection.register_forward_hook(lambda _module, inputs, _output: asked.append(len(inputs[0])))
+    losses(objective, batch)
+    assert asked == [len({event.text for event in batch.events})]
+
+
+def test_a_text_has_a_scale_and_a_bias_of_its_own_only_where_they_are_wanted(
+    tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+) -> None:
+    shared = recipe_with(tiny_pack, region_sigmoid=1.0)
+    assert objective_of(shared, soundscapes, encoder).model.own_sigmoid is None
+    own = read_recipe(
+        Path("training/recipes/tiny.toml"),
+        [f"data.folder={tiny_pack}", "text.own_sigmoid=true", "losses.region_sigmoid=1.0"],
+    )
+    model = objective_of(own, soundscapes, encoder).model
+    queries = model.projection(soundscapes.vocabulary.bank.sentences[[0, 1, 2]])
+    similarity = torch.tensor([[0.5, 0.8, -0.1]])
+    torch.testing.assert_close(model.logits(similarity, queries), 10 * similarity - 8)
+
+
+def test_a_data_set_has_no_labels_to_learn_from(tiny_pack: Path) -> None:
+    sets: Any = f"data.sets=[{{name='pack', folder='{tiny_pack}'}}]"
+    with pytest.raises(ValueError, match=r"losses.label_sigmoid needs soundscapes"):
+        read_recipe(Path("training/recipes/tiny.toml"), [sets])
+
+
+def test_a_teachers_loss_needs_a_teacher() -> None:
+    with pytest.raises(ValueError, match=r"set teacher.folder"):
+        read_recipe(Path("training/recipes/tiny.toml"), ["losses.teacher_sigmoid=0.5"])
