@@ -37,7 +37,7 @@ THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedScenes:
     """Median-filtered similarities (S, Q, T) of all queries with all scenes, their truth by frame (S, Q, T), and by scene.
 
     `audible` (S, Q) marks queries heard at 6 dB or more, `absent` (S, Q) those not heard at all.
@@ -49,7 +49,7 @@ class Asked:
     absent: NDArray[np.bool_]
 
 
-def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> Asked:
+def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> AskedScenes:
     """Asks for every caption of every label in every scene."""
     embeddings = localizer.embed_queries([caption for captions in queries for caption in captions])
     labels = list(benchmark.labels)
@@ -65,10 +65,10 @@ def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[
         truth.append(np.repeat(scene.truth(labels, edges_s), PASSES, axis=0))
         audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
         absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
-    return Asked(*map(np.stack, (similarity, truth, audible, absent)))
+    return AskedScenes(*map(np.stack, (similarity, truth, audible, absent)))
 
 
-def choose_pairs(asked: Asked, absent_per_heard: int) -> NDArray[np.bool_]:
+def choose_pairs(asked: AskedScenes, absent_per_heard: int) -> NDArray[np.bool_]:
     """All (scene, query) pairs that are heard, and so many times as many, drawn at random, that are not: (S, Q)."""
     rng = np.random.default_rng(SEED)
     chosen = ~asked.absent
@@ -93,7 +93,7 @@ def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_], exten
     return float(found.x[0]), float(found.x[1])
 
 
-def extended_score(asked: Asked, scale: float, bias: float, extent_ratio: float) -> NDArray[np.float32]:
+def extended_score(asked: AskedScenes, scale: float, bias: float, extent_ratio: float) -> NDArray[np.float32]:
     """The curves that the service would give back: (S, Q, T)."""
     score = scoring.score(asked.similarity, scale, bias)
     return scoring.extend(score.reshape(-1, score.shape[2]), extent_ratio).reshape(score.shape)

@@ -27,7 +27,6 @@ from training.data.datasets import ADAPTERS, read_dataset
 from training.data.example import SPLITS, Example
 from training.data.pack import AudioStore, read_table
 from training.evaluation.benchmark import CALIBRATION_SEED, SEED, Benchmark, draw_benchmark
-from training.evaluation.evaluating import evaluate, evaluate_retrieval
 from training.evaluation.evaluation_set import EvaluationSet, of_benchmark, of_examples
 from training.evaluation.localizers import (
     EXTENT_RATIO,
@@ -37,6 +36,7 @@ from training.evaluation.localizers import (
     Localizer,
     ServiceLocalizer,
 )
+from training.evaluation.protocol import evaluate, evaluate_retrieval
 from training.evaluation.report import as_text
 from training.towers.front_end import SAMPLE_RATE_HZ
 

@@ -9,8 +9,8 @@ import soxr
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from training.data.decoding import decode
 from training.data.example import Example
-from training.data.pack import decode
 from training.evaluation.asked import Asked, Pair, labelled
 from training.evaluation.benchmark import Benchmark, BenchmarkScene
 from training.evaluation.localizers import Localizer

@@ -16,9 +16,9 @@ from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
 from tests.clips import tones
 from training.data.example import CaptionedEvent, Example
-from training.evaluation.evaluating import evaluate, evaluate_retrieval
 from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet, of_examples
 from training.evaluation.localizers import BundleLocalizer, ServiceLocalizer, postprocessing_at
+from training.evaluation.protocol import evaluate, evaluate_retrieval
 from training.evaluation.report import as_text
 
 CLIPS = (

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from service.core.postprocessing import Postprocessing
+from training.data.decoding import decode
 from training.data.example import Example
-from training.data.pack import decode
 from training.evaluation.asked import bootstrap_weights
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
