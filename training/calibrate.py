@@ -11,6 +11,7 @@ Both are chosen on scenes of their own, and what they reach is measured on the b
 import argparse
 import bisect
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
 from service.core import scoring
+from service.core.errors import EarmarkError
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from training.evaluate import PASSES, load_benchmark, validation_queries
@@ -162,17 +164,33 @@ def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, own_scenes: 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description="Calibrate a checkpoint.")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint of training.train")
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
-    parser.add_argument("--out", type=Path, required=True, help="the calibration, for model_export")
-    parser.add_argument("--median-filter-s", type=float, default=MEDIAN_FILTER_S)
-    parser.add_argument("--extent-ratio", type=float, default=EXTENT_RATIO)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file of the calibration, for model_export; its folder is made"
+    )
+    parser.add_argument(
+        "--median-filter-s",
+        type=float,
+        default=MEDIAN_FILTER_S,
+        help="smoothing of the curves; %(default)s s if not given",
+    )
+    parser.add_argument(
+        "--extent-ratio",
+        type=float,
+        default=EXTENT_RATIO,
+        help="extent of sounds in the curves; %(default)s if not given",
+    )
     options = parser.parse_args(arguments)
-    localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
-    benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
-    result = calibrate(localizer, benchmark, own_scenes)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
+        benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
+        result = json.dumps(calibrate(localizer, benchmark, own_scenes), indent=2)
+        print(result)
+        options.out.write_text(result + "\n")
+    except (ValueError, OSError, EarmarkError) as error:
+        sys.exit(f"{options.checkpoint} cannot be calibrated: {error}")
 
 
 if __name__ == "__main__":
