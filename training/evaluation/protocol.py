@@ -99,7 +99,7 @@ def _ways(
     """How each way of post-processing is chosen, and the settings of each scored label."""
     threshold = "the model's own" if localizer.calibrated else "the model's own, whose threshold means nothing yet"
     if own is None or not own.heard:
-        unheard = "" if own is None else f", as nothing that is asked for is heard in {own.name}"
+        unheard = "" if own is None else f"; nothing that is asked for is heard in {own.name}"
         return {"default": (threshold + unheard, [localizer.postprocessing] * len(reported.scored_labels))}
     default, each = tune(localizer, own)
     if not localizer.calibrated:

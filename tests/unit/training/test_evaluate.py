@@ -46,6 +46,14 @@ def test_a_recording_that_cannot_be_read_is_left_out_and_counted(
     assert "recordings left out, as they cannot be read: val 2" in capsys.readouterr().out
 
 
+def test_a_split_of_which_nothing_can_be_read_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    pack = build_tiny_pack(tmp_path)
+    for file in (pack / "clips").iterdir():
+        file.write_bytes(b"no sound")
+    with pytest.raises(SystemExit, match=r"none of the 12 recordings of split 'val' can be read: .*clicks4.flac"):
+        main(options(tiny_bundle, pack))
+
+
 def test_a_split_without_recordings_is_told(tiny_bundle: Path, tiny_pack: Path) -> None:
     with pytest.raises(SystemExit, match="no recording in split 'test'; it has train, val"):
         main(options(tiny_bundle, tiny_pack, "test"))
