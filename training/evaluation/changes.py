@@ -51,6 +51,17 @@ class Changes:
     false_positives: NDArray[np.float64]
     crossed: CrossTriggers
 
+    def first(self, n_changes: int) -> "Changes":
+        """Those with the highest scores, so many of them; of equal scores, some may be among them."""
+        own = self.crossed.row < n_changes
+        return Changes(
+            self.score[:n_changes],
+            self.recording[:n_changes],
+            self.true_positives[:n_changes],
+            self.false_positives[:n_changes],
+            CrossTriggers(self.crossed.row[own], self.crossed.other[own], self.crossed.change[own]),
+        )
+
     def counted(self) -> NDArray[np.bool_]:
         """Changes below which the score is another, so that there is a threshold just there: (N,)."""
         return np.append(self.score[1:] != self.score[:-1], True)[: len(self.score)]

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.02), 2)
 REACH, MARGIN = 2.0, 30
 """What lies past this many times the largest false positive rate, and so many recordings more, no resample reaches."""
+SIGMAS = 6.0
+"""No resample strays further from what is expected of it."""
 RESAMPLES_AT_ONCE = 16
 Points = Callable[[slice], tuple[Array, Array]]
 """The points of a label's curve, x and y, (N, b) in no order, in some of the resamples."""
@@ -73,8 +75,25 @@ def psds(found: Iterable[Changes], asked: Asked, weights: Array, alpha_ct: float
         y = _summed(own.true_positives, own.recording, drawn)
         return x[counted], _share(y[counted], asked.events[label] @ drawn)
 
-    curves = (partial(points, label, own) for label, own in enumerate(found))
+    curves = (
+        partial(points, label, own.first(_within_reach(own, per_hour * asked.duration_s[label] / 3600)))
+        for label, own in enumerate(found)
+    )
     return _areas(curves, weights.shape[1], per_hour)
+
+
+def _within_reach(own: Changes, accepted: Array) -> int:
+    """Behind how many changes all resamples hold more false positives than are accepted, so many of each recording (R,)."""
+    order = np.argsort(own.recording, kind="stable")
+    change = own.false_positives[order]
+    total = np.cumsum(change)
+    begin = np.searchsorted(own.recording[order], own.recording[order])
+    count = total - (total - change)[begin]  # of each recording alone
+    squares = np.empty_like(count)
+    squares[order] = count**2 - (count - change) ** 2
+    spread = np.sqrt(np.maximum(np.cumsum(squares), 0)) + np.sqrt((accepted**2).sum())
+    reached = np.cumsum(own.false_positives) - accepted.sum() <= SIGMAS * spread
+    return int(np.flatnonzero(reached).max(initial=-1)) + 1
 
 
 def partial_auroc(found: Iterable[Changes], weights: Array, max_fpr: float) -> Areas:
