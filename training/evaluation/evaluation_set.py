@@ -25,6 +25,7 @@ MOST_LABELS = 1000
 FOREIGN_PER_OWN = 4
 DRAWN_SEED = 20_250_512
 SCORE_BYTES, PAIR_BYTES = 4, 300
+"""Of a score, and of all else that is held for a recording and a label."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
