@@ -11,6 +11,7 @@ Both are chosen on scenes of their own, and what they reach is measured on the b
 import argparse
 import bisect
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
 from service.core import scoring
+from service.core.errors import EarmarkError
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from training.evaluate import PASSES, load_benchmark, validation_queries
@@ -37,7 +39,7 @@ THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedScenes:
     """Median-filtered similarities (S, Q, T) of all queries with all scenes, their truth by frame (S, Q, T), and by scene.
 
     `audible` (S, Q) marks queries heard at 6 dB or more, `absent` (S, Q) those not heard at all.
@@ -49,7 +51,7 @@ class Asked:
     absent: NDArray[np.bool_]
 
 
-def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> Asked:
+def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> AskedScenes:
     """Asks for every caption of every label in every scene."""
     embeddings = localizer.embed_queries([caption for captions in queries for caption in captions])
     labels = list(benchmark.labels)
@@ -65,10 +67,10 @@ def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[
         truth.append(np.repeat(scene.truth(labels, edges_s), PASSES, axis=0))
         audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
         absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
-    return Asked(*map(np.stack, (similarity, truth, audible, absent)))
+    return AskedScenes(*map(np.stack, (similarity, truth, audible, absent)))
 
 
-def choose_pairs(asked: Asked, absent_per_heard: int) -> NDArray[np.bool_]:
+def choose_pairs(asked: AskedScenes, absent_per_heard: int) -> NDArray[np.bool_]:
     """All (scene, query) pairs that are heard, and so many times as many, drawn at random, that are not: (S, Q)."""
     rng = np.random.default_rng(SEED)
     chosen = ~asked.absent
@@ -93,7 +95,7 @@ def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_], exten
     return float(found.x[0]), float(found.x[1])
 
 
-def extended_score(asked: Asked, scale: float, bias: float, extent_ratio: float) -> NDArray[np.float32]:
+def extended_score(asked: AskedScenes, scale: float, bias: float, extent_ratio: float) -> NDArray[np.float32]:
     """The curves that the service would give back: (S, Q, T)."""
     score = scoring.score(asked.similarity, scale, bias)
     return scoring.extend(score.reshape(-1, score.shape[2]), extent_ratio).reshape(score.shape)
@@ -162,17 +164,33 @@ def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, own_scenes: 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description="Calibrate a checkpoint.")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint of training.train")
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
-    parser.add_argument("--out", type=Path, required=True, help="the calibration, for model_export")
-    parser.add_argument("--median-filter-s", type=float, default=MEDIAN_FILTER_S)
-    parser.add_argument("--extent-ratio", type=float, default=EXTENT_RATIO)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file of the calibration, for model_export; its folder is made"
+    )
+    parser.add_argument(
+        "--median-filter-s",
+        type=float,
+        default=MEDIAN_FILTER_S,
+        help="smoothing of the curves; %(default)s s if not given",
+    )
+    parser.add_argument(
+        "--extent-ratio",
+        type=float,
+        default=EXTENT_RATIO,
+        help="extent of sounds in the curves; %(default)s if not given",
+    )
     options = parser.parse_args(arguments)
-    localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
-    benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
-    result = calibrate(localizer, benchmark, own_scenes)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
+        benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
+        result = json.dumps(calibrate(localizer, benchmark, own_scenes), indent=2)
+        print(result)
+        options.out.write_text(result + "\n")
+    except (ValueError, OSError, EarmarkError) as error:
+        sys.exit(f"{options.checkpoint} cannot be calibrated: {error}")
 
 
 if __name__ == "__main__":

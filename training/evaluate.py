@@ -14,21 +14,22 @@ told beside the default) is chosen on soundscapes of another seed, or on the `va
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 
+from service.core.errors import EarmarkError
 from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import read_captions
-from training.data.datasets import ADAPTERS, read_dataset
-from training.data.example import SPLITS, Example
+from training.data.datasets import ADAPTERS
+from training.data.example import SPLITS
 from training.data.pack import AudioStore, read_table
-from training.evaluation.benchmark import CALIBRATION_SEED, SEED, Benchmark, draw_benchmark
-from training.evaluation.evaluating import evaluate, evaluate_retrieval
-from training.evaluation.evaluation_set import EvaluationSet, of_benchmark, of_examples
+from training.evaluation.benchmark import CALIBRATION_SEED, MIN_RECORDINGS, SEED, Benchmark, draw_benchmark
+from training.evaluation.dataset_split import measure_dataset
+from training.evaluation.evaluation_set import EvaluationSet, of_benchmark
 from training.evaluation.localizers import (
     EXTENT_RATIO,
     MEDIAN_FILTER_S,
@@ -37,27 +38,41 @@ from training.evaluation.localizers import (
     Localizer,
     ServiceLocalizer,
 )
+from training.evaluation.protocol import evaluate
 from training.evaluation.report import as_text
 from training.towers.front_end import SAMPLE_RATE_HZ
 
 PASSES = 3
 SOUNDSCAPES = "soundscapes"
-DRAWN_SEED = 20_250_513
+SPLIT = "test"
 
 
 def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "validation.jsonl") -> list[list[str]]:
     """The held-out captions of each label, PASSES each.
 
     Raises:
-        KeyError: a label has none.
+        ValueError: A label has fewer.
     """
-    written = read_captions(captions)
-    return [list(written[label].captions[:PASSES]) for label in labels]
+    written = {label: own.captions for label, own in read_captions(captions).items()}
+    lacking = [label for label in labels if len(written.get(label, ())) < PASSES]
+    if lacking:
+        raise ValueError(
+            f"{captions} has fewer than {PASSES} captions of {', '.join(map(repr, lacking))}; "
+            f"each label with {MIN_RECORDINGS} recordings in val needs so many"
+        )
+    return [list(written[label][:PASSES]) for label in labels]
 
 
 def load_benchmark(folder: Path, seed: int = SEED) -> Benchmark:
-    """The benchmark, or scenes of another seed, over the `val` recordings of a pack."""
+    """The benchmark, or scenes of another seed, over the `val` recordings of a pack.
+
+    Raises:
+        ValueError: No label has recordings enough, or a recording cannot be read.
+        FileNotFoundError: The table is not there.
+    """
     recordings = [r for r in read_table(folder) if r.split == "val"]
+    if max(Counter(r.label for r in recordings).values(), default=0) < MIN_RECORDINGS:
+        raise ValueError(f"no label has {MIN_RECORDINGS} recordings in split 'val', which soundscapes are made of")
     return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
 
 
@@ -71,38 +86,6 @@ def measure_soundscapes(localizer: Localizer, folder: Path) -> dict[str, Any]:
     """The report on the benchmark."""
     own = soundscapes(folder, CALIBRATION_SEED)
     return {"localization": evaluate(localizer, soundscapes(folder, SEED), own)}
-
-
-def measure_dataset(localizer: Localizer, name: str, folder: Path, split: str, most: int) -> dict[str, Any]:
-    """The report on a split of a data set: of its events, and of its captions of whole recordings.
-
-    Raises:
-        ValueError: The split has no recording.
-    """
-    examples = read_dataset(name, folder)
-    drawn = draw(examples, split, most)
-    if not drawn:
-        has = ", ".join(s for s in SPLITS if draw(examples, s, most)) or "none"
-        raise ValueError(f"{name} has no recording in split {split!r}; it has {has}")
-    report: dict[str, Any] = {}
-    annotated = [example for example in drawn if example.events]
-    if annotated:
-        reported = of_examples(f"{name}, {split}", annotated)
-        others = [example for example in draw(examples, "val", most) if example.events] if split != "val" else []
-        labels = None if reported.pooled else reported.labels
-        own = of_examples(f"{name}, val", others, labels) if others else None
-        report["localization"] = evaluate(localizer, reported, own)
-    captioned = [example for example in drawn if example.captions]
-    if captioned:
-        report["retrieval"] = evaluate_retrieval(localizer, f"{name}, {split}", captioned)
-    return report
-
-
-def draw(examples: Sequence[Example], split: str, most: int) -> list[Example]:
-    """The recordings of a split, or so many of them, always the same, in their order."""
-    own = [example for example in examples if example.split == split]
-    chosen = np.random.default_rng(DRAWN_SEED).permutation(len(own))[:most]
-    return [own[i] for i in np.sort(chosen)]
 
 
 def open_localizer(options: argparse.Namespace) -> Localizer:
@@ -120,37 +103,72 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--checkpoint", type=Path, help="a checkpoint of training.train")
     subject.add_argument("--bundle", type=Path, help="a bundle's folder")
-    subject.add_argument("--url", help="a running service")
+    subject.add_argument("--url", help="where a service runs, such as http://127.0.0.1:8000")
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of the data set, or of a CSV pack with a val split"
     )
     parser.add_argument(
-        "--dataset", choices=(SOUNDSCAPES, *sorted(ADAPTERS)), default=SOUNDSCAPES, help="what the data are"
+        "--dataset",
+        choices=(SOUNDSCAPES, *sorted(ADAPTERS)),
+        default=SOUNDSCAPES,
+        help=f"what the data are; {SOUNDSCAPES}, if not given, are made of a CSV pack",
     )
-    parser.add_argument("--split", choices=SPLITS, default="test", help="of a data set")
-    parser.add_argument("--most", type=int, default=sys.maxsize, help="so many recordings of a split at most")
-    parser.add_argument("--json", type=Path, help="where the report is written too")
+    parser.add_argument("--split", choices=SPLITS, help=f"of a data set; {SPLIT} if not given")
+    parser.add_argument("--most", type=positive, help="so many recordings of a data set's split at most")
+    parser.add_argument("--json", type=Path, help="file that the report is written to too; its folder is made")
     parser.add_argument(
-        "--median-filter-s", type=float, default=MEDIAN_FILTER_S, help="smoothing of a checkpoint's curves"
+        "--median-filter-s", type=float, help=f"smoothing of a checkpoint's curves; {MEDIAN_FILTER_S} s if not given"
     )
     parser.add_argument(
-        "--extent-ratio", type=float, default=EXTENT_RATIO, help="extent of sounds in a checkpoint's curves"
+        "--extent-ratio", type=float, help=f"extent of sounds in a checkpoint's curves; {EXTENT_RATIO} if not given"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    smoothing = {"median_filter_s": MEDIAN_FILTER_S, "extent_ratio": EXTENT_RATIO}
+    takes(parser, options, "--checkpoint", options.checkpoint is not None, **smoothing)
+    takes(parser, options, "a data set's --dataset", options.dataset != SOUNDSCAPES, split=SPLIT, most=sys.maxsize)
+    return options
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    options = parse(arguments)
+def takes(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, what: str, given: bool, **defaults: object
+) -> None:
+    """Sets options that only apply to something to their defaults, and refuses them where it is not given."""
+    for name, default in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        elif not given:
+            parser.error(f"--{name.replace('_', '-')} applies to {what} only")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}; a whole number from 1 on is accepted")
+    return int(text)
+
+
+def report(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line asks for."""
     localizer = open_localizer(options)
     if options.dataset == SOUNDSCAPES:
         measured = measure_soundscapes(localizer, options.data)
     else:
         measured = measure_dataset(localizer, options.dataset, options.data, options.split, options.most)
-    report = {"subject": localizer.subject, **measured}
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    sys.stdout.write(as_text(report))
+    return {"subject": localizer.subject, **measured}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parse(arguments)
+    try:
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+        found = report(options)
+        sys.stdout.write(as_text(found))
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=2) + "\n")
+    except (ValueError, OSError, EarmarkError, httpx.HTTPError, httpx.InvalidURL) as error:
+        sys.exit(f"{options.dataset} in {options.data} cannot be measured: {error}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class LanguageAudioModel(nn.Module):
 
 
 def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Recipe]:
-    """The model of a checkpoint (its averaged weights), the sentence encoder it was trained with, and what its recipe says of them."""
+    """The model of a checkpoint (its averaged weights), its sentence encoder, and what its recipe says of the two."""
     checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     saved = checkpoint["recipe"]  # how it was trained changes from version to version
     kept = {name: saved[name] for name in ("name", "version", "start", "centred", "audio", "text") if name in saved}

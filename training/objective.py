@@ -143,7 +143,7 @@ class Objective:
         return {"teacher_sigmoid": frame_sigmoid_loss(logits, target, known)}
 
     def _sentences(self, texts: Sequence[str]) -> Tensor:
-        """Sentence embeddings (Q, C) of captions, with a gradient if the encoder is trained; the vocabulary's are known already."""
+        """Sentence embeddings (Q, C) of captions, with gradient if the encoder is trained; those of labels are known already."""
         if self.model.encoder is not None:
             return self.model.encoder.embed(list(texts))
         if self.vocabulary is None:

@@ -151,10 +151,6 @@ class Recipe:
         wanted = [name for name in of_labels if getattr(self.losses, name)]
         if self.data.sets and wanted:
             raise ValueError(f"data.sets have no labels: losses.{wanted[0]} needs soundscapes; 0 is accepted")
-        if self.text.trained and wanted:
-            raise ValueError(
-                f"captions of labels are encoded once: losses.{wanted[0]} is 0 where text.trained; 0 is accepted"
-            )
 
     @property
     def teaches(self) -> bool:

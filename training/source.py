@@ -39,6 +39,10 @@ class Soundscapes:
     """Scenes over the `train` recordings of a pack, which are decoded once."""
 
     def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:
+        if recipe.text.trained and (recipe.losses.label_sigmoid or recipe.losses.label_contrastive):
+            raise ValueError(
+                "captions of labels are encoded once: where text.trained, losses.label_... of 0 are accepted"
+            )
         self.recipe = recipe
         self.recordings = [r for r in read_table(recipe.data.folder) if r.split == "train"]
         self.store = AudioStore.decode(self.recordings, tower_class(recipe.audio).sample_rate_hz)

@@ -12,9 +12,9 @@ from training.data.mixture import read_parts
 from training.data.pack import AudioStore, read_table
 from training.evaluate import PASSES
 from training.evaluation.benchmark import draw_benchmark
-from training.evaluation.evaluating import evaluate
 from training.evaluation.evaluation_set import EvaluationSet, of_benchmark, of_examples
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
+from training.evaluation.protocol import evaluate
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
 from training.towers.front_end import SAMPLE_RATE_HZ

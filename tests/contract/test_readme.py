@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.localize_form import LocalizeForm
 from service.api.schemas import LocalizeOut
 from service.app import create_app
+from service.core.frame_grid import FrameGrid
 from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings, variable
 from tests.unit.api.fake_engine import FakeEngine
 from training.data.pack import TABLE, read_table
+from training.evaluation.asked import Asked, Pair, spans
+from training.evaluation.localizers import postprocessing_at
+from training.evaluation.metrics import measure
+from training.evaluation.retrieval import retrieval
 from training.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +132,16 @@ def metrics(exposition: str) -> Iterator[tuple[str, str, str, str]]:
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labels = [label for label in family.samples[0].labels if label != "le"]
             yield name, family.type, ", ".join(labels), family.documentation
+
+
+def test_every_figure_of_an_evaluation_is_listed() -> None:
+    once, grid = np.ones((1, 1)), FrameGrid(16_000, 640)
+    curve, edges_s, heard = np.zeros(25, np.float32), grid.edges(25, 1.0), {0: spans([(0.2, 0.4)])}
+    asked = Asked(("dog", "cat"), tuple(Pair(0, label, curve, edges_s, heard) for label in range(2)), 1)
+    figures = measure(asked, grid, once, [postprocessing_at(0.5, 0.0, 1.0)] * 2)
+    found = retrieval(np.ones((1, 1)), np.ones((1, 1), dtype=bool), once)
+    listed = [name.strip() for row in rows("| figure | meaning |") for name in row[0].split(",")]
+    assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *found})
 
 
 def test_every_field_of_the_form_is_listed_with_its_meaning() -> None:

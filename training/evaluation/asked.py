@@ -25,7 +25,7 @@ class Pair:
 
     recording: int
     label: int
-    curve: NDArray[np.float64]
+    curve: NDArray[np.floating]
     edges_s: NDArray[np.float64]
     events: Mapping[int, Spans]
 
@@ -54,6 +54,7 @@ class Asked:
         events: How many events of each label its pairs hold: (L, R).
         heard_s: How long they last: (L, R).
         duration_s: How long the recordings last that were asked for each label: (L, R).
+        by_label: The pairs of each label.
     """
 
     labels: tuple[str, ...]
@@ -62,22 +63,21 @@ class Asked:
     events: NDArray[np.float64] = field(init=False)
     heard_s: NDArray[np.float64] = field(init=False)
     duration_s: NDArray[np.float64] = field(init=False)
+    by_label: tuple[tuple[Pair, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         shape = len(self.labels), self.n_recordings
         events, heard_s, duration_s = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        by_label: list[list[Pair]] = [[] for _ in self.labels]
         for pair in self.pairs:
+            by_label[pair.label].append(pair)
             onsets, offsets = pair.target
             events[pair.label, pair.recording] += len(onsets)
             heard_s[pair.label, pair.recording] += (offsets - onsets).sum()
             duration_s[pair.label, pair.recording] += pair.edges_s[-1]
         for name, value in (("events", events), ("heard_s", heard_s), ("duration_s", duration_s)):
             object.__setattr__(self, name, value)
-
-    def floored(self, floors: NDArray[np.float64]) -> "Asked":
-        """The same with no score below the floor of its label (L,): thresholds above it find what they found."""
-        raised = [replace(pair, curve=np.maximum(pair.curve, floors[pair.label])) for pair in self.pairs]
-        return Asked(self.labels, tuple(raised), self.n_recordings)
+        object.__setattr__(self, "by_label", tuple(map(tuple, by_label)))
 
     def pooled(self) -> "Asked":
         """The same with all labels as one, each asked only where it is heard."""

@@ -4,7 +4,7 @@ The method of "Threshold-Independent Evaluation of Sound Event Detection Scores"
 its sed_scores_eval that compare detections with the truth. Kept by recording, so that recordings can be drawn again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -51,6 +51,17 @@ class Changes:
     false_positives: NDArray[np.float64]
     crossed: CrossTriggers
 
+    def first(self, n_changes: int) -> "Changes":
+        """Those with the highest scores, so many of them; of equal scores, some may be among them."""
+        own = self.crossed.row < n_changes
+        return Changes(
+            self.score[:n_changes],
+            self.recording[:n_changes],
+            self.true_positives[:n_changes],
+            self.false_positives[:n_changes],
+            CrossTriggers(self.crossed.row[own], self.crossed.other[own], self.crossed.change[own]),
+        )
+
     def counted(self) -> NDArray[np.bool_]:
         """Changes below which the score is another, so that there is a threshold just there: (N,)."""
         return np.append(self.score[1:] != self.score[:-1], True)[: len(self.score)]
@@ -76,16 +87,17 @@ def by_collar(onset_s: float, offset_s: float, offset_share: float) -> Criterion
     return Criterion(partial(count, onset_collar=onset_s, offset_collar=offset_s, offset_collar_rate=offset_share))
 
 
-def changes(asked: Asked, criterion: Criterion) -> list[Changes]:
-    """The changes of each label."""
-    by_label: list[list[Changes]] = [[] for _ in asked.labels]
-    for pair in asked.pairs:
-        by_label[pair.label].append(_of_pair(pair, criterion))
-    return [_joined(parts) for parts in by_label]
+def changes(asked: Asked, criterion: Criterion, floors: NDArray[np.float64]) -> Iterator[Changes]:
+    """The changes of one label after another: all of them at once would not fit.
+
+    Scores below the floor of their label (L,) are as high as it: thresholds above it find what they found.
+    """
+    for own, floor in zip(asked.by_label, floors, strict=True):
+        yield _joined([_of_pair(pair, criterion, floor) for pair in own])
 
 
-def _of_pair(pair: Pair, criterion: Criterion) -> Changes:
-    scores, counts, others = _counts(pair, criterion)
+def _of_pair(pair: Pair, criterion: Criterion, floor: float) -> Changes:
+    scores, counts, others = _counts(pair, np.maximum(pair.curve.astype(np.float64), floor), criterion)
     deltas = np.diff(counts, prepend=0.0)  # (2 + others, S)
     changed = deltas.any(axis=0) & (scores > 0)  # no threshold is below 0
     deltas = deltas[:, changed]
@@ -99,12 +111,14 @@ def _of_pair(pair: Pair, criterion: Criterion) -> Changes:
     )
 
 
-def _counts(pair: Pair, criterion: Criterion) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+def _counts(
+    pair: Pair, curve: NDArray[np.float64], criterion: Criterion
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
     """Scores (S,), falling; the counts below each, (2 + others, S): true positives, false ones, cross triggers with others."""
     others = pair.others if criterion.crosses else {}
     if not len(pair.target[0]) and not others:
-        return _detections(pair.curve)
-    scores, onsets_s, offsets_s = onset_offset_curves(pair.curve, pair.edges_s, None)
+        return _detections(curve)
+    scores, onsets_s, offsets_s = onset_offset_curves(curve, pair.edges_s, None)
     found = criterion.count(
         onsets_s,
         offsets_s,
@@ -148,15 +162,13 @@ def _joined(parts: list[Changes]) -> Changes:
     )
 
 
-def segment_changes(asked: Asked, segment_s: float) -> list[Changes]:
-    """The changes of each label where its recordings are cut into segments, each of which is right or wrong as a whole.
+def segment_changes(asked: Asked, segment_s: float) -> Iterator[Changes]:
+    """The same where recordings are cut into segments, each of which is right or wrong as a whole.
 
     A segment's score is the highest in it, and it is positive where any event reaches into it.
     """
-    by_label: list[list[Changes]] = [[] for _ in asked.labels]
-    for pair in asked.pairs:
-        by_label[pair.label].append(_of_segments(pair, segment_s))
-    return [_joined(parts) for parts in by_label]
+    for own in asked.by_label:
+        yield _joined([_of_segments(pair, segment_s) for pair in own])
 
 
 def _of_segments(pair: Pair, segment_s: float) -> Changes:

@@ -1,16 +1,18 @@
 """Recordings with the queries that they are asked, wherever they come from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import soxr
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from service.core.frame_grid import FrameGrid
+from training.data.decoding import decode, recording_s
 from training.data.example import Example
-from training.data.pack import decode
 from training.evaluation.asked import Asked, Pair, labelled
 from training.evaluation.benchmark import Benchmark, BenchmarkScene
 from training.evaluation.localizers import Localizer
@@ -22,17 +24,20 @@ MOST_LABELS = 1000
 """With more different captions than that, each recording is asked its own and FOREIGN_PER_OWN times as many others'."""
 FOREIGN_PER_OWN = 4
 DRAWN_SEED = 20_250_512
+SCORE_BYTES, PAIR_BYTES = 4, 300
+"""Of a score, and of all else that is held for a recording and a label."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationClip:
-    """A recording: its samples (N,) at a rate that is asked for, what is heard in it when, and which labels it is asked for.
+    """A recording: its samples (N,) at a rate that is asked for, what is heard in it when, and for which labels it is asked.
 
     Each event is (label, onset_s, offset_s); `asked` are indices among the labels of its set.
     """
 
     name: str
     waveform: Callable[[int], Waveform]
+    duration_s: float
     events: tuple[tuple[str, float, float], ...]
     asked: tuple[int, ...]
 
@@ -68,6 +73,20 @@ class EvaluationSet:
         """The labels that figures are told of."""
         return (POOLED,) if self.pooled else self.labels
 
+    @property
+    def heard(self) -> bool:
+        """Whether any of its labels is heard."""
+        labels = set(self.labels)
+        return any(
+            label in labels and onset_s < clip.duration_s for clip in self.clips for label, onset_s, _ in clip.events
+        )
+
+    def answers_bytes(self, grid: FrameGrid, n_choices: int) -> int:
+        """How much memory its answers and their pairs take, for so many choices of the median filters."""
+        scores = sum(len(clip.asked) * grid.n_frames(grid.samples_for(clip.duration_s)) for clip in self.clips)
+        pairs = sum(len(clip.asked) for clip in self.clips)
+        return n_choices * (self.n_passes * scores * SCORE_BYTES + pairs * PAIR_BYTES)
+
     def index(self, label: int) -> int:
         """Under which of the scored labels a label is counted."""
         return 0 if self.pooled else label
@@ -77,7 +96,7 @@ class EvaluationSet:
         pairs: list[Pair] = []
         for recording, (clip, answer) in enumerate(zip(self.clips, answers, strict=True)):
             events = labelled(self.labels, clip.events, float(answer.edges_s[-1]))
-            for label, curve in zip(clip.asked, answer.curves[number :: self.n_passes].astype(np.float64), strict=True):
+            for label, curve in zip(clip.asked, answer.curves[number :: self.n_passes], strict=True):
                 heard = {0: events[label]} if label in events else {}
                 pairs.append(
                     Pair(recording, self.index(label), curve, answer.edges_s, heard if self.pooled else events)
@@ -107,31 +126,47 @@ class EvaluationSet:
 def of_benchmark(name: str, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> EvaluationSet:
     """Soundscapes, all of which are asked for all labels."""
     asked = tuple(range(len(benchmark.labels)))
-    clips = tuple(_of_scene(scene, benchmark.sample_rate_hz, asked) for scene in benchmark.scenes)
+    clips = tuple(_of_scene(scene, benchmark, asked) for scene in benchmark.scenes)
     return EvaluationSet(name, clips, benchmark.labels, tuple(tuple(own) for own in queries))
 
 
-def _of_scene(scene: BenchmarkScene, rate_hz: int, asked: tuple[int, ...]) -> EvaluationClip:
+def _of_scene(scene: BenchmarkScene, benchmark: Benchmark, asked: tuple[int, ...]) -> EvaluationClip:
     events = tuple((event.label, event.onset_s, event.offset_s) for event in scene.events)
-    return EvaluationClip(scene.name, partial(resampled, scene.waveform, rate_hz), events, asked)
+    waveform = partial(resampled, scene.waveform, benchmark.sample_rate_hz)
+    return EvaluationClip(scene.name, waveform, benchmark.scene_s, events, asked)
 
 
-def of_examples(name: str, examples: Sequence[Example], labels: Sequence[str] | None = None) -> EvaluationSet:
+def by_recording(examples: Iterable[Example]) -> list[Example]:
+    """Examples of the same recording and split made one, in the order of the first: what one says is heard for all."""
+    found: dict[tuple[Path, str], Example] = {}
+    for example in examples:
+        own = example.path, example.split
+        known = found.get(own, Example(*own))
+        captions = tuple(dict.fromkeys((*known.captions, *example.captions)))
+        found[own] = Example(*own, captions, (*known.events, *example.events))
+    return list(found.values())
+
+
+def of_examples(
+    name: str, examples: Sequence[Example], labels: Sequence[str] | None = None, pooled: bool | None = None
+) -> EvaluationSet:
     """The annotated recordings of a data set; the queries are the captions of its events.
 
     Args:
         name: Of the set, for reports.
         examples: Its recordings.
         labels: What is asked for, if not all captions of their events.
+        pooled: Whether all are counted as one; if not given, where they are more than MOST_LABELS.
 
     Raises:
         ValueError: No recording has an event.
+        UnreadableRecordingError: A recording cannot be opened.
     """
     captions = sorted({event.caption for example in examples for event in example.events})
     if not captions:
         raise ValueError(f"{name}: none of {len(examples)} recordings has an event; captions of events are asked for")
-    asked = tuple(labels or captions)
-    pooled = len(asked) > MOST_LABELS
+    asked = tuple(captions if labels is None else labels)
+    pooled = len(asked) > MOST_LABELS if pooled is None else pooled
     index = {label: i for i, label in enumerate(asked)}
     rng = np.random.default_rng(DRAWN_SEED)
     clips: list[EvaluationClip] = []
@@ -140,7 +175,8 @@ def of_examples(name: str, examples: Sequence[Example], labels: Sequence[str] | 
         own = sorted({index[label] for label, _, _ in events if label in index})
         everything = tuple(range(len(asked)))
         which = (*own, *_foreign(rng, own, len(asked))) if pooled else everything
-        clips.append(EvaluationClip(str(example.path), partial(decode, example.path), events, which))
+        waveform, duration_s = partial(decode, example.path), recording_s(example.path)
+        clips.append(EvaluationClip(str(example.path), waveform, duration_s, events, which))
     return EvaluationSet(name, tuple(clips), asked, tuple((label,) for label in asked), pooled)
 
 

@@ -1,6 +1,7 @@
 """What is evaluated: a checkpoint, a bundle, or a running service. All give the curves that the service returns."""
 
 import io
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,8 +66,16 @@ class CheckpointLocalizer:
 
     @classmethod
     def load(cls, file: Path, median_filter_s: float, extent_ratio: float) -> "CheckpointLocalizer":
-        """The averaged weights of a checkpoint of training.train."""
-        model, encoder, recipe = load_checkpoint(file)
+        """The averaged weights of a checkpoint of training.train.
+
+        Raises:
+            ValueError: The file is none.
+            FileNotFoundError: It is not there.
+        """
+        try:
+            model, encoder, recipe = load_checkpoint(file)
+        except (pickle.UnpicklingError, EOFError, RuntimeError, LookupError, TypeError) as error:
+            raise ValueError(f"{file} is no checkpoint of training.train ({type(error).__name__})") from error
         localizer = cls(model, encoder, median_filter_s, extent_ratio)
         localizer.subject |= {"path": str(file), "name": recipe.name, "version": recipe.version}
         return localizer
@@ -127,14 +136,22 @@ class BundleLocalizer:
 
 
 class ServiceLocalizer:
-    """A running service, asked through `POST /localize`."""
+    """A running service, asked through `POST /localize`.
+
+    Raises:
+        ValueError: It is another one.
+        httpx.HTTPError: It does not answer.
+    """
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
         info = self.client.get("/info").raise_for_status().json()
-        model, defaults = info["model"], info["defaults"]
-        self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
-        self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
+        try:
+            model, defaults = info["model"], info["defaults"]
+            self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
+            self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{client.base_url} answers GET /info otherwise than this service does") from error
         self.calibrated = True
         self.subject: dict[str, Any] = {
             "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],

@@ -1,6 +1,6 @@
 """Which figures of merit there are, with which parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.segments import find_segments
 from training.evaluation.asked import Asked
-from training.evaluation.changes import by_collar, by_intersection, changes, segment_changes, segments
+from training.evaluation.changes import Changes, by_collar, by_intersection, changes, segment_changes, segments
 from training.evaluation.curves import (
     THRESHOLDS,
     FScores,
@@ -59,8 +59,8 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
         weights: How often each recording counts in each resample, (R, B).
         settings: The post-processing of each label, with its threshold.
     """
-    deep = asked.floored(floors(asked, PER_HOUR))
-    first = psds(changes(deep, PSDS1), deep, weights, alpha_ct=0.0, per_hour=PER_HOUR)
+    deep = floors(asked, PER_HOUR)
+    first = psds(changes(asked, PSDS1, deep), asked, weights, alpha_ct=0.0, per_hour=PER_HOUR)
     thresholds = np.array([own.threshold for own in settings])
     events = event_f1(asked, weights, thresholds)
     segments = partial_auroc(segment_changes(asked, SEGMENT_S), weights, MAX_FPR)
@@ -76,7 +76,7 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
     }
     by_label = {"psds1": first.by_label, "partial_auroc": segments.by_label, "event_f1": events.by_label}
     if len(asked.labels) > 1:  # else there is no spread between labels, and nothing to be confused with
-        second = psds(changes(deep, PSDS2), deep, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
+        second = psds(changes(asked, PSDS2, deep), asked, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
         overall |= {"psds1": first.stable, "psds2": second.stable, "psds2_macro": second.mean}
         by_label |= {"psds2": second.by_label}
     return Figures(overall, by_label)
@@ -84,14 +84,16 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
 
 def event_f1(asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
     """Event F1 of the runs of frames above each label's threshold (L,)."""
-    high = asked.floored(np.full(len(asked.labels), THRESHOLDS[0] / 2))
-    return f_scores(changes(high, EVENT_F1), high, weights, thresholds)
+    return f_scores(_event_changes(asked), asked, weights, thresholds)
 
 
 def event_f1_by_threshold(asked: Asked) -> NDArray[np.float64]:
     """Event F1 of each label at each of THRESHOLDS: (K, L)."""
-    high = asked.floored(np.full(len(asked.labels), THRESHOLDS[0] / 2))
-    return f_scores_by_threshold(changes(high, EVENT_F1), high, np.ones((asked.n_recordings, 1)))[..., 0]
+    return f_scores_by_threshold(_event_changes(asked), asked, np.ones((asked.n_recordings, 1)))[..., 0]
+
+
+def _event_changes(asked: Asked) -> Iterator[Changes]:
+    return changes(asked, EVENT_F1, np.full(len(asked.labels), THRESHOLDS[0] / 2))
 
 
 def segment_error_rate(
@@ -101,15 +103,19 @@ def segment_error_rate(
 
     A label that is missed beside one that is wrongly found is one error, not two (10.3390/app6060162).
     """
-    wrong: list[list[NDArray[np.bool_]]] = [[] for _ in range(asked.n_recordings)]
+    wrong: dict[int, NDArray[np.int64]] = {}  # how many are missed and wrongly found in each segment, (2, S)
     positives = np.zeros(asked.n_recordings)
     for pair in asked.pairs:
         score, positive = segments(pair, SEGMENT_S)
         found = score > thresholds[pair.label]
-        wrong[pair.recording].append(np.stack([positive & ~found, found & ~positive]))
+        own = np.stack([positive & ~found, found & ~positive]).astype(np.int64)
+        wrong[pair.recording] = wrong[pair.recording] + own if pair.recording in wrong else own
         positives[pair.recording] += positive.sum()
-    errors = np.array([np.sum(own, axis=0).max(axis=0).sum() if own else 0 for own in wrong], dtype=np.float64)
-    return (errors @ weights) / (positives @ weights)
+    errors = np.zeros(asked.n_recordings)
+    for recording, own in wrong.items():
+        errors[recording] = own.max(axis=0).sum()
+    true = positives @ weights
+    return (errors @ weights) / np.where(true > 0, true, np.nan)
 
 
 def threshold_auc(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,7 +129,7 @@ def threshold_auc(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64]) -
         replace(pair, curve=grey_closing(np.pad(pair.curve, gap + 1), size=gap + 1)[gap + 1 : -gap - 1])
         for pair in heard.pairs
     ]
-    found = changes(replace(heard, pairs=tuple(joined)), GROUNDING)
+    found = changes(replace(heard, pairs=tuple(joined)), GROUNDING, np.zeros(1))
     by_threshold = f_scores_by_threshold(found, heard, weights)[:, 0]  # (K, B)
     return np.asarray(np.trapezoid(by_threshold, THRESHOLDS, axis=0))
 
@@ -132,7 +138,7 @@ def calibration_error(asked: Asked, weights: NDArray[np.float64]) -> NDArray[np.
     """The expected calibration error of each resample: (B,)."""
     bins = np.zeros((3, CALIBRATION_BINS, asked.n_recordings))
     for pair in asked.pairs:
-        bins[:, :, pair.recording] += calibration_bins(pair.curve, pair.truth())
+        bins[:, :, pair.recording] += calibration_bins(pair.curve.astype(np.float64), pair.truth())
     return error_of_bins(bins @ weights)
 
 
@@ -166,7 +172,7 @@ def false_presence(
     counts = np.zeros((2, asked.n_recordings))  # said to be heard, not heard
     for pair in asked.pairs:
         if not len(pair.target[0]):
-            curve = pair.curve.astype(np.float32)
+            curve = pair.curve.astype(np.float32, copy=False)
             counts[:, pair.recording] += is_present(curve, grid, pair.edges_s[-1], settings[pair.label]), 1
     said, absent = counts @ weights
     return said / np.where(absent > 0, absent, np.nan)

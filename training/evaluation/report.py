@@ -1,5 +1,6 @@
 """What an evaluation says: figures with their intervals, as a document and as text."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from training.evaluation.metrics import Figures
 
 LEVEL = 0.95
+UNBOUNDED = ("segment_error_rate",)
+"""Figures that may be more than 1."""
 
 
 def summarize(passes: Sequence[Figures], labels: Sequence[str]) -> dict[str, Any]:
@@ -22,13 +25,13 @@ def summarize(passes: Sequence[Figures], labels: Sequence[str]) -> dict[str, Any
 
 def summarize_figures(passes: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
     """Each figure, of which each pass has (1 + B,)."""
-    return {name: _figure([own[name] for own in passes]) for name in passes[0]}
+    return {name: _figure([own[name] for own in passes], math.inf if name in UNBOUNDED else 1.0) for name in passes[0]}
 
 
-def _figure(passes: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:
+def _figure(passes: Sequence[NDArray[np.float64]], most: float) -> dict[str, float | None]:
     values = np.stack(passes)  # (P, B)
     mean = values.mean(axis=0)
-    low, high = interval(mean)
+    low, high = np.clip(interval(mean), 0.0, most)
     found = {"value": mean[0], "low": low, "high": high, "spread": np.ptp(values[:, 0])}
     return {name: None if np.isnan(value) else float(value) for name, value in found.items()}
 
@@ -49,6 +52,8 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
 def as_text(report: Mapping[str, Any]) -> str:
     """The report for people: what was evaluated on what, the figures, and the labels from the hardest to the easiest."""
     lines = [f"subject: {_told(report['subject'])}"]
+    if any(report.get("unreadable", {}).values()):
+        lines += [f"recordings left out, as they cannot be read: {_told(report['unreadable'])}"]
     if "localization" in report:
         lines += ["", *_localization(report["localization"])]
     if "retrieval" in report:

@@ -25,7 +25,8 @@ def tune(localizer: Localizer, own: EvaluationSet) -> tuple[Postprocessing, list
 
     The default is the model's own; if it is not calibrated, with the threshold that has the best event F1 over all
     labels. A label has the median filter with the best PSDS1, and behind that the threshold with the best event F1; what
-    is not heard in the set, or never right, keeps the default. Only the first query of each label is asked.
+    is not heard in the set, or never right, keeps the default. Only the first query of each label is asked. Some label must
+    be heard.
     """
     default = localizer.postprocessing
     widths_s = (default.median_filter_s, *WIDTHS_S)
@@ -54,6 +55,5 @@ def _best(f1: NDArray[np.float64]) -> float:
 
 
 def _single_psds1(asked: Asked) -> NDArray[np.float64]:
-    deep = asked.floored(floors(asked, PER_HOUR))
-    once = np.ones((asked.n_recordings, 1))
-    return psds(changes(deep, PSDS1), deep, once, alpha_ct=0.0, per_hour=PER_HOUR).by_label[:, 0]
+    found = changes(asked, PSDS1, floors(asked, PER_HOUR))
+    return psds(found, asked, np.ones((asked.n_recordings, 1)), alpha_ct=0.0, per_hour=PER_HOUR).by_label[:, 0]

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
-from training.calibrate import FALSE_PRESENCE, Asked, choose_pairs, choose_threshold, fit_sigmoid, presence
+from training.calibrate import FALSE_PRESENCE, AskedScenes, choose_pairs, choose_threshold, fit_sigmoid, main, presence
 from training.evaluation.localizers import postprocessing_at
 
 GRID = FrameGrid(16_000, 640)
@@ -25,13 +27,13 @@ def test_an_extended_curve_is_calibrated_as_it_is_given_back() -> None:
     assert fit_sigmoid(similarity, rng.random(similarity.shape) < extended, 0.5) == pytest.approx((12, -5), rel=0.05)
 
 
-def asked(n_scenes: int) -> Asked:
+def asked(n_scenes: int) -> AskedScenes:
     """Scenes with one query that is heard loudly in every fifth, at similarities that overlap."""
     rng = np.random.default_rng(1)
     heard = np.arange(n_scenes)[:, None] % 5 == 0
     level = rng.uniform(0, 0.8, (n_scenes, 1)) + 0.2 * heard
     similarity = np.repeat(level[:, :, None], 50, axis=2).astype(np.float32)
-    return Asked(similarity, np.repeat(heard[:, :, None], 50, axis=2), heard, ~heard)
+    return AskedScenes(similarity, np.repeat(heard[:, :, None], 50, axis=2), heard, ~heard)
 
 
 def test_the_threshold_is_the_lowest_that_keeps_false_presence_down() -> None:
@@ -51,3 +53,11 @@ def test_pairs_are_all_that_are_heard_and_some_that_are_not() -> None:
     chosen = choose_pairs(scenes, absent_per_heard=2)
     assert chosen[~scenes.absent].all()
     assert int(chosen.sum()) == 300
+
+
+def test_a_file_that_is_no_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_text("weights")
+    out = tmp_path / "new" / "calibration.json"
+    with pytest.raises(SystemExit, match=r"checkpoint.pt is no checkpoint of training.train \(UnpicklingError\)"):
+        main([str(tmp_path / "checkpoint.pt"), "--data", str(tmp_path), "--out", str(out)])
+    assert out.parent.is_dir()  # before hours are spent on what could not be written

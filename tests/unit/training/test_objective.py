@@ -9,7 +9,7 @@ from training.objective import Objective
 from training.recipe import Recipe, read_recipe
 from training.source import Soundscapes
 from training.synthesis.batches import SceneBatch
-from training.towers.text import SentenceEncoder
+from training.towers.text import SentenceEncoder, TextTowerConfig
 
 OFF = ("label_sigmoid", "label_contrastive")
 
@@ -21,7 +21,7 @@ def recipe_with(pack: Path, **weights: float) -> Recipe:
 
 @pytest.fixture(scope="module")
 def encoder() -> SentenceEncoder:
-    return SentenceEncoder("all-MiniLM-L6-v2")
+    return SentenceEncoder(TextTowerConfig())
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def batch(soundscapes: Soundscapes) -> SceneBatch:
 
 def objective_of(recipe: Recipe, soundscapes: Soundscapes, encoder: SentenceEncoder) -> Objective:
     torch.manual_seed(0)
-    model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
+    model = LanguageAudioModel(recipe, encoder)
     return Objective(model, encoder, soundscapes.vocabulary, recipe, torch.device("cpu"))
 
 

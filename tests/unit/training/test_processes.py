@@ -47,9 +47,9 @@ def step(pack: Path, processes: Processes) -> Result:
     """Losses, and gradients as the optimizer sees them, on this process' part of a batch."""
     torch.manual_seed(0)
     recipe = tiny(pack)
-    encoder = SentenceEncoder(recipe.text.encoder)
+    encoder = SentenceEncoder(recipe.text)
     source = Soundscapes(recipe, encoder)
-    model = LanguageAudioModel(recipe.audio, recipe.text, encoder.channels)
+    model = LanguageAudioModel(recipe, encoder)
     objective = Objective(model, encoder, source.vocabulary, recipe, torch.device("cpu"), processes)
     batch = source.batches(BATCH // processes.count, processes.count)[processes.rank]
     losses = objective.losses(batch, step=0)

@@ -7,7 +7,7 @@ The folder, as the Zenodo record that https://github.com/wsntxxn/TextToAudioGrou
                                                      "segments": [[onset, offset], ...]}, ...]}, ...], in seconds
     anywhere below                    the audio files, by `audio_id`, in any format
 
-One item is one example, also where two items caption the same recording: evaluation counts phrases of items. The
+One item is one example, also where two items caption the same recording: evaluation makes them one again. The
 caption is its tokens with single spaces. Splits whose table is there are read.
 """
 

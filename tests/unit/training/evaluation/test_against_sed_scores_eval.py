@@ -1,5 +1,6 @@
 """The same figures from sed_scores_eval, whose way to count this is, on curves drawn at random."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from sed_scores_eval import collar_based, intersection_based, segment_based
 from sed_scores_eval.base_modules.scores import create_score_dataframe
 
 from service.core.frame_grid import FrameGrid
-from training.evaluation.asked import Asked, Pair, labelled
+from training.evaluation.asked import Asked, Pair, bootstrap_weights, labelled
+from training.evaluation.changes import changes
+from training.evaluation.curves import psds
 from training.evaluation.localizers import postprocessing_at
-from training.evaluation.metrics import event_f1, measure
+from training.evaluation.metrics import PSDS1, event_f1, measure
 
 GRID = FrameGrid(16_000, 640)
 LABELS = ("cat", "dog", "frog")
@@ -76,6 +79,21 @@ def test_event_f1_is_that_of_sed_scores_eval(seed: int, threshold: float) -> Non
     )[0]
     assert found.macro[0] == pytest.approx(expected["macro_average"], abs=TOLERANCE)
     assert found.micro[0] == pytest.approx(expected["micro_average"], abs=TOLERANCE)
+
+
+def test_many_resamples_score_as_one_by_one_and_take_no_more_memory() -> None:
+    asked, _, _ = draw(1)
+    weights = bootstrap_weights(N_RECORDINGS, 1000, seed=1)
+    found = list(changes(asked, PSDS1, np.zeros(len(LABELS))))
+    tracemalloc.start()
+    areas = psds(found, asked, weights, alpha_ct=0.0, per_hour=100.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < sum(len(own.score) for own in found) * weights.shape[1] * 8  # of one array of all points
+    for number in (0, 15, 16, 1000):
+        alone = psds(found, asked, weights[:, [number]], alpha_ct=0.0, per_hour=100.0)
+        assert areas.stable[number] == pytest.approx(alone.stable[0], abs=TOLERANCE, nan_ok=True)
+        assert areas.by_label[:, number] == pytest.approx(alone.by_label[:, 0], abs=TOLERANCE, nan_ok=True)
 
 
 @settings(deadline=None, max_examples=25)

@@ -77,7 +77,8 @@ def test_psds_is_that_of_psds_eval(recording: int, detected: Events, true: Event
     found[recording], events[recording] = detected, true
     example = asked(PSDS_DURATIONS_S, found, events)
     once = np.ones((example.n_recordings, 1))
-    areas = psds(changes(example, by_intersection(0.5, 0.5, 0.3)), example, once, alpha_ct=0.0, per_hour=100.0)
+    changed = changes(example, by_intersection(0.5, 0.5, 0.3), np.zeros(len(example.labels)))
+    areas = psds(changed, example, once, alpha_ct=0.0, per_hour=100.0)
     assert areas.mean[0] == pytest.approx(expected, rel=1e-12)
 
 

@@ -88,6 +88,17 @@ def test_a_recording_that_is_drawn_twice_counts_twice() -> None:
     assert figures.by_label["event_f1"][1] == pytest.approx([2 / 3, 0.0, 1.0])
 
 
+def test_a_resample_in_which_nothing_is_heard_has_no_number() -> None:
+    curves = truth_curves()
+    heard = asked(curves)
+    silent = [Pair(2, label, curves[0, label], GRID.edges(250, 10.0), {}) for label in range(2)]
+    weights = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 3.0]])
+    figures = measure(Asked(LABELS, (*heard.pairs, *silent), 3), GRID, weights, [SETTINGS, SETTINGS]).overall
+    for name in ("psds1", "psds1_macro", "psds2", "partial_auroc", "event_f1_macro", "segment_error_rate", "th_auc"):
+        assert np.isfinite(figures[name][0]), name
+        assert np.isnan(figures[name][1]), name
+
+
 def test_resamples_begin_with_the_recordings_as_they_are() -> None:
     weights = bootstrap_weights(5, 100, seed=1)
     assert weights.shape == (5, 101)

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,9 +17,9 @@ from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
 from tests.clips import tones
 from training.data.example import CaptionedEvent, Example
-from training.evaluation.evaluating import evaluate, evaluate_retrieval
 from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet, of_examples
 from training.evaluation.localizers import BundleLocalizer, ServiceLocalizer, postprocessing_at
+from training.evaluation.protocol import evaluate, evaluate_retrieval
 from training.evaluation.report import as_text
 
 CLIPS = (
@@ -60,6 +61,13 @@ def test_a_bundle_scores_what_the_service_that_serves_it_scores(
     assert "middle" in told
 
 
+@pytest.mark.parametrize("answer", [{}, [], {"model": {"sample_rate_hz": 16_000}, "defaults": {}}])
+def test_another_service_is_refused(answer: object) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with pytest.raises(ValueError, match="http://other answers GET /info otherwise"):
+        ServiceLocalizer(httpx.Client(base_url="http://other", transport=transport))
+
+
 def test_captions_find_their_recordings(tiny_bundle: Path, tmp_path: Path) -> None:
     report = evaluate_retrieval(BundleLocalizer(tiny_bundle), "tones", examples(tmp_path), resamples=20)
     assert report["set"] == {"name": "tones", "recordings": 3, "captions": 3}
@@ -75,8 +83,10 @@ class Loud:
     def __init__(self, calibrated: bool) -> None:
         self.calibrated = calibrated
         self.subject: dict[str, Any] = {"kind": "fake"}
+        self.asked = 0
 
     def scores(self, waveform: np.ndarray, queries: list[str], median_filter_s: float) -> np.ndarray:
+        self.asked += 1
         heard = np.abs(waveform.reshape(-1, 640)).max(axis=1) > 0
         return np.stack([np.where(heard, float(query), 0.02) for query in queries]).astype(np.float32)
 
@@ -85,7 +95,7 @@ def set_of(*labels: str) -> EvaluationSet:
     waveform = np.zeros(32_000, np.float32)
     waveform[6_400:12_800] = 0.5
     events = tuple((label, 0.4, 0.8) for label in labels)
-    clip = EvaluationClip("one", lambda _: waveform, events, tuple(range(len(labels))))
+    clip = EvaluationClip("one", lambda _: waveform, 2.0, events, tuple(range(len(labels))))
     return EvaluationSet("loud", (clip,), labels, tuple((label,) for label in labels))
 
 
@@ -102,6 +112,33 @@ def test_an_uncalibrated_model_gets_the_threshold_that_is_best_on_the_other_set(
 
 def test_without_another_set_nothing_is_chosen() -> None:
     assert set(evaluate(Loud(calibrated=False), set_of("0.3"), None, resamples=5)["settings"]) == {"default"}
+
+
+def test_curves_that_do_not_fit_are_refused_before_anything_is_asked() -> None:
+    one, localizer = set_of("0.3", "0.4"), Loud(calibrated=True)
+    needed = one.answers_bytes(localizer.grid, 4)  # of each of the widths to choose from
+    assert needed == 4 * 2 * (50 * 4 + 300)
+    evaluate(localizer, one, one, resamples=5, memory_bytes=needed)
+    asked, localizer.asked = localizer.asked, 0
+    assert asked > 0
+    with pytest.raises(ValueError, match=r"loud: the curves of 1 recordings and 2 labels take 0.0 GB; .* with --most"):
+        evaluate(localizer, one, one, resamples=5, memory_bytes=needed - 1)
+    assert localizer.asked == 0
+
+
+def test_pairs_hold_no_copies_of_curves() -> None:
+    one = set_of("0.3", "0.4")
+    (answers,) = one.answers(Loud(calibrated=True), [[0.0, 0.0]])
+    pairs = one.pairs(answers, 0).pairs
+    assert all(np.shares_memory(pair.curve, answers[0].curves) for pair in pairs)
+
+
+def test_a_set_in_which_nothing_is_heard_is_refused() -> None:
+    silent = EvaluationSet(
+        "silent", (replace(set_of("0.3").clips[0], events=(("0.3", 2.0, 3.0),)),), ("0.3",), (("0.3",),)
+    )
+    with pytest.raises(ValueError, match="silent: none of its labels is heard in any of 1 recordings"):
+        evaluate(Loud(calibrated=True), silent, None)
 
 
 def test_th_auc_is_the_share_of_thresholds_at_which_all_is_found() -> None:

@@ -1,5 +1,6 @@
 """One evaluation from end to end: what is asked, with which post-processing, and what of it is told."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -7,32 +8,44 @@ from typing import Any
 import numpy as np
 
 from service.core.postprocessing import Postprocessing
+from training.data.decoding import decode
 from training.data.example import Example
-from training.data.pack import decode
 from training.evaluation.asked import bootstrap_weights
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
 from training.evaluation.metrics import measure
 from training.evaluation.report import LEVEL, summarize, summarize_figures
 from training.evaluation.retrieval import relevance, retrieval
-from training.evaluation.tuning import tune
+from training.evaluation.tuning import WIDTHS_S, tune
 
 RESAMPLES = 500
 BOOTSTRAP_SEED = 20_250_511
+MEMORY_SHARE = 0.7
 CHOSEN = "the median filter with the best PSDS1 and behind it the threshold with the best event F1"
 
 
 def evaluate(
-    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None, resamples: int = RESAMPLES
+    localizer: Localizer,
+    reported: EvaluationSet,
+    own: EvaluationSet | None,
+    resamples: int = RESAMPLES,
+    memory_bytes: int | None = None,
 ) -> dict[str, Any]:
     """The figures of a localizer on one set, by its default and by post-processing that was chosen on another.
 
     Args:
         localizer: What is evaluated.
         reported: What it is evaluated on.
-        own: What is chosen, is chosen on this one; without it there is the default alone.
+        own: What is chosen, is chosen on this one; without it, or where nothing of it is heard, there is the default alone.
         resamples: Of the bootstrap.
+        memory_bytes: What curves may take; if not given, MEMORY_SHARE of the machine's.
+
+    Raises:
+        ValueError: Nothing is heard in what is reported, or the curves do not fit into memory; before anything is asked.
     """
+    if not reported.heard:
+        raise ValueError(f"{reported.name}: none of its labels is heard in any of {len(reported.clips)} recordings")
+    _refuse_too_large(localizer, reported, own, memory_bytes or _memory_bytes())
     weights = bootstrap_weights(len(reported.clips), resamples, BOOTSTRAP_SEED)
     ways = _ways(localizer, reported, own)
     widths_s = [[one.median_filter_s for one in settings] for _, settings in ways.values()]
@@ -62,13 +75,32 @@ def evaluate(
     }
 
 
+def _refuse_too_large(
+    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None, memory_bytes: int
+) -> None:
+    """The curves of each set are held at once: by each way of post-processing, or by each width to choose from."""
+    held = [(reported, 1 if own is None else 2), *([] if own is None else [(own, 1 + len(WIDTHS_S))])]
+    for one, n_choices in held:
+        needed = one.answers_bytes(localizer.grid, n_choices)
+        if needed > memory_bytes:
+            raise ValueError(
+                f"{one.name}: the curves of {len(one.clips)} recordings and {len(one.labels)} labels take "
+                f"{needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB are accepted here: ask fewer with --most"
+            )
+
+
+def _memory_bytes() -> int:
+    return int(MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
 def _ways(
     localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None
 ) -> dict[str, tuple[str, list[Postprocessing]]]:
     """How each way of post-processing is chosen, and the settings of each scored label."""
     threshold = "the model's own" if localizer.calibrated else "the model's own, whose threshold means nothing yet"
-    if own is None:
-        return {"default": (threshold, [localizer.postprocessing] * len(reported.scored_labels))}
+    if own is None or not own.heard:
+        unheard = "" if own is None else f"; nothing that is asked for is heard in {own.name}"
+        return {"default": (threshold + unheard, [localizer.postprocessing] * len(reported.scored_labels))}
     default, each = tune(localizer, own)
     if not localizer.calibrated:
         threshold = f"the model's own, but the threshold with the best event F1 over all labels of {own.name}"
