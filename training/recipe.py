@@ -59,6 +59,9 @@ class LossWeights:
     Of any captioned recordings, against the captions of the batch: TACOS' (arXiv 2505.07609) of clips and of the frames of
     regions, whose cosines are divided by `temperature` (`..._contrastive`); and the per-frame sigmoid of FLAM
     (arXiv 2505.05335), which teaches absence too (`region_sigmoid`).
+
+    Raises:
+        ValueError: a weight is negative, all are 0, or the temperature is not positive.
     """
 
     label_sigmoid: float = 1.0
@@ -69,6 +72,13 @@ class LossWeights:
     region_contrastive: float = 0.0
     region_sigmoid: float = 0.0
     temperature: float = 0.05
+
+    def __post_init__(self) -> None:
+        weights = {name: getattr(self, name) for name in self.__slots__ if name != "temperature"}
+        if min(weights.values()) < 0 or not any(weights.values()) or self.temperature <= 0:
+            raise ValueError(
+                f"{self}; weights of 0 and more, one of them positive, and a temperature over 0 are accepted"
+            )
 
 
 @dataclass(frozen=True, slots=True)

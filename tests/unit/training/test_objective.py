@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def encoder() -> SentenceEncoder:
 
 @pytest.fixture(scope="module")
 def soundscapes(tiny_pack: Path, encoder: SentenceEncoder) -> Soundscapes:
-    return Soundscapes(recipe_with(tiny_pack), encoder)
+    return Soundscapes(recipe_with(tiny_pack, label_sigmoid=1.0), encoder)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,21 @@ def test_a_data_set_has_no_labels_to_learn_from(tiny_pack: Path) -> None:
     sets: Any = f"data.sets=[{{name='pack', folder='{tiny_pack}'}}]"
     with pytest.raises(ValueError, match=r"losses.label_sigmoid needs soundscapes"):
         read_recipe(Path("training/recipes/tiny.toml"), [sets])
+
+
+@pytest.mark.parametrize("losses", [{}, {"clip_contrastive": -1.0}, {"clip_contrastive": 1.0, "temperature": 0.0}])
+def test_there_is_something_to_minimize(tiny_pack: Path, losses: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="weights of 0 and more, one of them positive"):
+        recipe_with(tiny_pack, **losses)
+
+
+def test_scenes_without_a_sound_have_losses_of_zero(
+    tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+) -> None:
+    weights = dict.fromkeys(("clip_contrastive", "region_contrastive", "region_sigmoid"), 1.0)
+    objective = objective_of(recipe_with(tiny_pack, **weights), soundscapes, encoder)
+    silent = replace(batch, captions=(), events=())
+    assert losses(objective, silent) == dict.fromkeys(weights, 0.0)
 
 
 def test_a_teachers_loss_needs_a_teacher() -> None:
