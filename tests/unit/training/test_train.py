@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,18 @@ import torch
 
 from service.core.manifest import PACKAGED_BUNDLE
 from tests.tiny_pack import LABELS
+from tests.tiny_roberta import build_tiny_roberta
 from tests.tiny_tacos import build_tiny_tacos
 from training.checkpoint import BEST, CHECKPOINT, Run
+from training.data.mixture import DatasetShare
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe, recipe_from_dict
 from training.run_report import REPORT
-from training.train import train
+from training.source import make_source
+from training.towers.asit import AsitConfig
+from training.towers.text import SentenceEncoder
+from training.train import begin, train
 
 
 def tiny(pack: Path, *overrides: str) -> Recipe:
@@ -140,3 +146,28 @@ def test_annotated_recordings_are_trained_on(tmp_path: Path) -> None:
     recipe = read_recipe(Path("training/recipes/tiny.toml"), [sets, *off, *losses])
     train(recipe, tmp_path / "run")
     assert state(tmp_path / "run")["step"] == 2
+
+
+def tacos(recipe: str, sets: tuple[DatasetShare, ...], encoder: Path) -> Recipe:
+    """One step of one of TACOS' stages, at the full rate, with towers that are small and begin at random."""
+    read = read_recipe(Path("training/recipes") / recipe, [f"text.encoder={encoder}", "optimization.steps=1"])
+    return replace(
+        read,
+        start=None,
+        audio=AsitConfig(blocks=1),
+        data=replace(read.data, sets=sets, workers=0),
+        excerpts=replace(read.excerpts, length_s=1.78),
+        optimization=replace(read.optimization, batch=2, warmup_steps=1, precision="fp32"),
+    )
+
+
+@pytest.mark.parametrize("stage", ["tacos_global.toml", "tacos_regions.toml"])
+def test_the_stages_of_tacos_train_both_towers(stage: str, tmp_path: Path) -> None:
+    sets = (DatasetShare("tacos", build_tiny_tacos(tmp_path / "tacos")),)
+    recipe = tacos(stage, sets, build_tiny_roberta(tmp_path / "encoder"))
+    encoder = SentenceEncoder(recipe.text)
+    before = begin(recipe, make_source(recipe, encoder), encoder, torch.device("cpu"), warm=False).model.state_dict()
+    train(recipe, tmp_path / "run")
+    after = weights(tmp_path / "run")
+    for part in ("audio.model.blocks.0.mlp.fc1.weight", "encoder.transformer.encoder.layer.0.output.dense.weight"):
+        assert not torch.equal(before[part], after[part]), part
