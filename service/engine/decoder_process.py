@@ -55,24 +55,24 @@ def _clip(connection: Connection, n_bytes: int | None) -> BinaryIO:
 
 def _answer(connection: Connection, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float) -> None:
     try:
-        for samples in _in_messages(decode(clip, sample_rate_hz, max_clip_s)):
-            connection.send_bytes(SAMPLES + samples)
+        for message in _messages(decode(clip, sample_rate_hz, max_clip_s)):
+            connection.send_bytes(message)
     except EarmarkError as error:
         connection.send_bytes(ERROR + json.dumps([type(error).__name__, error.data]).encode())
     else:
         connection.send_bytes(b"")
 
 
-def _in_messages(blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytes]:
-    """The blocks' bytes, a few at a time: each message wakes the service."""
-    held = bytearray()
+def _messages(blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytearray]:
+    """The blocks, several in a message: each wakes the service."""
+    message = bytearray(SAMPLES)
     for block in blocks:
-        held += block.tobytes()
-        if len(held) >= _MESSAGE_BYTES:
-            yield bytes(held)
-            held.clear()
-    if held:
-        yield bytes(held)
+        message += block.data.cast("B")
+        if len(message) >= _MESSAGE_BYTES:
+            yield message
+            message = bytearray(SAMPLES)
+    if len(message) > len(SAMPLES):
+        yield message
 
 
 if __name__ == "__main__":
