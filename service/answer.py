@@ -16,7 +16,7 @@ Curves = Literal["score", "similarity", "both", "none"]
 CurveFormat = Literal["json", "base64"]
 
 _SECONDS_DECIMALS = 6  # a sample at 16 kHz lasts 62.5 us: durations and edges stay in step
-_SCORE_DECIMALS = 6  # low scores keep their order, which curves of detection rates over thresholds need
+SCORE_DECIMALS = 6  # low scores keep their order, which curves of detection rates over thresholds need
 _SIMILARITY_DECIMALS = 5
 
 
@@ -25,9 +25,7 @@ def encode_answer(
 ) -> bytes:
     """Writes the answer of POST /localize and of `earmark localize --json`, in UTF-8, with the curves that are wanted."""
     head = orjson.dumps(_head(localization, manifest))
-    clip_scores = np.round(
-        np.array([result.clip_score for result in localization.results], np.float32), _SCORE_DECIMALS
-    )
+    clip_scores = np.round(np.array([result.clip_score for result in localization.results], np.float32), SCORE_DECIMALS)
     results = [
         orjson.dumps(_result(result, clip_score, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
         for result, clip_score in zip(localization.results, clip_scores, strict=True)
@@ -50,7 +48,7 @@ def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
 def _result(result: QueryResult, clip_score: np.float32, curves: Curves, curve_format: CurveFormat) -> dict[str, Any]:
     told: dict[str, Any] = {"query": result.query, "present": result.present, "clip_score": clip_score}
     if curves in ("score", "both"):
-        told["score"] = _curve(result.score, _SCORE_DECIMALS, curve_format)
+        told["score"] = _curve(result.score, SCORE_DECIMALS, curve_format)
     if curves in ("similarity", "both"):
         told["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
     told["segments"] = [segment_values(segment) for segment in result.segments]
@@ -67,6 +65,6 @@ def segment_values(segment: Segment) -> dict[str, float | np.float32]:
     return {
         "onset_s": round(segment.onset_s, _SECONDS_DECIMALS),
         "offset_s": round(segment.offset_s, _SECONDS_DECIMALS),
-        "score": np.round(np.float32(segment.score), _SCORE_DECIMALS),  # as the curve, in which it is found again
+        "score": np.round(np.float32(segment.score), SCORE_DECIMALS),  # as the curve, in which it is found again
         "peak_s": round(segment.peak_s, _SECONDS_DECIMALS),
     }

@@ -12,6 +12,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from service.answer import SCORE_DECIMALS
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
@@ -21,8 +22,6 @@ from training.model import LanguageAudioModel, load_checkpoint
 from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32
-SCORE_DECIMALS = 6
-"""As the service tells them."""
 MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
 """The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
 MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
