@@ -16,9 +16,9 @@ from types import FrameType
 from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
-from service.ending import Ending
 from service.engine.engine import open_engine
 from service.logs import configure_logging
+from service.shutdown import Shutdown
 
 FAILED = 1
 CANNOT = 2
@@ -61,14 +61,14 @@ def serve(_args: argparse.Namespace) -> None:
     from service.app import create_app, not_http_response
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
-    from service.listening import bind, run
+    from service.server import bind, run
     from service.settings import engine_options, read_settings, redis_options
 
-    settings, ending = read_settings(), Ending()
+    settings, shutdown = read_settings(), Shutdown()
 
     def fail(error: BaseException) -> None:
         log.critical("the device failed; the process ends", exc_info=error)
-        ending.fail()
+        shutdown.fail()
 
     configure_logging(settings.log_level, settings.log_format)
     _bound_heaps()
@@ -85,13 +85,13 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})
-            app = create_app(engine, settings, _version(), ending)
-            run(app, listener, not_http_response(), ending, settings.grace_s)
+            app = create_app(engine, settings, _version(), shutdown)
+            run(app, listener, not_http_response(), shutdown, settings.grace_s)
         except KeyboardInterrupt:
             log.info("interrupted")
         finally:
             engine.close()
-    if ending.has_failed:
+    if shutdown.has_failed:
         raise SystemExit(FAILED)
 
 

@@ -8,17 +8,17 @@ from service.api.admission import Admission
 from service.api.cache_metrics import CacheMetrics
 from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
-from service.api.localizing import Localizing
+from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import OTHER_ROUTE, Metrics
 from service.api.middleware import CLIENT_GONE, Observation
-from service.api.operating import Operating
+from service.api.operator_routes import OperatorRoutes
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, problem_of
 from service.api.problems import not_http_response as not_http_response  # for the server in front of the app
 from service.api.readiness import Readiness
-from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings
+from service.shutdown import Shutdown
 
 DESCRIPTION = """
 Tells when, in a recording, a sound described in plain words is heard. (Temporal localization: when, not where.)
@@ -29,14 +29,14 @@ whose `detail` says what came, what is accepted and which of the operator's sett
 """
 
 
-def create_app(engine: Engine, settings: Settings, version: str, ending: Ending) -> FastAPI:
+def create_app(engine: Engine, settings: Settings, version: str, shutdown: Shutdown) -> FastAPI:
     """Makes the app.
 
     Args:
         engine: Open; whoever opened it closes it.
         settings: For limits.
         version: Of the service.
-        ending: Tells when nothing new is to be taken.
+        shutdown: Tells when nothing new is to be taken.
     """
     metrics = Metrics()
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
@@ -44,11 +44,11 @@ def create_app(engine: Engine, settings: Settings, version: str, ending: Ending)
         settings.max_requests,
         settings.max_bytes_in_flight,
         backlog_s=lambda: engine.batcher.backlog_s,
-        is_ending=lambda: ending.has_begun,
+        is_shutting_down=lambda: shutdown.has_begun,
     )
     metrics.read_too(EngineMetrics(engine, admission))
     metrics.read_too(CacheMetrics(engine.cache))
-    readiness = Readiness(engine.check, metrics, is_ending=lambda: ending.has_begun)
+    readiness = Readiness(engine.check, metrics, is_shutting_down=lambda: shutdown.has_begun)
     app = FastAPIOffline(  # /docs works without any other host
         title="Earmark",
         description=DESCRIPTION,
@@ -58,9 +58,9 @@ def create_app(engine: Engine, settings: Settings, version: str, ending: Ending)
         static_url="/docs/static",
         generate_unique_id_function=_operation_id,
     )
-    app.include_router(Localizing(engine, settings, admission, metrics).router())
+    app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
-    app.include_router(Operating(info, readiness, engine.cache.degraded, metrics).router())
+    app.include_router(OperatorRoutes(info, readiness, engine.cache.degraded, metrics).router())
     add_problem_handlers(app, readiness.doubt)
     document_problems(app)
     app.add_middleware(Observation, metrics=metrics, on_server_fault=readiness.doubt)

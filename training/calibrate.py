@@ -24,13 +24,12 @@ from service.core import scoring
 from service.core.errors import EarmarkError
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
-from training.evaluate import PASSES, load_benchmark, validation_queries
-from training.evaluation.benchmark import CALIBRATION_SEED, Benchmark
+from training import seeds
+from training.evaluation.benchmark import PASSES, Benchmark, load_benchmark, validation_queries
 from training.evaluation.evaluation_set import resampled
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
 from training.evaluation.metrics import expected_calibration_error, is_present
 
-SEED = 7
 ABSENT_PER_HEARD = 4
 """Between as many (a query is as likely heard as not) and all (33 times: somebody asks for everything)."""
 FALSE_PRESENCE = 0.0475
@@ -72,7 +71,7 @@ def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[
 
 def choose_pairs(asked: AskedScenes, absent_per_heard: int) -> NDArray[np.bool_]:
     """All (scene, query) pairs that are heard, and so many times as many, drawn at random, that are not: (S, Q)."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seeds.CALIBRATION_PAIRS)
     chosen = ~asked.absent
     absent = np.flatnonzero(asked.absent)
     count = min(len(absent), absent_per_heard * int(chosen.sum()))
@@ -185,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
-        benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, CALIBRATION_SEED)
+        benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, seeds.CALIBRATION)
         result = json.dumps(calibrate(localizer, benchmark, own_scenes), indent=2)
         print(result)
         options.out.write_text(result + "\n")

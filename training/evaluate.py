@@ -14,7 +14,6 @@ told beside the default) is chosen on soundscapes of another seed, or on the `va
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,10 @@ from typing import Any
 import httpx
 
 from service.core.errors import EarmarkError
-from training.data.captions import FOLDER as CAPTIONS
-from training.data.captions import read_captions
+from training import seeds
 from training.data.datasets import ADAPTERS
 from training.data.example import SPLITS
-from training.data.pack import AudioStore, read_table
-from training.evaluation.benchmark import CALIBRATION_SEED, MIN_RECORDINGS, SEED, Benchmark, draw_benchmark
+from training.evaluation.benchmark import load_benchmark, validation_queries
 from training.evaluation.dataset_split import measure_dataset
 from training.evaluation.evaluation_set import EvaluationSet, of_benchmark
 from training.evaluation.localizers import (
@@ -40,40 +37,9 @@ from training.evaluation.localizers import (
 )
 from training.evaluation.protocol import evaluate
 from training.evaluation.report import as_text
-from training.towers.front_end import SAMPLE_RATE_HZ
 
-PASSES = 3
 SOUNDSCAPES = "soundscapes"
 SPLIT = "test"
-
-
-def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "validation.jsonl") -> list[list[str]]:
-    """The held-out captions of each label, PASSES each.
-
-    Raises:
-        ValueError: A label has fewer.
-    """
-    written = {label: own.captions for label, own in read_captions(captions).items()}
-    lacking = [label for label in labels if len(written.get(label, ())) < PASSES]
-    if lacking:
-        raise ValueError(
-            f"{captions} has fewer than {PASSES} captions of {', '.join(map(repr, lacking))}; "
-            f"each label with {MIN_RECORDINGS} recordings in val needs so many"
-        )
-    return [list(written[label][:PASSES]) for label in labels]
-
-
-def load_benchmark(folder: Path, seed: int = SEED) -> Benchmark:
-    """The benchmark, or scenes of another seed, over the `val` recordings of a pack.
-
-    Raises:
-        ValueError: No label has recordings enough, or a recording cannot be read.
-        FileNotFoundError: The table is not there.
-    """
-    recordings = [r for r in read_table(folder) if r.split == "val"]
-    if max(Counter(r.label for r in recordings).values(), default=0) < MIN_RECORDINGS:
-        raise ValueError(f"no label has {MIN_RECORDINGS} recordings in split 'val', which soundscapes are made of")
-    return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
 
 
 def soundscapes(folder: Path, seed: int) -> EvaluationSet:
@@ -84,8 +50,8 @@ def soundscapes(folder: Path, seed: int) -> EvaluationSet:
 
 def measure_soundscapes(localizer: Localizer, folder: Path) -> dict[str, Any]:
     """The report on the benchmark."""
-    own = soundscapes(folder, CALIBRATION_SEED)
-    return {"localization": evaluate(localizer, soundscapes(folder, SEED), own)}
+    own = soundscapes(folder, seeds.CALIBRATION)
+    return {"localization": evaluate(localizer, soundscapes(folder, seeds.BENCHMARK), own)}
 
 
 def open_localizer(options: argparse.Namespace) -> Localizer:

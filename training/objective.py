@@ -11,14 +11,14 @@ from torch.nn import functional as F
 from training.data.batch import CaptionedBatch
 from training.losses.captions import clip_contrastive_loss, region_contrastive_losses
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss, overlap_losses
-from training.masking import mask
+from training.losses.targets import RegionTargets, label_targets, teacher_targets
 from training.model import LanguageAudioModel
 from training.processes import Processes
 from training.recipe import Recipe
 from training.synthesis.batches import SceneBatch
-from training.targets import RegionTargets, label_targets, teacher_targets
+from training.synthesis.vocabulary import Vocabulary
+from training.towers.masking import mask
 from training.towers.text import SentenceEncoder
-from training.vocabulary import Vocabulary
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 

@@ -14,10 +14,10 @@ from training.data.pack import AudioStore, read_table
 from training.recipe import Recipe
 from training.synthesis.batches import SceneBatches
 from training.synthesis.scene import SceneSynthesizer
-from training.teacher import class_names, score_recordings
+from training.synthesis.teacher import class_names, score_recordings
+from training.synthesis.vocabulary import Vocabulary, build_vocabulary
 from training.towers.choice import tower_class
 from training.towers.text import SentenceEncoder
-from training.vocabulary import Vocabulary, build_vocabulary
 
 logger = logging.getLogger(__name__)
 

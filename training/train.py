@@ -24,17 +24,17 @@ from tqdm import tqdm
 from training.checkpoint import BEST, CHECKPOINT, Run, starting_weights
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
+from training.evaluation.run_report import write_report
+from training.evaluation.validation import CHOSEN_BY, Validation
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.optimization import learning_rate, make_optimizer, update_average
 from training.processes import Processes, joined_processes
 from training.recipe import Recipe, read_recipe
-from training.run_report import write_report
 from training.source import Soundscapes, Source, make_source
+from training.synthesis.warm_start import warm_start
 from training.towers.text import SentenceEncoder
 from training.towers.tower import AudioTower
-from training.validation import CHOSEN_BY, Validation
-from training.warm_start import warm_start
 
 CENTRE_BATCHES = 16
 

@@ -26,18 +26,18 @@ class Admission:
         max_requests: Requests at a time.
         max_bytes: Bytes of all their uploads.
         backlog_s: Tells how many seconds of work are queued.
-        is_ending: Tells whether the process takes nothing new.
+        is_shutting_down: Tells whether the process takes nothing new.
 
     Attributes:
         refused: How many requests were refused, by the reason.
     """
 
     def __init__(
-        self, max_requests: int, max_bytes: int, backlog_s: Callable[[], float], is_ending: Callable[[], bool]
+        self, max_requests: int, max_bytes: int, backlog_s: Callable[[], float], is_shutting_down: Callable[[], bool]
     ) -> None:
         self.refused = {"requests": 0, "bytes": 0, "ending": 0}
         self._max_requests, self._max_bytes = max_requests, max_bytes
-        self._backlog_s, self._is_ending = backlog_s, is_ending
+        self._backlog_s, self._is_shutting_down = backlog_s, is_shutting_down
         self._requests, self._bytes = 0, 0
 
     @contextmanager
@@ -48,7 +48,7 @@ class Admission:
             ServiceEnding: If the process takes nothing new.
             TooManyRequests: If there is no place.
         """
-        if self._is_ending():
+        if self._is_shutting_down():
             self.refused["ending"] += 1
             raise ServiceEnding
         if self._requests >= self._max_requests:

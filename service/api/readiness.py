@@ -15,11 +15,11 @@ class Readiness:
     Args:
         check: Does a forward pass, and raises if it goes wrong.
         metrics: Where readiness is shown.
-        is_ending: Tells whether the process takes nothing new.
+        is_shutting_down: Tells whether the process takes nothing new.
     """
 
-    def __init__(self, check: Callable[[], object], metrics: Metrics, is_ending: Callable[[], bool]) -> None:
-        self._is_ending = is_ending
+    def __init__(self, check: Callable[[], object], metrics: Metrics, is_shutting_down: Callable[[], bool]) -> None:
+        self._is_shutting_down = is_shutting_down
         self._check = check
         self._metrics = metrics
         self._trusted = False
@@ -36,7 +36,7 @@ class Readiness:
             NotReady: If the check goes wrong.
             ServiceEnding: If the process takes nothing new.
         """
-        if self._is_ending():
+        if self._is_shutting_down():
             raise ServiceEnding
         async with self._lock:
             if self._trusted:

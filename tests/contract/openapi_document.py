@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.app import create_app
-from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings
+from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
 
 COMMITTED = Path(__file__).with_name("openapi.json")
 
 
 def current_document() -> dict[str, Any]:
-    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", ending=Ending()).openapi()
+    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", shutdown=Shutdown()).openapi()
 
 
 def main() -> None:

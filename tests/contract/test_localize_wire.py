@@ -14,9 +14,9 @@ import soundfile
 
 from service.api.schemas import LocalizeOut
 from service.app import create_app
-from service.ending import Ending
 from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
+from service.shutdown import Shutdown
 from tests.clips import encoded, tones, wav
 from tests.tiny_bundle import HOP_SAMPLES, OVERLAP_FRAMES, SAMPLE_RATE_HZ, TONES_HZ, WINDOW_FRAMES
 
@@ -34,7 +34,7 @@ def anyio_backend() -> str:
 async def client(tiny_bundle: Path) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(max_clip_s=20, intra_op_threads=1)
     engine = open_engine(tiny_bundle, engine_options(settings))
-    app = create_app(engine, settings, version="0", ending=Ending())
+    app = create_app(engine, settings, version="0", shutdown=Shutdown())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
         yield client
     engine.close()

@@ -19,9 +19,9 @@ from service.api.localize_form import LocalizeForm
 from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
-from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings, variable
+from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
 from training.data.pack import TABLE, read_table
 from training.evaluation.asked import Asked, Pair, spans
@@ -84,7 +84,7 @@ def understand(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def app() -> Any:
-    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", ending=Ending())
+    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", shutdown=Shutdown())
 
 
 def test_the_first_line_says_that_localization_is_temporal() -> None:

@@ -13,10 +13,10 @@ from model_export.graphs import round_to_half
 from service.app import create_app
 from service.core import scoring
 from service.core.manifest import verify_bundle
-from service.ending import Ending
 from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
+from service.shutdown import Shutdown
 from tests.clips import wav
 from tests.tiny_roberta import build_tiny_roberta
 from training.evaluation.localizers import CheckpointLocalizer
@@ -90,7 +90,7 @@ async def test_the_service_hears_what_torch_hears_in_a_clip_of_several_windows(b
     settings = Settings(intra_op_threads=1)
     engine = open_engine(bundle, engine_options(settings))
     text_encoder = TextEncoder(bundle, engine.manifest, engine_options(settings))
-    app = create_app(engine, settings, version="0", ending=Ending())
+    app = create_app(engine, settings, version="0", shutdown=Shutdown())
     files = [("audio", ("clip.wav", wav(clip))), *[("query", (None, query)) for query in QUERIES]]
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:

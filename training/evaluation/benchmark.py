@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.pack import AudioStore, Recording
+from training import seeds
+from training.data.captions import FOLDER as CAPTIONS
+from training.data.captions import read_captions
+from training.data.pack import AudioStore, Recording, read_table
 from training.evaluation.asked import NO_SPANS, heard_frames, labelled
 from training.synthesis.scene import Event, Scene, SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import BLOCK_S, runs
+from training.towers.front_end import SAMPLE_RATE_HZ
 
-SEED = 20_250_509
-CALIBRATION_SEED = 20_250_510
-"""Other scenes of the same recordings, to choose thresholds on."""
+PASSES = 3
+"""Captions of each label, each asked in a pass of its own."""
 N_SCENES = 400
 MIN_RECORDINGS = 3
 """Labels with fewer recordings are heard in the scenes, but not asked for."""
@@ -69,7 +73,7 @@ class Benchmark:
 
 
 def draw_benchmark(
-    recordings: Sequence[Recording], store: AudioStore, n_scenes: int = N_SCENES, seed: int = SEED
+    recordings: Sequence[Recording], store: AudioStore, n_scenes: int = N_SCENES, seed: int = seeds.BENCHMARK
 ) -> Benchmark:
     """The benchmark over some recordings, always the same of a seed: all labels that are asked for are equally frequent."""
     counts = Counter(r.label for r in recordings)
@@ -81,6 +85,35 @@ def draw_benchmark(
     )
     asked = tuple(sorted(label for label, count in counts.items() if count >= MIN_RECORDINGS))
     return Benchmark(scenes, asked, store.sample_rate_hz, RECIPE.scene_s)
+
+
+def load_benchmark(folder: Path, seed: int = seeds.BENCHMARK) -> Benchmark:
+    """The benchmark, or scenes of another seed, over the `val` recordings of a pack.
+
+    Raises:
+        ValueError: No label has recordings enough, or a recording cannot be read.
+        FileNotFoundError: The table is not there.
+    """
+    recordings = [r for r in read_table(folder) if r.split == "val"]
+    if max(Counter(r.label for r in recordings).values(), default=0) < MIN_RECORDINGS:
+        raise ValueError(f"no label has {MIN_RECORDINGS} recordings in split 'val', which soundscapes are made of")
+    return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
+
+
+def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "validation.jsonl") -> list[list[str]]:
+    """The held-out captions of each label, PASSES each.
+
+    Raises:
+        ValueError: A label has fewer.
+    """
+    written = {label: own.captions for label, own in read_captions(captions).items()}
+    lacking = [label for label in labels if len(written.get(label, ())) < PASSES]
+    if lacking:
+        raise ValueError(
+            f"{captions} has fewer than {PASSES} captions of {', '.join(map(repr, lacking))}; "
+            f"each label with {MIN_RECORDINGS} recordings in val needs so many"
+        )
+    return [list(written[label][:PASSES]) for label in labels]
 
 
 def _scene(name: str, scene: Scene, labels: Sequence[str]) -> BenchmarkScene:

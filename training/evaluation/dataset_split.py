@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from training import seeds
 from training.data.check import measure
 from training.data.datasets import ADAPTERS, read_dataset
 from training.data.example import SPLITS, Example
@@ -18,7 +19,6 @@ from training.evaluation.protocol import evaluate, evaluate_retrieval
 logger = logging.getLogger(__name__)
 COMMON_LABELS = "audioset-strong"
 """The data set whose labels are asked for only where `train` has them too, as others evaluate it (arXiv 2505.07609)."""
-DRAWN_SEED = 20_250_513
 
 
 def measure_dataset(localizer: Localizer, name: str, folder: Path, split: str, most: int) -> dict[str, Any]:
@@ -88,5 +88,5 @@ def without_unreadable(examples: Sequence[Example]) -> tuple[list[Example], list
 def draw(examples: Sequence[Example], split: str, most: int) -> list[Example]:
     """The recordings of a split, or so many of them, always the same, in their order."""
     own = [example for example in examples if example.split == split]
-    chosen = np.random.default_rng(DRAWN_SEED).permutation(len(own))[:most]
+    chosen = np.random.default_rng(seeds.RECORDINGS).permutation(len(own))[:most]
     return [own[i] for i in np.sort(chosen)]

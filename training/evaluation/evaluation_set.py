@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from service.core.frame_grid import FrameGrid
+from training import seeds
 from training.data.decoding import decode, recording_s
 from training.data.example import Example
 from training.evaluation.asked import Asked, Pair, labelled
@@ -23,7 +24,6 @@ POOLED = "all captions"
 MOST_LABELS = 1000
 """With more different captions than that, each recording is asked its own and FOREIGN_PER_OWN times as many others'."""
 FOREIGN_PER_OWN = 4
-DRAWN_SEED = 20_250_512
 SCORE_BYTES, PAIR_BYTES = 4, 300
 """Of a score, and of all else that is held for a recording and a label."""
 
@@ -168,7 +168,7 @@ def of_examples(
     asked = tuple(captions if labels is None else labels)
     pooled = len(asked) > MOST_LABELS if pooled is None else pooled
     index = {label: i for i, label in enumerate(asked)}
-    rng = np.random.default_rng(DRAWN_SEED)
+    rng = np.random.default_rng(seeds.CAPTIONS_PER_RECORDING)
     clips: list[EvaluationClip] = []
     for example in examples:
         events = tuple((event.caption, event.onset_s, event.offset_s) for event in example.events)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.core.postprocessing import Postprocessing
+from training import seeds
 from training.data.decoding import decode
 from training.data.example import Example
 from training.evaluation.asked import bootstrap_weights
@@ -19,7 +20,6 @@ from training.evaluation.retrieval import relevance, retrieval
 from training.evaluation.tuning import WIDTHS_S, tune
 
 RESAMPLES = 500
-BOOTSTRAP_SEED = 20_250_511
 MEMORY_SHARE = 0.7
 CHOSEN = "the median filter with the best PSDS1 and behind it the threshold with the best event F1"
 
@@ -46,7 +46,7 @@ def evaluate(
     if not reported.heard:
         raise ValueError(f"{reported.name}: none of its labels is heard in any of {len(reported.clips)} recordings")
     _refuse_too_large(localizer, reported, own, memory_bytes or _memory_bytes())
-    weights = bootstrap_weights(len(reported.clips), resamples, BOOTSTRAP_SEED)
+    weights = bootstrap_weights(len(reported.clips), resamples, seeds.BOOTSTRAP)
     ways = _ways(localizer, reported, own)
     widths_s = [[one.median_filter_s for one in settings] for _, settings in ways.values()]
     answers = reported.answers(localizer, widths_s)
@@ -123,7 +123,7 @@ def evaluate_retrieval(
     scores = np.stack(
         [localizer.scores(decode(e.path, rate_hz), captions, width_s).max(axis=1) for e in examples]
     )  # (R, C)
-    weights = bootstrap_weights(len(examples), resamples, BOOTSTRAP_SEED)
+    weights = bootstrap_weights(len(examples), resamples, seeds.BOOTSTRAP)
     figures = retrieval(scores, relevance([example.captions for example in examples], captions), weights)
     return {
         "set": {"name": name, "recordings": len(examples), "captions": len(captions)},
@@ -133,4 +133,4 @@ def evaluate_retrieval(
 
 
 def _bootstrap(resamples: int) -> dict[str, Any]:
-    return {"resamples": resamples, "of": "recordings", "interval": LEVEL, "seed": BOOTSTRAP_SEED}
+    return {"resamples": resamples, "of": "recordings", "interval": LEVEL, "seed": seeds.BOOTSTRAP}

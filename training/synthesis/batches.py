@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from training.data.batch import CaptionedBatch, GlobalCaption, Region
 from training.synthesis.scene import Scene, SceneSynthesizer
+from training.synthesis.teacher import HOP_SAMPLES, TeacherScores
 from training.synthesis.truth import runs
-from training.teacher import HOP_SAMPLES, TeacherScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.ending import Ending
 from service.engine.engine import Engine
 from service.settings import Settings
+from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
 
 
@@ -32,8 +32,8 @@ async def client(engine: FakeEngine, settings: Settings) -> AsyncIterator[httpx.
         yield client
 
 
-def make_client(engine: FakeEngine, settings: Settings, ending: Ending | None = None) -> httpx.AsyncClient:
-    app = create_app(cast(Engine, engine), settings, version="0", ending=ending or Ending())
+def make_client(engine: FakeEngine, settings: Settings, shutdown: Shutdown | None = None) -> httpx.AsyncClient:
+    app = create_app(cast(Engine, engine), settings, version="0", shutdown=shutdown or Shutdown())
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark")
 
 

@@ -6,8 +6,10 @@ from service.api.admission import Admission
 from service.core.errors import ServiceEnding, TooManyBytes, TooManyRequests
 
 
-def admission(max_requests: int = 2, max_bytes: int = 100, backlog_s: float = 0.0, ending: bool = False) -> Admission:
-    return Admission(max_requests, max_bytes, backlog_s=lambda: backlog_s, is_ending=lambda: ending)
+def admission(
+    max_requests: int = 2, max_bytes: int = 100, backlog_s: float = 0.0, shutting_down: bool = False
+) -> Admission:
+    return Admission(max_requests, max_bytes, backlog_s=lambda: backlog_s, is_shutting_down=lambda: shutting_down)
 
 
 def test_a_place_is_free_again_however_its_request_ended() -> None:
@@ -41,7 +43,7 @@ def test_bytes_count_once_however_often_they_are_told() -> None:
 
 
 def test_nothing_is_let_in_while_the_process_ends() -> None:
-    entry = admission(ending=True)
+    entry = admission(shutting_down=True)
     with pytest.raises(ServiceEnding), entry.enter():
         pytest.fail("let in")
     assert entry.refused["ending"] == 1

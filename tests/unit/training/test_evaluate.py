@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_pack import build_tiny_pack
-from training.evaluate import load_benchmark, main, validation_queries
+from training.evaluate import main
+from training.evaluation.benchmark import load_benchmark, validation_queries
 
 
 def options(bundle: Path, pack: Path, split: str = "val") -> list[str]:

@@ -12,10 +12,10 @@ from tests.tiny_roberta import build_tiny_roberta
 from tests.tiny_tacos import build_tiny_tacos
 from training.checkpoint import BEST, CHECKPOINT, Run
 from training.data.mixture import DatasetShare
+from training.evaluation.run_report import REPORT
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe, recipe_from_dict
-from training.run_report import REPORT
 from training.source import make_source
 from training.towers.asit import AsitConfig
 from training.towers.text import SentenceEncoder

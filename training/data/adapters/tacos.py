@@ -18,11 +18,12 @@ from pathlib import Path
 
 from sklearn.model_selection import train_test_split
 
+from training import seeds
 from training.data.example import CaptionedEvent, Example
 from training.data.problems import Problems
 from training.data.tables import read_header, read_rows, text_of
 
-TEST_SHARE, SEED = 2_000 / 12_358, 42
+TEST_SHARE = 2_000 / 12_358
 
 
 def read_tacos(folder: Path, problems: Problems) -> list[Example]:
@@ -95,7 +96,10 @@ def stratified_test_split(subclasses: Mapping[str, str]) -> set[str]:
     """
     try:
         _, test = train_test_split(
-            list(subclasses), test_size=TEST_SHARE, stratify=list(subclasses.values()), random_state=SEED
+            list(subclasses),
+            test_size=TEST_SHARE,
+            stratify=list(subclasses.values()),
+            random_state=seeds.TACOS_TEST_SPLIT,
         )
     except ValueError as error:
         raise ValueError(f"{len(subclasses)} recordings cannot be split without test_split.csv: {error}") from error

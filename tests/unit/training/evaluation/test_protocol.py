@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
-from service.ending import Ending
 from service.engine.engine import open_engine
 from service.settings import Settings, engine_options
+from service.shutdown import Shutdown
 from tests.clips import tones
 from training.data.example import CaptionedEvent, Example
 from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet, of_examples
@@ -44,7 +44,7 @@ def examples(folder: Path) -> list[Example]:
 def service(tiny_bundle: Path) -> Iterator[ServiceLocalizer]:
     settings = Settings(intra_op_threads=1)
     engine = open_engine(tiny_bundle, engine_options(settings))
-    with TestClient(create_app(engine, settings, version="0", ending=Ending())) as client:
+    with TestClient(create_app(engine, settings, version="0", shutdown=Shutdown())) as client:
         yield ServiceLocalizer(cast(httpx.Client, client))
 
 

@@ -35,9 +35,12 @@ def test_a_sentence_is_the_mean_of_its_tokens_whatever_it_is_padded_to(tacos: Te
 
 
 def test_case_and_punctuation_are_not_read(tacos: TextTowerConfig) -> None:
-    assert torch.equal(*SentenceEncoder(tacos).encode(["Rain falls, on a roof!", "rain falls on a roof"]))
+    sentences = ["Rain falls, on a roof!", "rain falls on a roof"]
+    torch.testing.assert_close(
+        *SentenceEncoder(tacos).encode(sentences), atol=1e-6, rtol=0
+    )  # rows of a batch may differ
     as_written = SentenceEncoder(replace(tacos, query_normalization="none"))
-    assert not torch.equal(*as_written.encode(["Rain falls, on a roof!", "rain falls on a roof"]))
+    assert not torch.allclose(*as_written.encode(sentences), atol=1e-3)
 
 
 def test_a_caption_is_cut_to_the_most_tokens(tacos: TextTowerConfig) -> None:

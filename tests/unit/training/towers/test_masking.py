@@ -2,8 +2,8 @@ from pathlib import Path
 
 import torch
 
-from training.masking import mask
 from training.recipe import read_recipe
+from training.towers.masking import mask
 
 
 def test_masks_hide_a_stretch_and_a_band_at_most() -> None:

@@ -10,9 +10,9 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.workers import Workers
-from service.ending import Ending
 from service.engine.call import Call
 from service.settings import Settings
+from service.shutdown import Shutdown
 from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.fake_engine import FakeEngine
 
@@ -163,9 +163,9 @@ async def test_an_upload_too_much_is_refused() -> None:
 
 
 async def test_an_ending_service_takes_nothing_new_and_says_so(engine: FakeEngine) -> None:
-    ending = Ending()
-    async with make_client(engine, Settings(), ending) as client:
-        ending.begin()
+    shutdown = Shutdown()
+    async with make_client(engine, Settings(), shutdown) as client:
+        shutdown.begin()
         asked = await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
         ready, alive = await client.get("/readyz"), await client.get("/livez")
     assert [(a.status_code, a.json()["type"]) for a in (asked, ready)] == [(503, "/problems/ending")] * 2

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from training.evaluation.evaluation_set import EvaluationClip
 from training.evaluation.localizers import CheckpointLocalizer
 from training.evaluation.report import as_text
+from training.evaluation.validation import Validation
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
-from training.validation import Validation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -35,7 +35,7 @@ and `segments` is empty. The `Server-Timing` header tells what the request spent
 """
 
 
-class Localizing:
+class LocalizeRoutes:
     """The routes that ask the engine.
 
     Args:

@@ -13,10 +13,10 @@ from training.data.pack import AudioStore
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
+from training.synthesis.teacher import TeacherScores
 from training.synthesis.truth import BLOCK_S, active_blocks
-from training.teacher import TeacherScores
+from training.synthesis.vocabulary import Vocabulary
 from training.towers.compact import CompactTower
-from training.vocabulary import Vocabulary
 
 FRAMES_PER_STEP = 2048
 LEARNING_RATE = 2e-3

@@ -10,22 +10,22 @@ from fastapi import FastAPI, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.core.errors import AddressUnavailable
-from service.ending import Ending
+from service.shutdown import Shutdown
 
 
 class _Server(uvicorn.Server):
     """Tells its address when it answers, and all parts when it ends; ends too if a part failed."""
 
-    def __init__(self, config: uvicorn.Config, url: str, ending: Ending) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown) -> None:
         super().__init__(config)
-        self._url, self._ending = url, ending
+        self._url, self._shutdown = url, shutdown
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._ending.begin()
+        self._shutdown.begin()
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._ending.has_failed
+        return await super().on_tick(counter) or self._shutdown.has_failed
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -61,14 +61,14 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: FastAPI, listener: socket.socket, not_http: Response, ending: Ending, grace_s: int) -> None:
+def run(app: FastAPI, listener: socket.socket, not_http: Response, shutdown: Shutdown, grace_s: int) -> None:
     """Serves an app on a bound socket until the process is told to end; requests that run are let finish.
 
     Args:
         app: What is served.
         listener: As `bind` gives it.
         not_http: What is answered to bytes that are no HTTP, and so never reach the app.
-        ending: Told when the process is told to end; ends it if a part failed.
+        shutdown: Told when the process is told to end; ends it if a part failed.
         grace_s: Seconds that requests have then; what still runs after them is broken off.
     """
     config = uvicorn.Config(
@@ -81,7 +81,7 @@ def run(app: FastAPI, listener: socket.socket, not_http: Response, ending: Endin
         lifespan="off",
         timeout_graceful_shutdown=grace_s,
     )
-    _Server(config, url_of(listener), ending).run(sockets=[listener])
+    _Server(config, url_of(listener), shutdown).run(sockets=[listener])
 
 
 def _protocol(not_http: Response) -> type[H11Protocol]:

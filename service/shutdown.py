@@ -3,7 +3,7 @@
 import threading
 
 
-class Ending:
+class Shutdown:
     """Known to all parts from the start; may be told from any thread, and cannot be taken back."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from service.core.errors import AddressUnavailable
-from service.listening import bind, url_of
+from service.server import bind, url_of
 
 
 def test_a_free_port_is_taken_and_told() -> None:

@@ -2,8 +2,8 @@ import torch
 
 from training.data.batch import CaptionedBatch, Region
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
+from training.losses.targets import RegionTargets, label_targets, teacher_targets
 from training.synthesis.batches import SceneBatch
-from training.targets import RegionTargets, label_targets, teacher_targets
 
 RELATION = torch.tensor(
     [

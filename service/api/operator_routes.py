@@ -16,7 +16,7 @@ from service.api.schemas import InfoOut, ProblemTypeOut, ReadyOut, StatusOut
 from service.core.errors import EarmarkError, NotReady
 
 
-class Operating:
+class OperatorRoutes:
     """The routes beside the service's purpose.
 
     Args:
