@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.data.batch import CaptionedBatch
+from training.data.scene_batch import SceneBatch
 from training.losses.captions import clip_contrastive_loss, region_contrastive_losses
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss, overlap_losses
 from training.losses.targets import RegionTargets, label_targets, teacher_targets
 from training.model import LanguageAudioModel
 from training.processes import Processes
 from training.recipe import Recipe
-from training.synthesis.batches import SceneBatch
 from training.synthesis.vocabulary import Vocabulary
 from training.towers.masking import mask
 from training.towers.text import SentenceEncoder
@@ -67,7 +67,7 @@ class Objective:
         """TACOS' loss of whole clips with their captions."""
         if not self._counts("clip_contrastive"):
             return {}
-        clips = self.model.audio.clip(features, batch.valid())  # (B, D)
+        clips = self.model.audio.clip(features, batch.valid_mask())  # (B, D)
         captions = self._queries(self._sentences([caption.text for caption in batch.captions]))  # (P, D)
         recording = torch.tensor(
             [caption.recording for caption in batch.captions], dtype=torch.int64, device=self.device

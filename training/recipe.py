@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from training.data.excerpt import ExcerptRecipe
-from training.data.mixture import DatasetShare
+from training.data.excerpt_batches import WeightedDataset
 from training.synthesis.scene import SceneRecipe
 from training.towers.choice import AudioConfig
 from training.towers.compact import CompactConfig
@@ -28,7 +28,7 @@ class DataConfig:
     """
 
     folder: Path = Path("audio")
-    sets: tuple[DatasetShare, ...] = ()
+    sets: tuple[WeightedDataset, ...] = ()
     captions: Path | None = None
     different: int = 0
     label_exponent: float = 0.75

@@ -9,8 +9,8 @@ from torch.utils.data import Dataset
 
 from service.core.frame_grid import FrameGrid
 from training.data.batch import CaptionedBatch
-from training.data.mixture import MixedBatches, read_parts
-from training.data.pack import AudioStore, read_table
+from training.data.excerpt_batches import ExcerptBatches, read_example_pools
+from training.data.pack import AudioStore, read_pack_table
 from training.recipe import Recipe
 from training.synthesis.batches import SceneBatches
 from training.synthesis.scene import SceneSynthesizer
@@ -44,7 +44,7 @@ class Soundscapes:
                 "captions of labels are encoded once: where text.trained, losses.label_... of 0 are accepted"
             )
         self.recipe = recipe
-        self.recordings = [r for r in read_table(recipe.data.folder) if r.split == "train"]
+        self.recordings = [r for r in read_pack_table(recipe.data.folder) if r.split == "train"]
         self.store = AudioStore.decode(self.recordings, tower_class(recipe.audio).sample_rate_hz)
         folder = recipe.teacher.folder
         self.teacher = score_recordings(self.store, folder) if folder and recipe.teaches else None
@@ -91,14 +91,16 @@ class CaptionedRecordings:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.parts = read_parts(recipe.data.sets, "train")
+        self.parts = read_example_pools(recipe.data.sets, "train")
         logger.info("%d recordings of %d data sets", sum(len(p.examples) for p in self.parts), len(self.parts))
 
-    def batches(self, size: int, count: int) -> MixedBatches:
+    def batches(self, size: int, count: int) -> ExcerptBatches:
         """`count` batches of `size` excerpts."""
         tower = tower_class(self.recipe.audio)
         grid = FrameGrid(tower.sample_rate_hz, tower.hop_samples)
-        return MixedBatches(self.parts, self.recipe.excerpts, grid, batch=size, n_batches=count, seed=self.recipe.seed)
+        return ExcerptBatches(
+            self.parts, self.recipe.excerpts, grid, batch=size, n_batches=count, seed=self.recipe.seed
+        )
 
 
 def make_source(recipe: Recipe, encoder: SentenceEncoder) -> Soundscapes | CaptionedRecordings:

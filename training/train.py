@@ -141,7 +141,9 @@ def centre(model: LanguageAudioModel, batches: Dataset[CaptionedBatch], device: 
 def mean_frame(model: LanguageAudioModel, batches: Dataset[CaptionedBatch], device: torch.device) -> Tensor:
     """The mean embedding (D,) of a frame of a run's first batches."""
     few = (batches[number].to(device) for number in range(CENTRE_BATCHES))
-    sums = [(model.eval().audio(b.waveform) * b.valid()[..., None]).sum(dim=(0, 1)) / b.valid().sum() for b in few]
+    sums = [
+        (model.eval().audio(b.waveform) * b.valid_mask()[..., None]).sum(dim=(0, 1)) / b.valid_mask().sum() for b in few
+    ]
     return torch.stack(sums).mean(dim=0)
 
 

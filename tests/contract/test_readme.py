@@ -23,7 +23,7 @@ from service.engine.engine import Engine
 from service.settings import Settings, variable
 from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
-from training.data.pack import TABLE, read_table
+from training.data.pack import TABLE, read_pack_table
 from training.evaluation.asked import Asked, Pair, spans
 from training.evaluation.localizers import postprocessing_at
 from training.evaluation.metrics import measure
@@ -221,7 +221,7 @@ def test_every_folder_of_the_house_exists() -> None:
 def test_the_table_of_recordings_is_one(tmp_path: Path) -> None:
     (table,) = blocks("csv")
     (tmp_path / TABLE).write_text(table)
-    assert {recording.split for recording in read_table(tmp_path)} == {"train", "val"}
+    assert {recording.split for recording in read_pack_table(tmp_path)} == {"train", "val"}
 
 
 def test_every_direct_dependency_is_locked() -> None:

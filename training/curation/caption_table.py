@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.data.problems import Strict
+from training.data.issues import StrictIssues
 from training.data.tables import read_header, read_rows
 
 CAPTION_COLUMNS = ("text", "caption")
@@ -19,14 +19,14 @@ class CaptionTable:
     rows: tuple[tuple[str, dict[str, str]], ...]
 
 
-def read_captions(file: Path, required: Collection[str]) -> CaptionTable:
+def read_caption_table(file: Path, required: Collection[str]) -> CaptionTable:
     """Reads a table with the required columns and one of CAPTION_COLUMNS; further ones are kept.
 
     Raises:
         FileNotFoundError: there is no such table.
         ValueError: it is not UTF-8, lacks a column, or a row is broken.
     """
-    rows, columns = tuple(read_rows(file, required, Strict())), tuple(read_header(file))
+    rows, columns = tuple(read_rows(file, required, StrictIssues())), tuple(read_header(file))
     column = next((name for name in CAPTION_COLUMNS if name in columns), None)
     if column is None:
         raise ValueError(f"{file} has the columns {list(columns)}; one of {list(CAPTION_COLUMNS)} is needed")

@@ -16,14 +16,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.curation.asking import Asker, Text
 from training.curation.caption_checks import refusal
-from training.curation.caption_table import CaptionTable, read_captions
+from training.curation.caption_requests import Asker, Text
+from training.curation.caption_table import CaptionTable, read_caption_table
 from training.curation.journal import Journal
 from training.curation.language_model import LanguageModel, MalformedAnswerError
-from training.curation.patience import ServerUnavailableError
 from training.curation.regions.delimited import COLUMNS
 from training.curation.regions.region import one_line
+from training.curation.retries import ServerUnavailableError
 from training.curation.review import STATUSES, Outcome, write_review
 from training.data.tables import write_table
 
@@ -110,7 +110,7 @@ def write_weak(file: Path, summaries: dict[str, Outcome]) -> None:
 
 def run(options: argparse.Namespace, asker: Asker) -> None:
     """Reads, asks, checks and writes; nothing is written before every caption is answered."""
-    table = read_captions(options.source, COLUMNS if options.weak else ("filename",))
+    table = read_caption_table(options.source, COLUMNS if options.weak else ("filename",))
     cleaned = clean_table(asker, table)
     summaries = summarize(asker, table, cleaned) if options.weak else {}
     write_cleaned(options.target, table, cleaned)

@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from training.curation.freesound_api import URL, Freesound, RateLimit, Sound
 from training.curation.journal import Journal
-from training.curation.patience import ServerUnavailableError
 from training.curation.preparation import prepare
 from training.curation.regions.region import one_line
+from training.curation.retries import ServerUnavailableError
 from training.data.pack import TABLE
 from training.data.tables import write_table
 

@@ -15,7 +15,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from training.curation.journal import Journal
-from training.curation.patience import Patience, ServerUnavailableError, checked
+from training.curation.retries import Patience, ServerUnavailableError, checked
 
 URL = "https://freesound.org/apiv2"
 FIELDS = "id,name,tags,description,username,license,url,duration,previews"

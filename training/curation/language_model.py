@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training.curation.patience import Patience, checked
 from training.curation.regions.region import one_line
+from training.curation.retries import Patience, checked
 
 
 class MalformedAnswerError(Exception):

@@ -14,7 +14,7 @@ class GlobalCaption(NamedTuple):
     text: str
 
 
-class Region(NamedTuple):
+class CaptionedFrames(NamedTuple):
     """A caption that is true of the frames [first_frame, end_frame) of a recording of the batch."""
 
     recording: int
@@ -43,7 +43,7 @@ class CaptionedBatch:
     valid_frames: Tensor
     n_frames: int
     captions: tuple[GlobalCaption, ...] = ()
-    events: tuple[Region, ...] = ()
+    events: tuple[CaptionedFrames, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -57,12 +57,12 @@ class CaptionedBatch:
             if not 0 <= event.first_frame < event.end_frame <= valid[event.recording]:
                 raise ValueError(f"{event} is not within the {valid[event.recording]} valid frames of its recording")
 
-    def valid(self) -> Tensor:
+    def valid_mask(self) -> Tensor:
         """Which frames hold sound of the recording: (B, T) bool, on the device of the batch."""
         frames = torch.arange(self.n_frames, device=self.valid_frames.device)
         return frames < self.valid_frames[:, None]  # (B, T)
 
-    def active(self) -> Tensor:
+    def event_mask(self) -> Tensor:
         """Which frames of its recording each event covers: (E, T) bool, on the device of the batch."""
         frames = torch.arange(self.n_frames, device=self.valid_frames.device)
         edges = torch.tensor([(e.first_frame, e.end_frame) for e in self.events], device=frames.device).reshape(-1, 2)

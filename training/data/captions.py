@@ -26,7 +26,7 @@ class LabelCaptions:
     unsure: tuple[str, ...] = ()
 
 
-def read_captions(file: Path) -> dict[str, LabelCaptions]:
+def read_label_captions(file: Path) -> dict[str, LabelCaptions]:
     """Captions by label, from a JSON Lines file with `label`, `captions` and optionally `also` and `unsure`."""
     with file.open(encoding="utf-8") as lines:
         entries = [json.loads(line) for line in lines]
@@ -38,17 +38,17 @@ def read_captions(file: Path) -> dict[str, LabelCaptions]:
     }
 
 
-def plain_captions(label: str) -> LabelCaptions:
+def template_captions(label: str) -> LabelCaptions:
     """Captions of a label nobody has written any for."""
     return LabelCaptions(label, (label, f"the sound of {label}", f"{label} can be heard"))
 
 
-def captions_of(labels: Sequence[str], written: Mapping[str, LabelCaptions]) -> list[LabelCaptions]:
+def captions_for_labels(labels: Sequence[str], written: Mapping[str, LabelCaptions]) -> list[LabelCaptions]:
     """One entry a label, in the order of `labels`."""
-    return [written.get(label) or plain_captions(label) for label in labels]
+    return [written.get(label) or template_captions(label) for label in labels]
 
 
-def relations(entries: Sequence[LabelCaptions], curated: Sequence[bool]) -> NDArray[np.int8]:
+def label_relations(entries: Sequence[LabelCaptions], curated: Sequence[bool]) -> NDArray[np.int8]:
     """What a recording of label i says about label j: POSITIVE, NEGATIVE or UNKNOWN; (L, L).
 
     `also` is followed through (a puppy's bark is a dog's bark is a dog). A narrower label than the recording's is

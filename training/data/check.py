@@ -15,16 +15,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from training.data.audio_files import audio_files
-from training.data.datasets import ADAPTERS, read_with_problems
-from training.data.decoding import UnreadableRecordingError, decode, recording_s
+from training.data.datasets import ADAPTERS, read_with_issues
+from training.data.decoding import UnreadableRecordingError, decode, recording_duration_s
 from training.data.example import SPLITS, Example
-from training.data.problems import IN_TWO_SPLITS, KINDS, LATE_EVENT, UNREADABLE_FILE, Problem
+from training.data.issues import IN_TWO_SPLITS, KINDS, LATE_EVENT, UNREADABLE_FILE, DataIssue
 
 FIRST_FEW = 5
 DECODED_HZ = 16_000
 
 
-def measure(paths: Sequence[Path], *, whole: bool) -> tuple[dict[Path, float], list[Problem]]:
+def probe_recordings(paths: Sequence[Path], *, whole: bool) -> tuple[dict[Path, float], list[DataIssue]]:
     """How long each recording lasts in seconds, and which cannot be read.
 
     Args:
@@ -32,29 +32,29 @@ def measure(paths: Sequence[Path], *, whole: bool) -> tuple[dict[Path, float], l
         whole: decode each to its end, and not its header alone.
     """
     lengths: dict[Path, float] = {}
-    problems: list[Problem] = []
+    issues: list[DataIssue] = []
     for path in tqdm(paths, unit="file", disable=None, leave=False):
         try:
-            lengths[path] = len(decode(path, DECODED_HZ)) / DECODED_HZ if whole else recording_s(path)
+            lengths[path] = len(decode(path, DECODED_HZ)) / DECODED_HZ if whole else recording_duration_s(path)
         except UnreadableRecordingError as error:
-            problems.append(Problem(UNREADABLE_FILE, str(path), error.reason))
-    return lengths, problems
+            issues.append(DataIssue(UNREADABLE_FILE, str(path), error.reason))
+    return lengths, issues
 
 
-def doubts(examples: Sequence[Example], lengths: Mapping[Path, float]) -> list[Problem]:
+def doubts(examples: Sequence[Example], lengths: Mapping[Path, float]) -> list[DataIssue]:
     """Recordings that are in two splits, and events that begin after their recording's end."""
     splits: dict[Path, set[str]] = defaultdict(set)
-    problems: list[Problem] = []
+    issues: list[DataIssue] = []
     for example in examples:
         splits[example.path].add(example.split)
         end_s = lengths.get(example.path, float("inf"))
         for event in example.events:
             if event.onset_s >= end_s:
                 what = f"{event.caption!r} begins at {event.onset_s} s, after the end at {end_s:.3f} s"
-                problems.append(Problem(LATE_EVENT, str(example.path), what))
+                issues.append(DataIssue(LATE_EVENT, str(example.path), what))
     shared = {path: found for path, found in splits.items() if len(found) > 1}
-    problems += [Problem(IN_TWO_SPLITS, str(path), f"is in {', '.join(sorted(s))}") for path, s in shared.items()]
-    return problems
+    issues += [DataIssue(IN_TWO_SPLITS, str(path), f"is in {', '.join(sorted(s))}") for path, s in shared.items()]
+    return issues
 
 
 def summary(examples: Sequence[Example], lengths: Mapping[Path, float]) -> list[str]:
@@ -83,15 +83,15 @@ def check(name: str, folder: Path, *, whole: bool) -> tuple[list[str], bool]:
         ValueError: there is no such data set, or its tables are not as published.
         FileNotFoundError: a table is not there.
     """
-    reading = read_with_problems(name, folder)
+    reading = read_with_issues(name, folder)
     paths = sorted({example.path for example in reading.examples})
-    lengths, unreadable = measure(paths, whole=whole)
-    problems = [*reading.problems, *unreadable, *doubts(reading.examples, lengths)]
+    lengths, unreadable = probe_recordings(paths, whole=whole)
+    issues = [*reading.issues, *unreadable, *doubts(reading.examples, lengths)]
     lines = summary(reading.examples, lengths)
     for kind in KINDS:
-        lines += listing(kind, [problem for problem in problems if problem.kind == kind])
+        lines += listing(kind, [issue for issue in issues if issue.kind == kind])
     lines += listing("unused audio files", sorted(set(audio_files(folder)) - set(paths)))
-    return lines, not problems
+    return lines, not issues
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

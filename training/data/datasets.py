@@ -14,16 +14,16 @@ from training.data.adapters.esc50 import read_esc50
 from training.data.adapters.tacos import read_tacos
 from training.data.adapters.wavcaps import read_wavcaps
 from training.data.example import Example
-from training.data.pack import read_table
-from training.data.problems import BROKEN_ROW, MISSING_FILE, Problem, Problems
+from training.data.issues import BROKEN_ROW, MISSING_FILE, DataIssue, DataIssues
+from training.data.pack import read_pack_table
 
 logger = logging.getLogger(__name__)
-Adapter = Callable[[Path, Problems], list[Example]]
+Adapter = Callable[[Path, DataIssues], list[Example]]
 
 
-def read_pack(folder: Path, problems: Problems) -> list[Example]:  # noqa: ARG001 - its table is right or refused
+def read_pack(folder: Path, issues: DataIssues) -> list[Example]:  # noqa: ARG001 - its table is right or refused
     """The recordings of a CSV pack; each is captioned with its label and, where there is one, its title."""
-    return [Example(r.path, r.split, tuple(filter(None, (r.label, r.title)))) for r in read_table(folder)]
+    return [Example(r.path, r.split, tuple(filter(None, (r.label, r.title)))) for r in read_pack_table(folder)]
 
 
 ADAPTERS: Mapping[str, Adapter] = {
@@ -43,14 +43,14 @@ class Reading:
     """The examples of a data set whose files are there, and what was left out."""
 
     examples: tuple[Example, ...]
-    problems: tuple[Problem, ...]
+    issues: tuple[DataIssue, ...]
 
     def counts(self) -> dict[str, int]:
-        """How many problems there are of each kind that occurs."""
-        return dict(Counter(problem.kind for problem in self.problems))
+        """How many issues there are of each kind that occurs."""
+        return dict(Counter(issue.kind for issue in self.issues))
 
 
-def read_with_problems(name: str, folder: Path) -> Reading:
+def read_with_issues(name: str, folder: Path) -> Reading:
     """The examples of the data set `name` whose published files lie in `folder`, and what was left out of them.
 
     Raises:
@@ -59,9 +59,9 @@ def read_with_problems(name: str, folder: Path) -> Reading:
     """
     if name not in ADAPTERS:
         raise ValueError(f"data set {name!r}; one of {', '.join(sorted(ADAPTERS))} is accepted")
-    problems = Problems()
-    usable = list(_usable(ADAPTERS[name](folder, problems), problems))
-    return Reading(tuple(usable), tuple(problems.found))
+    issues = DataIssues()
+    usable = list(_usable(ADAPTERS[name](folder, issues), issues))
+    return Reading(tuple(usable), tuple(issues.found))
 
 
 def read_dataset(name: str, folder: Path) -> list[Example]:
@@ -71,18 +71,18 @@ def read_dataset(name: str, folder: Path) -> list[Example]:
         ValueError: there is no such data set, or its tables are not as published.
         FileNotFoundError: a table is not there.
     """
-    reading = read_with_problems(name, folder)
+    reading = read_with_issues(name, folder)
     for kind, count in reading.counts().items():
-        first = next(problem for problem in reading.problems if problem.kind == kind)
+        first = next(issue for issue in reading.issues if issue.kind == kind)
         logger.warning("%s in %s: %d of kind %r left out; the first: %s", name, folder, count, kind, first)
     return list(reading.examples)
 
 
-def _usable(examples: Iterable[Example], problems: Problems) -> Iterable[Example]:
+def _usable(examples: Iterable[Example], issues: DataIssues) -> Iterable[Example]:
     for example in examples:
         if not example.path.is_file():
-            problems.add(MISSING_FILE, str(example.path), "is not there")
+            issues.add(MISSING_FILE, str(example.path), "is not there")
         elif not example.captions and not example.events:
-            problems.add(BROKEN_ROW, str(example.path), "nothing is said of it")
+            issues.add(BROKEN_ROW, str(example.path), "nothing is said of it")
         else:
             yield example

@@ -25,7 +25,7 @@ class UnreadableRecordingError(ValueError):
         return type(self), (self.path, self.reason)
 
 
-def recording_s(path: Path) -> float:
+def recording_duration_s(path: Path) -> float:
     """How long a recording lasts, in seconds, as its header says.
 
     Raises:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.decoding import decode
-from training.data.problems import Strict
-from training.data.tables import read_rows, text_of
+from training.data.issues import StrictIssues
+from training.data.tables import read_rows, required_text
 
 TABLE = "clips.csv"
 
@@ -45,7 +45,7 @@ def clean_title(title: str) -> str:
     return " ".join(re.sub(r"[^A-Za-z' ]+", " ", title).lower().split())
 
 
-def read_table(folder: Path) -> list[Recording]:
+def read_pack_table(folder: Path) -> list[Recording]:
     """The recordings that `folder/clips.csv` lists, in its order.
 
     Raises:
@@ -53,9 +53,9 @@ def read_table(folder: Path) -> list[Recording]:
         ValueError: a column is missing, or a row is broken, has no path or no label, or a split that is neither `train`
             nor `val`; the message names file and line.
     """
-    recordings, strict = list[Recording](), Strict()
+    recordings, strict = list[Recording](), StrictIssues()
     for where, row in read_rows(folder / TABLE, ("path", "label", "split"), strict):
-        with strict.skipping(where):
+        with strict.record_errors(where):
             recordings.append(_recording(folder, row))
     return recordings
 
@@ -67,7 +67,7 @@ def _recording(folder: Path, row: dict[str, str]) -> Recording:
         raise ValueError(f"path is {row['path']!r}; that of a recording is accepted")
     return Recording(
         path=folder / row["path"],
-        label=text_of(row, "label"),
+        label=required_text(row, "label"),
         split=row["split"],
         title=clean_title(row.get("title") or ""),
         source=row.get("source") or "",

@@ -7,20 +7,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from training.data.problems import BROKEN_ROW, Problems
+from training.data.issues import BROKEN_ROW, DataIssues
 
 
 def read_rows(
     file: Path,
     columns: Collection[str],
-    problems: Problems,
+    issues: DataIssues,
     *,
     delimiter: str = ",",
     header: Sequence[str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The rows of a table, each with the words for where it stands. `header` names the columns of a table without one.
 
-    A row is a problem, which is left out or ends the reading (`Strict`), when its quotes or its number of fields are wrong,
+    A row is a issue, which is left out or ends the reading (`StrictIssues`), when its quotes or its number of fields are wrong,
     or one of `columns` goes over lines: an opening quote too many would else swallow the rows after it.
 
     Raises:
@@ -32,11 +32,11 @@ def read_rows(
         names = list(header or next(reader, ()))
         if missing := sorted(set(columns) - set(names)):
             raise ValueError(f"{file} lacks the columns {missing}; it has {names}")
-        yield from _rows(reader, names, columns, file, problems)
+        yield from _rows(reader, names, columns, file, issues)
 
 
 def _rows(
-    reader: Any, names: Sequence[str], columns: Collection[str], table: Path, problems: Problems
+    reader: Any, names: Sequence[str], columns: Collection[str], table: Path, issues: DataIssues
 ) -> Iterator[tuple[str, dict[str, str]]]:
     while True:
         first = reader.line_num + 1
@@ -53,7 +53,7 @@ def _rows(
         elif torn := [name for name in columns if len(row.get(name, "").splitlines()) > 1]:
             error = f"{torn[0]} goes over lines"
         if error:
-            problems.add(BROKEN_ROW, where, error)
+            issues.add(BROKEN_ROW, where, error)
         elif fields:
             yield where, row
 
@@ -102,7 +102,7 @@ def read_json(file: Path) -> Any:
         raise ValueError(f"{file} is not JSON: {error}") from error
 
 
-def text_of(row: Any, name: str) -> str:
+def required_text(row: Any, name: str) -> str:
     """A field that must say something, its white space made single.
 
     Raises:
@@ -114,7 +114,7 @@ def text_of(row: Any, name: str) -> str:
     return " ".join(value.split())
 
 
-def list_of(row: Any, name: str) -> list[Any]:
+def required_list(row: Any, name: str) -> list[Any]:
     """A field that must be a list. Raises ValueError where it is not."""
     value = row.get(name) if isinstance(row, Mapping) else None
     if not isinstance(value, list):
@@ -122,7 +122,7 @@ def list_of(row: Any, name: str) -> list[Any]:
     return value
 
 
-def tables_there(folder: Path, tables: Mapping[str, str]) -> dict[Path, str]:
+def existing_tables(folder: Path, tables: Mapping[str, str]) -> dict[Path, str]:
     """Those of some tables, each with what it stands for, that a folder holds; a data set may be there in part.
 
     Raises:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from training import seeds
 from training.data.captions import FOLDER as CAPTIONS
-from training.data.captions import read_captions
-from training.data.pack import AudioStore, Recording, read_table
+from training.data.captions import read_label_captions
+from training.data.pack import AudioStore, Recording, read_pack_table
 from training.evaluation.asked import NO_SPANS, heard_frames, labelled
 from training.synthesis.scene import Event, Scene, SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import BLOCK_S, runs
@@ -94,7 +94,7 @@ def load_benchmark(folder: Path, seed: int = seeds.BENCHMARK) -> Benchmark:
         ValueError: No label has recordings enough, or a recording cannot be read.
         FileNotFoundError: The table is not there.
     """
-    recordings = [r for r in read_table(folder) if r.split == "val"]
+    recordings = [r for r in read_pack_table(folder) if r.split == "val"]
     if max(Counter(r.label for r in recordings).values(), default=0) < MIN_RECORDINGS:
         raise ValueError(f"no label has {MIN_RECORDINGS} recordings in split 'val', which soundscapes are made of")
     return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
@@ -106,7 +106,7 @@ def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "valid
     Raises:
         ValueError: A label has fewer.
     """
-    written = {label: own.captions for label, own in read_captions(captions).items()}
+    written = {label: own.captions for label, own in read_label_captions(captions).items()}
     lacking = [label for label in labels if len(written.get(label, ())) < PASSES]
     if lacking:
         raise ValueError(

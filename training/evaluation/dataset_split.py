@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from training import seeds
-from training.data.check import measure
+from training.data.check import probe_recordings
 from training.data.datasets import ADAPTERS, read_dataset
 from training.data.example import SPLITS, Example
-from training.data.problems import Problem, Problems
+from training.data.issues import DataIssue, DataIssues
 from training.evaluation.evaluation_set import EvaluationSet, by_recording, of_examples
 from training.evaluation.localizers import Localizer
 from training.evaluation.protocol import evaluate, evaluate_retrieval
@@ -67,7 +67,7 @@ def common_labels(folder: Path, split: str) -> list[str]:
         ValueError: There is none, as where a table is not there.
     """
     heard: dict[str, set[str]] = {of: set() for of in SPLITS}
-    for example in ADAPTERS[COMMON_LABELS](folder, Problems()):
+    for example in ADAPTERS[COMMON_LABELS](folder, DataIssues()):
         heard[example.split] |= {event.caption for event in example.events}
     if not heard["train"] & heard[split]:
         raise ValueError(
@@ -77,9 +77,9 @@ def common_labels(folder: Path, split: str) -> list[str]:
     return sorted(heard["train"] & heard[split])
 
 
-def without_unreadable(examples: Sequence[Example]) -> tuple[list[Example], list[Problem]]:
+def without_unreadable(examples: Sequence[Example]) -> tuple[list[Example], list[DataIssue]]:
     """The recordings that can be decoded to their ends, and what is wrong with the others."""
-    lengths, problems = measure(sorted({example.path for example in examples}), whole=True)
+    lengths, problems = probe_recordings(sorted({example.path for example in examples}), whole=True)
     for problem in problems:
         logger.warning("left out: %s", problem)
     return [example for example in examples if example.path in lengths], problems

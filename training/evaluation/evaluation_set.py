@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.core.frame_grid import FrameGrid
 from training import seeds
-from training.data.decoding import decode, recording_s
+from training.data.decoding import decode, recording_duration_s
 from training.data.example import Example
 from training.evaluation.asked import Asked, Pair, labelled
 from training.evaluation.benchmark import Benchmark, BenchmarkScene
@@ -175,7 +175,7 @@ def of_examples(
         own = sorted({index[label] for label, _, _ in events if label in index})
         everything = tuple(range(len(asked)))
         which = (*own, *_foreign(rng, own, len(asked))) if pooled else everything
-        waveform, duration_s = partial(decode, example.path), recording_s(example.path)
+        waveform, duration_s = partial(decode, example.path), recording_duration_s(example.path)
         clips.append(EvaluationClip(str(example.path), waveform, duration_s, events, which))
     return EvaluationSet(name, tuple(clips), asked, tuple((label,) for label in asked), pooled)
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from training import seeds
 from training.data.captions import FOLDER as CAPTIONS
-from training.data.captions import captions_of, read_captions
-from training.data.mixture import read_parts
-from training.data.pack import AudioStore, read_table
+from training.data.captions import captions_for_labels, read_label_captions
+from training.data.excerpt_batches import read_example_pools
+from training.data.pack import AudioStore, read_pack_table
 from training.evaluation.benchmark import PASSES, draw_benchmark
 from training.evaluation.evaluation_set import EvaluationSet, of_benchmark, of_examples
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
@@ -57,17 +57,17 @@ def _of_pack(folder: Path, n_clips: int) -> EvaluationSet:
     Raises:
         ValueError: no label has recordings enough to be asked for.
     """
-    recordings = [recording for recording in read_table(folder) if recording.split == "val"]
+    recordings = [recording for recording in read_pack_table(folder) if recording.split == "val"]
     benchmark = draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), n_clips, seeds.VALIDATION)
     if not benchmark.labels:
         raise ValueError(f"{folder}: no label has 3 recordings in split 'val'; validation.clips=0 is accepted")
-    entries = captions_of(benchmark.labels, read_captions(CAPTIONS / "validation.jsonl"))
+    entries = captions_for_labels(benchmark.labels, read_label_captions(CAPTIONS / "validation.jsonl"))
     queries = [entry.captions[:PASSES] for entry in entries]
     return of_benchmark(f"{n_clips} soundscapes of seed {seeds.VALIDATION}", benchmark, queries)
 
 
 def _of_data_sets(recipe: Recipe, n_clips: int) -> EvaluationSet:
     """Annotated recordings, drawn from all data sets alike."""
-    examples = [e for part in read_parts(recipe.data.sets, "val") for e in part.examples if e.events]
+    examples = [e for part in read_example_pools(recipe.data.sets, "val") for e in part.examples if e.events]
     drawn = np.sort(np.random.default_rng(seeds.VALIDATION).permutation(len(examples))[:n_clips])
     return of_examples(f"{len(drawn)} recordings of split 'val'", [examples[i] for i in drawn])

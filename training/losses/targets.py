@@ -8,7 +8,7 @@ from torch import Tensor
 
 from training.data.batch import CaptionedBatch
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
-from training.synthesis.batches import SceneBatch
+from training.data.scene_batch import SceneBatch
 
 
 def label_targets(batch: SceneBatch, relation: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,7 +65,7 @@ class RegionTargets:
         text = torch.tensor([index[event.text] for event in batch.events], dtype=torch.int64, device=device)
         said = torch.zeros(len(batch.waveform), len(texts), dtype=torch.bool, device=device)
         said[recording, text] = True
-        return cls(batch.active(), recording, text, said, batch.valid())
+        return cls(batch.event_mask(), recording, text, said, batch.valid_mask())
 
     def frame_targets(self) -> tuple[Tensor, Tensor]:
         """Where each caption is true, and where that is known: both (B, T, Q).

@@ -1,46 +1,17 @@
 """Batches of scenes, each a pure function of the seed and its number, so that a run can go on where it stopped."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from numpy.random import Generator
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.data.batch import CaptionedBatch, GlobalCaption, Region
+from training.data.batch import CaptionedFrames, GlobalCaption
+from training.data.scene_batch import SceneBatch
 from training.synthesis.scene import Scene, SceneSynthesizer
 from training.synthesis.teacher import HOP_SAMPLES, TeacherScores
 from training.synthesis.truth import runs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SceneBatch(CaptionedBatch):
-    """B scenes of at most E events: captioned as any recordings are, and with what else is known of a scene.
-
-    Attributes:
-        event_active: 1 where event e sounds in frame t, (B, E, T).
-        labels: label of each event (B, E); where there is none, 0 with an `event_active` of zeros.
-        ambience: label that may be heard throughout, or -1: (B,).
-        teacher: the teacher's scores of the events (B, T / 2, C) in [0, 1]; C is 0 without a teacher.
-        teacher_unknown: classes that the ambience may hold, (B, C).
-    """
-
-    event_active: Tensor
-    labels: Tensor
-    ambience: Tensor
-    teacher: Tensor
-    teacher_unknown: Tensor
-
-    def to(self, device: torch.device) -> "SceneBatch":
-        """The same batch on a device."""
-        tensors = {
-            name: value
-            for name in (field.name for field in fields(self))
-            if isinstance(value := getattr(self, name), Tensor)
-        }
-        return replace(self, **{name: value.to(device, non_blocking=True) for name, value in tensors.items()})
 
 
 class SceneBatches(Dataset[SceneBatch]):
@@ -89,12 +60,12 @@ class SceneBatches(Dataset[SceneBatch]):
         most = max(1, *(len(scene.events) for scene in scenes))
         active = np.zeros((len(scenes), most, n_frames), dtype=np.float32)
         labels = np.zeros((len(scenes), most), dtype=np.int64)
-        regions: list[Region] = []
+        regions: list[CaptionedFrames] = []
         for b, scene in enumerate(scenes):
             for e, event in enumerate(scene.events):
                 active[b, e] = event.active_frames(n_frames, hop_s)
                 labels[b, e] = self.labels[event.recording]
-                regions += [Region(b, start, end, captions[b][e]) for start, end in runs(active[b, e] > 0)]
+                regions += [CaptionedFrames(b, start, end, captions[b][e]) for start, end in runs(active[b, e] > 0)]
         ambience = [-1 if scene.ambience is None else int(self.labels[scene.ambience]) for scene in scenes]
         teacher, unknown = self._teach(scenes)
         return SceneBatch(

@@ -11,7 +11,13 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from training.data.captions import LabelCaptions, captions_of, plain_captions, read_captions, relations
+from training.data.captions import (
+    LabelCaptions,
+    captions_for_labels,
+    label_relations,
+    read_label_captions,
+    template_captions,
+)
 from training.data.pack import Recording
 from training.towers.text import SentenceEncoder
 
@@ -89,14 +95,14 @@ def build_vocabulary(
 ) -> Vocabulary:
     """The vocabulary of some recordings; labels and classes without written captions get plain ones."""
     labels = tuple(dict.fromkeys(recording.label for recording in recordings))
-    entries = captions_of(labels, read_captions(captions) if captions else {})
+    entries = captions_for_labels(labels, read_label_captions(captions) if captions else {})
     bank = CaptionBank.encode(_with_titles(entries, recordings, encoder), encoder)
     counts = Counter(recording.label for recording in recordings)
-    relation = torch.from_numpy(relations(entries, [counts[label] >= CURATED_RECORDINGS for label in labels]))
+    relation = torch.from_numpy(label_relations(entries, [counts[label] >= CURATED_RECORDINGS for label in labels]))
     if not classes:
         return Vocabulary(labels, bank, relation, None, torch.zeros(len(labels), 0, dtype=torch.bool))
-    written = read_captions(class_captions) if class_captions else {}
-    class_entries = captions_of(classes, written)
+    written = read_label_captions(class_captions) if class_captions else {}
+    class_entries = captions_for_labels(classes, written)
     class_bank = CaptionBank.encode([(e.label.lower(), *e.captions) for e in class_entries], encoder)
     related = bank.means() @ class_bank.means().T > RELATED_SIMILARITY
     return Vocabulary(labels, bank, relation, class_bank, related)
@@ -106,7 +112,9 @@ def _with_titles(
     entries: Sequence[LabelCaptions], recordings: Iterable[Recording], encoder: SentenceEncoder
 ) -> list[tuple[str, ...]]:
     """Each label's captions, and the titles of its recordings that say the same."""
-    means = CaptionBank.encode([entry.captions or plain_captions(entry.label).captions for entry in entries], encoder)
+    means = CaptionBank.encode(
+        [entry.captions or template_captions(entry.label).captions for entry in entries], encoder
+    )
     titles: dict[str, set[str]] = defaultdict(set)
     for recording in recordings:
         if recording.title and recording.split == "train":

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
+from training.data.scene_batch import SceneBatch
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.recipe import Recipe, read_recipe
 from training.source import Soundscapes
-from training.synthesis.batches import SceneBatch
 from training.towers.text import SentenceEncoder, TextTowerConfig
 
 OFF = ("label_sigmoid", "label_contrastive")

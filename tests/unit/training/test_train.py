@@ -11,7 +11,7 @@ from tests.tiny_pack import LABELS
 from tests.tiny_roberta import build_tiny_roberta
 from tests.tiny_tacos import build_tiny_tacos
 from training.checkpoint import BEST, CHECKPOINT, Run
-from training.data.mixture import DatasetShare
+from training.data.excerpt_batches import WeightedDataset
 from training.evaluation.run_report import REPORT
 from training.from_bundle import bundle_weights
 from training.model import load_checkpoint
@@ -148,7 +148,7 @@ def test_annotated_recordings_are_trained_on(tmp_path: Path) -> None:
     assert state(tmp_path / "run")["step"] == 2
 
 
-def tacos(recipe: str, sets: tuple[DatasetShare, ...], encoder: Path) -> Recipe:
+def tacos(recipe: str, sets: tuple[WeightedDataset, ...], encoder: Path) -> Recipe:
     """One step of one of TACOS' stages, at the full rate, with towers that are small and begin at random."""
     read = read_recipe(Path("training/recipes") / recipe, [f"text.encoder={encoder}", "optimization.steps=1"])
     return replace(
@@ -163,7 +163,7 @@ def tacos(recipe: str, sets: tuple[DatasetShare, ...], encoder: Path) -> Recipe:
 
 @pytest.mark.parametrize("stage", ["tacos_global.toml", "tacos_regions.toml"])
 def test_the_stages_of_tacos_train_both_towers(stage: str, tmp_path: Path) -> None:
-    sets = (DatasetShare("tacos", build_tiny_tacos(tmp_path / "tacos")),)
+    sets = (WeightedDataset("tacos", build_tiny_tacos(tmp_path / "tacos")),)
     recipe = tacos(stage, sets, build_tiny_roberta(tmp_path / "encoder"))
     encoder = SentenceEncoder(recipe.text)
     before = begin(recipe, make_source(recipe, encoder), encoder, torch.device("cpu"), warm=False).model.state_dict()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.curation.regions.region import Region, read_region, seconds
-from training.data.problems import Strict
+from training.data.issues import StrictIssues
 from training.data.tables import read_rows, write_table
 
 COLUMNS = ("filename", "onset", "offset", "text")
@@ -25,7 +25,7 @@ class TableFormat:
         """
         return [
             read_region(where, row["filename"] + extension, row["onset"], row["offset"], row["text"])
-            for where, row in read_rows(source, COLUMNS, Strict(), delimiter=self.delimiter)
+            for where, row in read_rows(source, COLUMNS, StrictIssues(), delimiter=self.delimiter)
         ]
 
     def write(self, regions: Iterable[Region], target: Path) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 
 from training.data.audio_files import AudioIndex
 from training.data.example import CaptionedEvent, Example
-from training.data.problems import Problems
-from training.data.tables import list_of, read_json, tables_there, text_of
+from training.data.issues import DataIssues
+from training.data.tables import existing_tables, read_json, required_list, required_text
 
 
-def read_audio_grounding(folder: Path, problems: Problems) -> list[Example]:
+def read_audio_grounding(folder: Path, issues: DataIssues) -> list[Example]:
     """The items of all tables, in their order; a broken phrase or segment is left out of its item.
 
     Raises:
@@ -28,29 +28,29 @@ def read_audio_grounding(folder: Path, problems: Problems) -> list[Example]:
         ValueError: a table is not as published.
     """
     audio, examples = AudioIndex(folder), list[Example]()
-    for table, split in tables_there(folder, {f"{split}.json": split for split in ("train", "val", "test")}).items():
+    for table, split in existing_tables(folder, {f"{split}.json": split for split in ("train", "val", "test")}).items():
         items = read_json(table)
         if not isinstance(items, list):
             raise ValueError(f"{table} holds no list of items")
         for number, item in enumerate(items):
             where = f"{table}, item {number}"
-            with problems.skipping(where):
-                path = audio.find(PurePath(text_of(item, "audio_id")).stem)
-                events = _events(list_of(item, "phrases"), where, problems)
+            with issues.record_errors(where):
+                path = audio.find(PurePath(required_text(item, "audio_id")).stem)
+                events = _events(required_list(item, "phrases"), where, issues)
                 examples.append(Example(path, split, (_words(item, "tokens"),), tuple(events)))
     return examples
 
 
-def _events(phrases: list[Any], where: str, problems: Problems) -> list[CaptionedEvent]:
+def _events(phrases: list[Any], where: str, issues: DataIssues) -> list[CaptionedEvent]:
     events: list[CaptionedEvent] = []
     for number, phrase in enumerate(phrases):
         place = f"{where}, phrase {number}"
-        with problems.skipping(place):
-            caption, segments = _words(phrase, "phrase"), list_of(phrase, "segments")
+        with issues.record_errors(place):
+            caption, segments = _words(phrase, "phrase"), required_list(phrase, "segments")
             if not segments:
                 raise ValueError(f"{caption!r} has no segments")
             for segment in segments:
-                with problems.skipping(place):
+                with issues.record_errors(place):
                     events.append(CaptionedEvent(*_seconds(segment), caption))
     return events
 
@@ -59,7 +59,7 @@ def _words(item: Any, name: str) -> str:
     """Tokens are published as text with spaces, and as lists."""
     if isinstance(item, dict) and isinstance(item.get(name), list):
         item = {name: " ".join(map(str, item[name]))}
-    return text_of(item, name)
+    return required_text(item, name)
 
 
 def _seconds(segment: Any) -> tuple[float, float]:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from training.data.audio_files import AudioIndex
 from training.data.example import Example
-from training.data.problems import Problems
-from training.data.tables import read_rows, tables_there, text_of
+from training.data.issues import DataIssues
+from training.data.tables import existing_tables, read_rows, required_text
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 
 
-def read_audiocaps(folder: Path, problems: Problems) -> list[Example]:
+def read_audiocaps(folder: Path, issues: DataIssues) -> list[Example]:
     """The recordings of all tables, in the order of their first rows.
 
     Raises:
@@ -28,11 +28,11 @@ def read_audiocaps(folder: Path, problems: Problems) -> list[Example]:
         ValueError: a table is not as published.
     """
     audio, examples = AudioIndex(folder), list[Example]()
-    for table, split in tables_there(folder, {f"{split}.csv": split for split in ("train", "val", "test")}).items():
+    for table, split in existing_tables(folder, {f"{split}.csv": split for split in ("train", "val", "test")}).items():
         captions: dict[Path, list[str]] = defaultdict(list)
-        for where, row in read_rows(table, COLUMNS, problems):
-            with problems.skipping(where):
-                video, caption = text_of(row, "youtube_id"), text_of(row, "caption")
+        for where, row in read_rows(table, COLUMNS, issues):
+            with issues.record_errors(where):
+                video, caption = required_text(row, "youtube_id"), required_text(row, "caption")
                 path = audio.find(f"{video}_{row['start_time']}", f"Y{video}", video)
                 captions[path].append(caption)
         examples += [Example(path, split, tuple(said)) for path, said in captions.items()]

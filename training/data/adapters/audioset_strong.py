@@ -18,31 +18,31 @@ from pathlib import Path
 
 from training.data.audio_files import AudioIndex
 from training.data.example import CaptionedEvent, Example, merge_touching
-from training.data.problems import Problems
-from training.data.tables import read_rows, tables_there, text_of
+from training.data.issues import DataIssues
+from training.data.tables import existing_tables, read_rows, required_text
 
 SPLITS = {"audioset_train_strong.tsv": "train", "audioset_eval_strong.tsv": "test"}
 COLUMNS = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
 
 
-def read_audioset_strong(folder: Path, problems: Problems) -> list[Example]:
+def read_audioset_strong(folder: Path, issues: DataIssues) -> list[Example]:
     """The recordings of all tables, in the order of their first events.
 
     Raises:
         FileNotFoundError: no table of events is there, or the names of the labels are not.
         ValueError: a table is not as published.
     """
-    tables = tables_there(folder, SPLITS)
-    names = _names(folder / "mid_to_display_name.tsv", problems)
+    tables = existing_tables(folder, SPLITS)
+    names = _names(folder / "mid_to_display_name.tsv", issues)
     audio, examples = AudioIndex(folder / "audio"), list[Example]()
     for table, split in tables.items():
         events: dict[str, list[CaptionedEvent]] = defaultdict(list)
-        for where, row in read_rows(table, COLUMNS, problems, delimiter="\t"):
-            with problems.skipping(where):
+        for where, row in read_rows(table, COLUMNS, issues, delimiter="\t"):
+            with issues.record_errors(where):
                 if row["label"] not in names:
                     raise ValueError(f"label {row['label']!r} is not in mid_to_display_name.tsv")
                 times = float(row["start_time_seconds"]), float(row["end_time_seconds"])
-                events[text_of(row, "segment_id")].append(CaptionedEvent(*times, names[row["label"]]))
+                events[required_text(row, "segment_id")].append(CaptionedEvent(*times, names[row["label"]]))
         for segment, found in events.items():
             video = segment.rpartition("_")[0] or segment
             path = audio.find(f"Y{video}", video, segment)
@@ -50,6 +50,6 @@ def read_audioset_strong(folder: Path, problems: Problems) -> list[Example]:
     return examples
 
 
-def _names(table: Path, problems: Problems) -> dict[str, str]:
-    rows = read_rows(table, ("mid", "name"), problems, delimiter="\t", header=("mid", "name"))
+def _names(table: Path, issues: DataIssues) -> dict[str, str]:
+    rows = read_rows(table, ("mid", "name"), issues, delimiter="\t", header=("mid", "name"))
     return {row["mid"]: row["name"] for _, row in rows if row["name"].strip()}

@@ -12,14 +12,14 @@ The splits are `train` (development), `val` (validation) and `test` (evaluation)
 from pathlib import Path
 
 from training.data.example import Example
-from training.data.problems import Problems
-from training.data.tables import read_rows, tables_there, text_of
+from training.data.issues import DataIssues
+from training.data.tables import existing_tables, read_rows, required_text
 
 SPLITS = {"development": "train", "validation": "val", "evaluation": "test"}
 CAPTIONS = tuple(f"caption_{i}" for i in range(1, 6))
 
 
-def read_clotho(folder: Path, problems: Problems) -> list[Example]:
+def read_clotho(folder: Path, issues: DataIssues) -> list[Example]:
     """The recordings of all tables, in their order; a recording whose captions are not all there is left out.
 
     Raises:
@@ -27,9 +27,9 @@ def read_clotho(folder: Path, problems: Problems) -> list[Example]:
         ValueError: a table is not as published.
     """
     examples: list[Example] = []
-    for table, part in tables_there(folder, {f"clotho_captions_{part}.csv": part for part in SPLITS}).items():
-        for where, row in read_rows(table, ("file_name", *CAPTIONS), problems):
-            with problems.skipping(where):
-                captions = tuple(text_of(row, column) for column in CAPTIONS)
+    for table, part in existing_tables(folder, {f"clotho_captions_{part}.csv": part for part in SPLITS}).items():
+        for where, row in read_rows(table, ("file_name", *CAPTIONS), issues):
+            with issues.record_errors(where):
+                captions = tuple(required_text(row, column) for column in CAPTIONS)
                 examples.append(Example(folder / part / row["file_name"], SPLITS[part], captions))
     return examples

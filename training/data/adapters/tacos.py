@@ -20,13 +20,13 @@ from sklearn.model_selection import train_test_split
 
 from training import seeds
 from training.data.example import CaptionedEvent, Example
-from training.data.problems import Problems
-from training.data.tables import read_header, read_rows, text_of
+from training.data.issues import DataIssues
+from training.data.tables import read_header, read_rows, required_text
 
 TEST_SHARE = 2_000 / 12_358
 
 
-def read_tacos(folder: Path, problems: Problems) -> list[Example]:
+def read_tacos(folder: Path, issues: DataIssues) -> list[Example]:
     """The recordings that `metadata.csv` lists, in its order.
 
     Raises:
@@ -34,15 +34,15 @@ def read_tacos(folder: Path, problems: Problems) -> list[Example]:
         ValueError: a table is not as published, or too small to be split without `test_split.csv`.
     """
     subclasses: dict[str, str] = {}
-    for where, row in read_rows(folder / "metadata.csv", ("filename", "subclass"), problems):
-        with problems.skipping(where):
-            name = text_of(row, "filename")
+    for where, row in read_rows(folder / "metadata.csv", ("filename", "subclass"), issues):
+        with issues.record_errors(where):
+            name = required_text(row, "filename")
             if name in subclasses:
                 raise ValueError(f"{name} stands in the table twice")
-            subclasses[name] = text_of(row, "subclass")
-    events = _events(folder, subclasses, problems)
-    captions = _captions(folder, subclasses, problems)
-    test = _test_split(folder, subclasses, problems)
+            subclasses[name] = required_text(row, "subclass")
+    events = _events(folder, subclasses, issues)
+    captions = _captions(folder, subclasses, issues)
+    test = _test_split(folder, subclasses, issues)
     return [
         Example(
             folder / "audio" / name, "test" if name in test else "train", tuple(captions[name]), tuple(events[name])
@@ -51,23 +51,23 @@ def read_tacos(folder: Path, problems: Problems) -> list[Example]:
     ]
 
 
-def _events(folder: Path, known: Mapping[str, str], problems: Problems) -> dict[str, list[CaptionedEvent]]:
+def _events(folder: Path, known: Mapping[str, str], issues: DataIssues) -> dict[str, list[CaptionedEvent]]:
     events: dict[str, list[CaptionedEvent]] = defaultdict(list)
     columns = ("filename", "onset", "offset", "text")
-    for where, row in read_rows(folder / "annotations_strong.csv", columns, problems):
-        with problems.skipping(where):
-            event = CaptionedEvent(float(row["onset"]), float(row["offset"]), text_of(row, "text"))
+    for where, row in read_rows(folder / "annotations_strong.csv", columns, issues):
+        with issues.record_errors(where):
+            event = CaptionedEvent(float(row["onset"]), float(row["offset"]), required_text(row, "text"))
             events[_known(row["filename"], known)].append(event)
     return events
 
 
-def _captions(folder: Path, known: Mapping[str, str], problems: Problems) -> dict[str, list[str]]:
+def _captions(folder: Path, known: Mapping[str, str], issues: DataIssues) -> dict[str, list[str]]:
     table = folder / "annotations_weak.csv"
     column = "caption" if "caption" in read_header(table) else "text"
     captions: dict[str, list[str]] = defaultdict(list)
-    for where, row in read_rows(table, ("filename", column), problems):
-        with problems.skipping(where):
-            captions[_known(row["filename"], known)].append(text_of(row, column))
+    for where, row in read_rows(table, ("filename", column), issues):
+        with issues.record_errors(where):
+            captions[_known(row["filename"], known)].append(required_text(row, column))
     return captions
 
 
@@ -77,13 +77,13 @@ def _known(name: str, known: Mapping[str, str]) -> str:
     return name
 
 
-def _test_split(folder: Path, subclasses: Mapping[str, str], problems: Problems) -> set[str]:
+def _test_split(folder: Path, subclasses: Mapping[str, str], issues: DataIssues) -> set[str]:
     table = folder / "test_split.csv"
     if not table.is_file():
         return stratified_test_split(subclasses)
     test: set[str] = set()
-    for where, row in read_rows(table, ("filename",), problems):
-        with problems.skipping(where):
+    for where, row in read_rows(table, ("filename",), issues):
+        with issues.record_errors(where):
             test.add(_known(row["filename"], subclasses))
     return test
 

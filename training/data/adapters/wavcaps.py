@@ -20,8 +20,8 @@ from typing import Any
 
 from training.data.audio_files import AudioIndex
 from training.data.example import Example
-from training.data.problems import Problems
-from training.data.tables import read_json, tables_there, text_of
+from training.data.issues import DataIssues
+from training.data.tables import existing_tables, read_json, required_text
 
 logger = logging.getLogger(__name__)
 TABLES = {
@@ -32,7 +32,7 @@ TABLES = {
 }
 
 
-def read_wavcaps(folder: Path, problems: Problems) -> list[Example]:
+def read_wavcaps(folder: Path, issues: DataIssues) -> list[Example]:
     """The recordings of all sources that no blacklist names.
 
     Raises:
@@ -40,11 +40,11 @@ def read_wavcaps(folder: Path, problems: Problems) -> list[Example]:
         ValueError: a table or a blacklist is not as published.
     """
     blacklist, examples, left_out = _blacklist(folder / "json_files" / "blacklist"), list[Example](), 0
-    for table, source in tables_there(folder / "json_files", TABLES).items():
+    for table, source in existing_tables(folder / "json_files", TABLES).items():
         audio, unwanted = AudioIndex(folder / "audio" / source), blacklist[source.removesuffix("_SL")]
         for number, entry in enumerate(_entries(table)):
-            with problems.skipping(f"{table}, entry {number}"):
-                name, caption = text_of(entry, "id").removesuffix(".wav"), text_of(entry, "caption")
+            with issues.record_errors(f"{table}, entry {number}"):
+                name, caption = required_text(entry, "id").removesuffix(".wav"), required_text(entry, "caption")
                 if name in unwanted:
                     left_out += 1
                 else:

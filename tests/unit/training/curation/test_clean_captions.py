@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.http_server import Reply, Request, Server, json_reply
-from training.curation.asking import Asker
+from training.curation.caption_requests import Asker
 from training.curation.clean_captions import CLEAN, SUMMARIZE, main, outcomes
 from training.curation.convert import FORMATS
 from training.curation.journal import Journal
 from training.curation.language_model import LanguageModel
-from training.curation.patience import Patience, ServerUnavailableError
+from training.curation.retries import Patience, ServerUnavailableError
 
 STRONG = """filename,onset,offset,text
 a.mp3,5.0,6.5,a brown dog is barkng

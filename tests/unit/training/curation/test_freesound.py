@@ -15,7 +15,7 @@ from tests.http_server import Reply, Request, Server, json_reply
 from training.curation.freesound import Collection, main, read_ontology, share
 from training.curation.freesound_api import Freesound, RateLimit
 from training.curation.journal import Journal
-from training.curation.patience import Patience, ServerUnavailableError
+from training.curation.retries import Patience, ServerUnavailableError
 from training.data.datasets import read_dataset
 
 RATE_HZ = 16_000

@@ -1,31 +1,37 @@
 import pytest
 import torch
 
-from training.data.batch import CaptionedBatch, GlobalCaption, Region
+from training.data.batch import CaptionedBatch, CaptionedFrames, GlobalCaption
 
 
-def batch(captions: tuple[GlobalCaption, ...] = (), events: tuple[Region, ...] = ()) -> CaptionedBatch:
+def batch(captions: tuple[GlobalCaption, ...] = (), events: tuple[CaptionedFrames, ...] = ()) -> CaptionedBatch:
     return CaptionedBatch(torch.zeros(2, 40), torch.tensor([4, 2]), 4, captions, events)
 
 
 def test_an_event_is_active_from_its_first_frame_up_to_its_end() -> None:
-    events = (Region(0, 1, 3, "a dog"), Region(1, 0, 2, "rain"))
-    assert batch(events=events).active().tolist() == [[False, True, True, False], [True, True, False, False]]
+    events = (CaptionedFrames(0, 1, 3, "a dog"), CaptionedFrames(1, 0, 2, "rain"))
+    assert batch(events=events).event_mask().tolist() == [[False, True, True, False], [True, True, False, False]]
 
 
 def test_no_events_are_active_without_events() -> None:
-    assert batch().active().shape == (0, 4)
+    assert batch().event_mask().shape == (0, 4)
 
 
 def test_frames_of_padding_are_not_valid() -> None:
-    assert batch().valid().tolist() == [[True] * 4, [True, True, False, False]]
+    assert batch().valid_mask().tolist() == [[True] * 4, [True, True, False, False]]
 
 
 @pytest.mark.parametrize(
-    "event", [Region(2, 0, 1, "a"), Region(0, 2, 2, "a"), Region(0, 3, 5, "a"), Region(1, 1, 3, "a")]
+    "event",
+    [
+        CaptionedFrames(2, 0, 1, "a"),
+        CaptionedFrames(0, 2, 2, "a"),
+        CaptionedFrames(0, 3, 5, "a"),
+        CaptionedFrames(1, 1, 3, "a"),
+    ],
 )
-def test_an_event_outside_the_valid_frames_of_a_recording_is_refused(event: Region) -> None:
-    with pytest.raises(ValueError, match=r"Region\("):
+def test_an_event_outside_the_valid_frames_of_a_recording_is_refused(event: CaptionedFrames) -> None:
+    with pytest.raises(ValueError, match=r"CaptionedFrames\("):
         batch(events=(event,))
 
 

@@ -7,9 +7,9 @@ from training.data.captions import (
     POSITIVE,
     UNKNOWN,
     LabelCaptions,
-    captions_of,
-    read_captions,
-    relations,
+    captions_for_labels,
+    label_relations,
+    read_label_captions,
 )
 
 DOGS = (
@@ -27,37 +27,37 @@ def test_what_a_recording_says_of_other_labels() -> None:
         [POSITIVE, POSITIVE, POSITIVE, UNKNOWN],
         [NEGATIVE, NEGATIVE, UNKNOWN, POSITIVE],
     ]
-    np.testing.assert_array_equal(relations(DOGS, [False] * 4), expected)
+    np.testing.assert_array_equal(label_relations(DOGS, [False] * 4), expected)
 
 
 def test_classes_that_people_told_apart_are_negatives_of_each_other() -> None:
-    table = relations(DOGS, [True, False, True, True])
+    table = label_relations(DOGS, [True, False, True, True])
     assert table[2, 3] == table[3, 2] == NEGATIVE
     assert table[2, 0] == UNKNOWN
     assert table[1, 0] == POSITIVE
 
 
 def test_a_label_without_captions_gets_plain_ones() -> None:
-    (entry,) = captions_of(["kazoo"], {})
+    (entry,) = captions_for_labels(["kazoo"], {})
     assert "kazoo" in entry.captions
 
 
 @pytest.mark.parametrize("name", ["labels.jsonl", "audioset.jsonl", "validation.jsonl"])
 def test_the_written_captions_are_clean(name: str) -> None:
-    for entry in read_captions(FOLDER / name).values():
+    for entry in read_label_captions(FOLDER / name).values():
         assert len(set(entry.captions)) >= 3
         assert all(caption == caption.strip() and 0 < len(caption) < 120 for caption in entry.captions)
 
 
 def test_related_labels_are_labels() -> None:
-    written = read_captions(FOLDER / "labels.jsonl")
-    validation = read_captions(FOLDER / "validation.jsonl")
+    written = read_label_captions(FOLDER / "labels.jsonl")
+    validation = read_label_captions(FOLDER / "validation.jsonl")
     known = set(written) | set(validation)
     assert {name for e in written.values() for name in (*e.also, *e.unsure)} <= known
 
 
 def test_validation_captions_are_not_among_the_training_captions() -> None:
-    seen = {caption for name in ("labels", "audioset") for e in read_captions(FOLDER / f"{name}.jsonl").values()
+    seen = {caption for name in ("labels", "audioset") for e in read_label_captions(FOLDER / f"{name}.jsonl").values()
             for caption in (e.label.lower(), *e.captions)}  # fmt: skip
-    held_out = {caption for e in read_captions(FOLDER / "validation.jsonl").values() for caption in e.captions}
+    held_out = {caption for e in read_label_captions(FOLDER / "validation.jsonl").values() for caption in e.captions}
     assert not seen & held_out

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from tests.tiny_audio import write_burst, write_noise_that_is_no_audio
-from training.data.decoding import UnreadableRecordingError, decode, recording_s
+from training.data.decoding import UnreadableRecordingError, decode, recording_duration_s
 
 
 def test_any_rate_and_channels_become_mono_at_the_wanted_rate(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_stretch_is_that_of_the_whole_recording(tmp_path: Path, suffix: str, o
 
 def test_a_stretch_ends_with_its_recording(tmp_path: Path) -> None:
     path = write_burst(tmp_path / "a.wav", 2.0)
-    assert recording_s(path) == 2.0
+    assert recording_duration_s(path) == 2.0
     assert len(decode(path, 16_000, 1.5, 10.0)) == 8_000
 
 
@@ -55,7 +55,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, suffix: str, reason:
 
 def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableRecordingError, match="promises 0 samples"):
-        recording_s(write_burst(tmp_path / "a.wav", 0.0))
+        recording_duration_s(write_burst(tmp_path / "a.wav", 0.0))
 
 
 def test_a_recording_of_less_than_a_sample_is_refused(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ import pytest
 
 from tests.tiny_pack import LABELS
 from training.data.decoding import decode
-from training.data.pack import AudioStore, Recording, clean_title, read_table
+from training.data.pack import AudioStore, Recording, clean_title, read_pack_table
 
 
 def test_the_table_lists_every_recording_with_its_split(tiny_pack: Path) -> None:
-    recordings = read_table(tiny_pack)
+    recordings = read_pack_table(tiny_pack)
     assert {r.label for r in recordings} == set(LABELS)
     assert sum(r.split == "train" for r in recordings) == 16
     assert recordings[0].title == "tone"
@@ -18,12 +18,12 @@ def test_the_table_lists_every_recording_with_its_split(tiny_pack: Path) -> None
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,label\na.wav,dog\n")
     with pytest.raises(ValueError, match="split"):
-        read_table(tmp_path)
+        read_pack_table(tmp_path)
 
 
 def test_a_table_that_excel_saved_is_read(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,label,split\r\na.wav,dog,val\r\n", encoding="utf-8-sig")
-    assert read_table(tmp_path) == [Recording(tmp_path / "a.wav", "dog", "val")]
+    assert read_pack_table(tmp_path) == [Recording(tmp_path / "a.wav", "dog", "val")]
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_a_table_that_excel_saved_is_read(tmp_path: Path) -> None:
 def test_a_broken_row_is_refused_with_file_and_line(tmp_path: Path, row: str, message: str) -> None:
     (tmp_path / "clips.csv").write_text(f"path,label,split\na.wav,dog,train\n{row}\n")
     with pytest.raises(ValueError, match=f"^{tmp_path}/clips.csv, line 3: {message}$"):
-        read_table(tmp_path)
+        read_pack_table(tmp_path)
 
 
 def test_an_unknown_split_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,label,split\na.wav,dog,test\n")
     with pytest.raises(ValueError, match=r"line 2.*'test'"):
-        read_table(tmp_path)
+        read_pack_table(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_title_becomes_words(title: str, words: str) -> None:
 
 
 def test_the_store_gives_back_each_recording(tiny_pack: Path) -> None:
-    recordings = read_table(tiny_pack)
+    recordings = read_pack_table(tiny_pack)
     store = AudioStore.decode(recordings, 16_000)
     assert len(store) == len(recordings)
     np.testing.assert_allclose(store[3], decode(recordings[3].path, 16_000), atol=1e-4)

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.problems import Problems, Strict
-from training.data.tables import list_of, read_header, read_json, read_rows, tables_there, text_of
+from training.data.issues import DataIssues, StrictIssues
+from training.data.tables import existing_tables, read_header, read_json, read_rows, required_list, required_text
 
 
 def rows(
     tmp_path: Path, text: str | bytes, columns: tuple[str, ...] = ("a", "b")
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    table, problems = tmp_path / "t.csv", Problems()
+    table, issues = tmp_path / "t.csv", DataIssues()
     table.write_bytes(text if isinstance(text, bytes) else text.encode())
-    found = [(row["a"], row["b"]) for _, row in read_rows(table, columns, problems)]
-    return found, [str(problem).removeprefix(f"{tmp_path}/") for problem in problems.found]
+    found = [(row["a"], row["b"]) for _, row in read_rows(table, columns, issues)]
+    return found, [str(issue).removeprefix(f"{tmp_path}/") for issue in issues.found]
 
 
 def test_quotes_commas_blank_lines_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
@@ -25,22 +25,22 @@ def test_quotes_commas_blank_lines_and_a_byte_order_mark_are_read(tmp_path: Path
 
 
 def test_a_row_with_wrong_fields_is_told_and_the_next_one_is_read(tmp_path: Path) -> None:
-    found, problems = rows(tmp_path, "a,b\n1\n1,2,3\n4,5\n")
+    found, issues = rows(tmp_path, "a,b\n1\n1,2,3\n4,5\n")
     assert found == [("4", "5")]
-    assert problems == ["t.csv, line 2: 1 fields; 2 are accepted", "t.csv, line 3: 3 fields; 2 are accepted"]
+    assert issues == ["t.csv, line 2: 1 fields; 2 are accepted", "t.csv, line 3: 3 fields; 2 are accepted"]
 
 
 def test_a_quote_too_many_is_told_with_the_lines_that_it_swallows(tmp_path: Path) -> None:
-    found, problems = rows(tmp_path, 'a,b\n1,"x\n2,y\n3,z"\n4,5\n6,"w"v\n7,8\n')
+    found, issues = rows(tmp_path, 'a,b\n1,"x\n2,y\n3,z"\n4,5\n6,"w"v\n7,8\n')
     assert found == [("4", "5"), ("7", "8")]
-    assert problems[0] == "t.csv, lines 2 to 4: b goes over lines"
-    assert problems[1].startswith("t.csv, line 6: ")
+    assert issues[0] == "t.csv, lines 2 to 4: b goes over lines"
+    assert issues[1].startswith("t.csv, line 6: ")
 
 
 def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
-    found, problems = rows(tmp_path, 'a,b\n1,2\n3,"x\n4,5\n')
+    found, issues = rows(tmp_path, 'a,b\n1,2\n3,"x\n4,5\n')
     assert found == [("1", "2")]
-    assert problems == ["t.csv, lines 3 to 4: unexpected end of data"]
+    assert issues == ["t.csv, lines 3 to 4: unexpected end of data"]
 
 
 def test_a_column_that_is_not_needed_may_go_over_lines(tmp_path: Path) -> None:
@@ -73,19 +73,19 @@ def test_the_strict_way_ends_at_the_first_problem_and_names_its_file_and_line(tm
     table, read = tmp_path / "t.csv", list[str]()
     table.write_text("a,b\n1,2\n3\n4,5,6\n")
     with pytest.raises(ValueError, match=f"^{table}, line 3: 1 fields; 2 are accepted$"):
-        read.extend(row["a"] for _, row in read_rows(table, ("a",), Strict()))
+        read.extend(row["a"] for _, row in read_rows(table, ("a",), StrictIssues()))
     assert read == ["1"]
-    with pytest.raises(ValueError, match=r"^here: text is ''; text is accepted$"), Strict().skipping("here"):
-        text_of({"text": ""}, "text")
+    with pytest.raises(ValueError, match=r"^here: text is ''; text is accepted$"), StrictIssues().record_errors("here"):
+        required_text({"text": ""}, "text")
 
 
 @given(st.text(st.sampled_from('a,"\n\r;x'), max_size=60))
 def test_every_line_of_a_table_is_a_row_or_a_problem_or_blank(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        table, problems = Path(folder) / "t.csv", Problems()
+        table, issues = Path(folder) / "t.csv", DataIssues()
         table.write_bytes(f"a,b\n{text}\nlast,row\n".encode())
-        places = [where for where, _ in read_rows(table, ("a", "b"), problems)]
-        places += [problem.where for problem in problems.found]
+        places = [where for where, _ in read_rows(table, ("a", "b"), issues)]
+        places += [issue.where for issue in issues.found]
         lines = table.read_bytes().decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     told: list[int] = []
     for first, last in (re.fullmatch(r".*/t.csv, lines? (\d+)(?: to (\d+))?", place).groups() for place in places):
@@ -95,12 +95,12 @@ def test_every_line_of_a_table_is_a_row_or_a_problem_or_blank(text: str) -> None
 
 
 def test_a_field_that_says_nothing_is_refused() -> None:
-    assert text_of({"a": " a \n dog "}, "a") == "a dog"
+    assert required_text({"a": " a \n dog "}, "a") == "a dog"
     for row in ({}, {"a": " "}, {"a": 3}, {"a": None}, [], 7):
         with pytest.raises(ValueError, match=r"a is .*; text is accepted"):
-            text_of(row, "a")
+            required_text(row, "a")
     with pytest.raises(ValueError, match="a is 'x'; a list is accepted"):
-        list_of({"a": "x"}, "a")
+        required_list({"a": "x"}, "a")
 
 
 def test_json_that_is_none_is_an_error(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_json_that_is_none_is_an_error(tmp_path: Path) -> None:
 
 def test_of_no_table_there_the_accepted_ones_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds none of a.csv, b.csv"):
-        tables_there(tmp_path, {"a.csv": "train", "b.csv": "val"})
+        existing_tables(tmp_path, {"a.csv": "train", "b.csv": "val"})

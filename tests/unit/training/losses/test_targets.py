@@ -1,9 +1,9 @@
 import torch
 
-from training.data.batch import CaptionedBatch, Region
+from training.data.batch import CaptionedBatch, CaptionedFrames
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
+from training.data.scene_batch import SceneBatch
 from training.losses.targets import RegionTargets, label_targets, teacher_targets
-from training.synthesis.batches import SceneBatch
 
 RELATION = torch.tensor(
     [
@@ -59,7 +59,12 @@ REGIONS = CaptionedBatch(
     torch.zeros(2, 40),
     torch.tensor([3, 2]),
     3,
-    events=(Region(0, 0, 2, "a dog"), Region(0, 2, 3, "a dog"), Region(0, 1, 3, "rain"), Region(1, 0, 1, "a dog")),
+    events=(
+        CaptionedFrames(0, 0, 2, "a dog"),
+        CaptionedFrames(0, 2, 3, "a dog"),
+        CaptionedFrames(0, 1, 3, "rain"),
+        CaptionedFrames(1, 0, 1, "a dog"),
+    ),
 )
 
 
@@ -78,7 +83,7 @@ def test_a_caption_is_true_in_its_regions_and_false_elsewhere_and_in_other_recor
 
 def test_overlapping_regions_of_one_caption_are_true_once() -> None:
     batch = CaptionedBatch(
-        torch.zeros(1, 40), torch.tensor([1]), 1, events=(Region(0, 0, 1, "a"), Region(0, 0, 1, "a"))
+        torch.zeros(1, 40), torch.tensor([1]), 1, events=(CaptionedFrames(0, 0, 1, "a"), CaptionedFrames(0, 0, 1, "a"))
     )
     target, _ = RegionTargets.of(batch, ["a"]).frame_targets()
     assert target.tolist() == [[[1]]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.pack import AudioStore, read_table
+from training.data.pack import AudioStore, read_pack_table
 from training.synthesis.batches import SceneBatches, joined
 from training.synthesis.scene import SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import runs
@@ -14,7 +14,7 @@ CAPTIONS = [("a tone", "a beep"), ("hissing",), ("clicks", "ticking"), ("a sweep
 
 @pytest.fixture(scope="module")
 def store(tiny_pack: Path) -> AudioStore:
-    return AudioStore.decode([r for r in read_table(tiny_pack) if r.split == "train"], 16_000)
+    return AudioStore.decode([r for r in read_pack_table(tiny_pack) if r.split == "train"], 16_000)
 
 
 def batches(store: AudioStore, batch: int = 4, n_batches: int = 3, different: int = 0) -> SceneBatches:

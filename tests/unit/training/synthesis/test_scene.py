@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.pack import AudioStore, read_table
+from training.data.pack import AudioStore, read_pack_table
 from training.synthesis.scene import Event, Scene, SceneRecipe, SceneSynthesizer
 
 RECIPE = SceneRecipe(scene_s=4.0, augmentation=None, silence_rate=0.0, ambience_rate=0.0)
@@ -11,7 +11,7 @@ RECIPE = SceneRecipe(scene_s=4.0, augmentation=None, silence_rate=0.0, ambience_
 
 @pytest.fixture(scope="module")
 def store(tiny_pack: Path) -> AudioStore:
-    return AudioStore.decode(read_table(tiny_pack), 16_000)
+    return AudioStore.decode(read_pack_table(tiny_pack), 16_000)
 
 
 def draw(store: AudioStore, recipe: SceneRecipe, seed: int, ambiences: tuple[int, ...] = ()) -> Scene:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_audio import write_burst
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 from training.data.example import CaptionedEvent
 
 DOG = {"phrase": "a dog", "start_index": 0, "end_index": 1, "segments": [[1, 3], [7.5, 8]]}
@@ -41,9 +41,9 @@ def test_broken_phrases_segments_and_items_are_told_and_the_rest_is_kept(tmp_pat
     phrases = [{"phrase": "a cat", "segments": []}, {"phrase": "", "segments": [[0, 1]]}, {"phrase": "rain"},
                {"phrase": "wind", "segments": [[2, 1], "x", [4, 5]]}]  # fmt: skip
     broken = [item("Yabc.wav", phrases), item("Ygone.wav", [DOG]), item("Yabc.wav", "none"), 7]
-    reading = read_with_problems("audio-grounding", build(tmp_path, broken))
+    reading = read_with_issues("audio-grounding", build(tmp_path, broken))
     assert reading.examples[1].events == (CaptionedEvent(4, 5, "wind"),)
-    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in reading.problems] == [
+    assert [str(issue).removeprefix(f"{tmp_path}/") for issue in reading.issues] == [
         "train.json, item 1, phrase 0: 'a cat' has no segments",
         "train.json, item 1, phrase 1: phrase is ''; text is accepted",
         "train.json, item 1, phrase 2: segments is None; a list is accepted",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_audio import write_burst
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 
 HEADER = "audiocap_id,youtube_id,start_time,caption\n"
 
@@ -24,8 +24,8 @@ def test_captions_of_one_recording_are_one_example_whatever_its_file_is_called(t
 
 
 def test_a_row_without_a_caption_and_a_video_without_a_file_are_told(tmp_path: Path) -> None:
-    problems = read_with_problems("audiocaps", build(tmp_path)).problems
-    assert [(problem.kind, problem.where) for problem in problems] == [
+    issues = read_with_issues("audiocaps", build(tmp_path)).issues
+    assert [(issue.kind, issue.where) for issue in issues] == [
         ("broken row", f"{tmp_path}/train.csv, line 4"),
         ("missing file", str(tmp_path / "gone_10.*")),
     ]

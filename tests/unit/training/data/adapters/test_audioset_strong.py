@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_audio import write_burst
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 from training.data.example import CaptionedEvent
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
@@ -39,8 +39,8 @@ def test_events_carry_the_names_of_their_labels_and_touching_ones_are_one(tmp_pa
 
 
 def test_unknown_labels_wrong_times_and_missing_files_are_told(tmp_path: Path) -> None:
-    problems = read_with_problems("audioset-strong", build(tmp_path)).problems
-    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in problems] == [
+    issues = read_with_issues("audioset-strong", build(tmp_path)).issues
+    assert [str(issue).removeprefix(f"{tmp_path}/") for issue in issues] == [
         "audioset_eval_strong.tsv, line 7: label '/m/unknown' is not in mid_to_display_name.tsv",
         "audioset_eval_strong.tsv, line 8: could not convert string to float: 'end'",
         "audio/Ygone.*: is not there",

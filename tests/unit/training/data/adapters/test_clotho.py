@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_audio import write_burst
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 
 HEADER = "file_name,caption_1,caption_2,caption_3,caption_4,caption_5\n"
 
@@ -30,8 +30,8 @@ def test_each_recording_has_five_captions_and_the_split_of_its_folder(tmp_path: 
 
 
 def test_a_missing_caption_and_a_missing_file_are_told(tmp_path: Path) -> None:
-    problems = read_with_problems("clotho", build(tmp_path)).problems
-    assert [(problem.kind, problem.where) for problem in problems] == [
+    issues = read_with_issues("clotho", build(tmp_path)).issues
+    assert [(issue.kind, issue.where) for issue in issues] == [
         ("broken row", f"{tmp_path}/clotho_captions_development.csv, line 3"),
         ("missing file", str(tmp_path / "development" / "gone.wav")),
     ]

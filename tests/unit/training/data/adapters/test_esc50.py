@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_audio import write_burst
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 
 HEADER = "filename,fold,target,category,esc10,src_file,take\n"
 
@@ -24,8 +24,8 @@ def test_folds_are_splits_and_categories_are_words(tmp_path: Path) -> None:
 
 
 def test_an_unknown_fold_and_a_missing_file_are_told(tmp_path: Path) -> None:
-    problems = read_with_problems("esc50", build(tmp_path)).problems
-    assert [str(problem).removeprefix(f"{tmp_path}/") for problem in problems] == [
+    issues = read_with_issues("esc50", build(tmp_path)).issues
+    assert [str(issue).removeprefix(f"{tmp_path}/") for issue in issues] == [
         "meta/esc50.csv, line 7: fold is '6'; 1 to 5 is accepted",
         "audio/gone.wav: is not there",
     ]

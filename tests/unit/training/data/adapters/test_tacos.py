@@ -6,7 +6,7 @@ from sklearn.model_selection import train_test_split
 
 from tests.tiny_audio import write_burst
 from training.data.adapters.tacos import stratified_test_split
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 from training.data.example import CaptionedEvent
 
 METADATA = """filename,keywords,subclass,title,description,start_time_s,end_time_s
@@ -55,10 +55,8 @@ def test_recordings_have_their_regions_their_caption_and_their_split(tmp_path: P
 
 
 def test_everything_left_out_is_named_with_its_place_and_reason(tmp_path: Path) -> None:
-    problems = [
-        str(problem).removeprefix(f"{tmp_path}/") for problem in read_with_problems("tacos", build(tmp_path)).problems
-    ]
-    assert problems == [
+    issues = [str(issue).removeprefix(f"{tmp_path}/") for issue in read_with_issues("tacos", build(tmp_path)).issues]
+    assert issues == [
         "annotations_strong.csv, line 5: event from 1.5 s to 1.0 s; 0 <= onset < offset is accepted",
         "annotations_strong.csv, line 6: could not convert string to float: 'half'",
         "annotations_strong.csv, line 7: '999.mp3' is not in metadata.csv",
@@ -76,9 +74,9 @@ def test_the_caption_may_be_called_so(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
-    reading = read_with_problems("tacos", build(tmp_path, metadata=METADATA + "101.mp3,x,Cat,,,0,2\n"))
+    reading = read_with_issues("tacos", build(tmp_path, metadata=METADATA + "101.mp3,x,Cat,,,0,2\n"))
     assert sum(example.path.name == "101.mp3" for example in reading.examples) == 1
-    assert f"{tmp_path}/metadata.csv, line 7: 101.mp3 stands in the table twice" in map(str, reading.problems)
+    assert f"{tmp_path}/metadata.csv, line 7: 101.mp3 stands in the table twice" in map(str, reading.issues)
 
 
 @pytest.mark.parametrize("table", ["metadata", "annotations_strong", "annotations_weak"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_audio import write_burst
-from training.data.datasets import read_dataset, read_with_problems
+from training.data.datasets import read_dataset, read_with_issues
 
 
 def write_table(folder: Path, name: str, entries: Any) -> None:
@@ -53,8 +53,8 @@ def test_recordings_are_those_of_their_source_and_of_no_blacklist(tmp_path: Path
 
 
 def test_broken_entries_and_missing_files_are_told(tmp_path: Path) -> None:
-    problems = read_with_problems("wavcaps", build(tmp_path)).problems
-    assert list(map(str, problems)) == [
+    issues = read_with_issues("wavcaps", build(tmp_path)).issues
+    assert list(map(str, issues)) == [
         f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 1: caption is None; text is accepted",
         f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 2: id is None; text is accepted",
         f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 3: id is None; text is accepted",

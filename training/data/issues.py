@@ -13,7 +13,7 @@ KINDS = (MISSING_FILE, UNREADABLE_FILE, BROKEN_ROW, LATE_EVENT, IN_TWO_SPLITS)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DataIssue:
     """Something that is wrong with a data set: its kind (one of KINDS), where it stands, and what it is."""
 
     kind: str
@@ -29,17 +29,17 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Problems:
+class DataIssues:
     """Collects what is left out while a data set is read."""
 
-    found: list[Problem] = field(default_factory=list)
+    found: list[DataIssue] = field(default_factory=list)
 
     def add(self, kind: str, where: str, what: str) -> None:
-        """Notes one problem."""
-        self.found.append(Problem(kind, where, what))
+        """Notes one issue."""
+        self.found.append(DataIssue(kind, where, what))
 
     @contextlib.contextmanager
-    def skipping(self, where: str) -> Iterator[None]:
+    def record_errors(self, where: str) -> Iterator[None]:
         """A ValueError within is a broken row, which is noted and left out."""
         try:
             yield
@@ -47,8 +47,8 @@ class Problems:
             self.add(BROKEN_ROW, where, str(error))
 
 
-class Strict(Problems):
-    """Leaves nothing out: the first problem is a ValueError."""
+class StrictIssues(DataIssues):
+    """Leaves nothing out: the first issue is a ValueError."""
 
     __slots__ = ()
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from service.core.frame_grid import FrameGrid
-from training.data.batch import CaptionedBatch, GlobalCaption, Region
+from training.data.batch import CaptionedBatch, CaptionedFrames, GlobalCaption
 from training.data.datasets import read_dataset
-from training.data.decoding import UnreadableRecordingError, decode, recording_s
+from training.data.decoding import UnreadableRecordingError, decode, recording_duration_s
 from training.data.example import Example
 from training.data.excerpt import Excerpt, ExcerptRecipe, draw_excerpt
 
@@ -24,7 +24,7 @@ FIRST_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetShare:
+class WeightedDataset:
     """A data set in a recipe: its name, its folder, and how often it is drawn, in proportion to `weight`."""
 
     name: str
@@ -33,7 +33,7 @@ class DatasetShare:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ExamplePool:
     """Examples that are drawn equally often, together in proportion to `weight`.
 
     Raises:
@@ -49,21 +49,21 @@ class Part:
             raise ValueError(f"{len(self.examples)} examples of {self.name!r} with the weight {self.weight}")
 
 
-def read_parts(shares: Sequence[DatasetShare], split: str) -> list[Part]:
+def read_example_pools(shares: Sequence[WeightedDataset], split: str) -> list[ExamplePool]:
     """The examples of one split of some data sets.
 
     Raises:
         ValueError: a data set is not known, not as published, or has no such split.
         FileNotFoundError: a table is not there.
     """
-    parts: list[Part] = []
+    parts: list[ExamplePool] = []
     for share in shares:
         examples = tuple(example for example in read_dataset(share.name, share.folder) if example.split == split)
-        parts.append(Part(examples, share.weight, f"{share.name} in {share.folder}, split {split}"))
+        parts.append(ExamplePool(examples, share.weight, f"{share.name} in {share.folder}, split {split}"))
     return parts
 
 
-class MixedBatches(Dataset[CaptionedBatch]):
+class ExcerptBatches(Dataset[CaptionedBatch]):
     """Batch number i is drawn with the seed (seed, i): a data set by weight, one of its examples, an excerpt of it.
 
     A recording that cannot be decoded, and an excerpt of which nothing is known, is replaced by another draw. Of a
@@ -72,7 +72,7 @@ class MixedBatches(Dataset[CaptionedBatch]):
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[ExamplePool],
         recipe: ExcerptRecipe,
         grid: FrameGrid,
         *,
@@ -104,7 +104,7 @@ class MixedBatches(Dataset[CaptionedBatch]):
             example = self._draw(rng, taken)
             taken.add(example.path)
             try:
-                excerpt = draw_excerpt(rng, example, recording_s(example.path), self.recipe)
+                excerpt = draw_excerpt(rng, example, recording_duration_s(example.path), self.recipe)
                 if excerpt.captions or example.events:
                     samples = decode(example.path, self.grid.sample_rate_hz, excerpt.onset_s, excerpt.length_s)
                     drawn.append((excerpt, samples))
@@ -134,7 +134,7 @@ class MixedBatches(Dataset[CaptionedBatch]):
     ) -> CaptionedBatch:
         n_samples = self.grid.n_samples(self.n_frames)
         waveform, valid = np.zeros((len(drawn), n_samples), dtype=np.float32), list[int]()
-        captions, events = list[GlobalCaption](), list[Region]()
+        captions, events = list[GlobalCaption](), list[CaptionedFrames]()
         for b, (excerpt, samples) in enumerate(drawn):
             samples = samples[:n_samples]
             waveform[b, : len(samples)] = samples
@@ -142,7 +142,7 @@ class MixedBatches(Dataset[CaptionedBatch]):
             captions += [GlobalCaption(b, text) for text in excerpt.captions]
             for event in excerpt.events:
                 first, end = self.grid.frames_touched(event.onset_s, event.offset_s)
-                events.append(Region(b, min(first, valid[b] - 1), min(end, valid[b]), event.caption))
+                events.append(CaptionedFrames(b, min(first, valid[b] - 1), min(end, valid[b]), event.caption))
         return CaptionedBatch(
             torch.from_numpy(waveform),
             torch.tensor(valid),

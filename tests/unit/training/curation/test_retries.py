@@ -5,7 +5,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from training.curation.patience import Patience, ServerUnavailableError, checked, retry_after_s
+from training.curation.retries import Patience, ServerUnavailableError, checked, retry_after_s
 
 
 def response(status: int, retry_after: str | None = None) -> httpx.Response:
