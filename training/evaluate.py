@@ -26,7 +26,7 @@ from training.data.datasets import ADAPTERS
 from training.data.example import SPLITS
 from training.evaluation.benchmark import load_benchmark, validation_queries
 from training.evaluation.dataset_split import measure_dataset
-from training.evaluation.evaluation_set import EvaluationSet, of_benchmark
+from training.evaluation.evaluation_set import EvaluationSet, evaluation_set_from_benchmark
 from training.evaluation.localizers import (
     EXTENT_RATIO,
     MEDIAN_FILTER_S,
@@ -45,7 +45,7 @@ SPLIT = "test"
 def soundscapes(folder: Path, seed: int) -> EvaluationSet:
     """The soundscapes of a seed as a set."""
     benchmark = load_benchmark(folder, seed)
-    return of_benchmark(f"soundscapes of seed {seed}", benchmark, validation_queries(benchmark.labels))
+    return evaluation_set_from_benchmark(f"soundscapes of seed {seed}", benchmark, validation_queries(benchmark.labels))
 
 
 def measure_soundscapes(localizer: Localizer, folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from training.checkpoint import BEST, CHECKPOINT, Run, starting_weights
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
 from training.evaluation.run_report import write_report
-from training.evaluation.validation import CHOSEN_BY, Validation
+from training.evaluation.validation import SELECTION_FIGURE, Validation
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.optimization import learning_rate, make_optimizer, update_average
@@ -170,7 +170,7 @@ class Log:
     def validated(self, step: int, score: float) -> None:
         """The averaged weights were measured."""
         if self.writer is not None:
-            self.writer.add_scalar(f"validation/{CHOSEN_BY}", score, step)
+            self.writer.add_scalar(f"validation/{SELECTION_FIGURE}", score, step)
 
     def close(self) -> None:
         """The last step was done."""

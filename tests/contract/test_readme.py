@@ -24,10 +24,10 @@ from service.settings import Settings, variable
 from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
 from training.data.pack import TABLE, read_pack_table
-from training.evaluation.asked import Asked, Pair, spans
 from training.evaluation.localizers import postprocessing_at
-from training.evaluation.metrics import measure
+from training.evaluation.metrics import compute_figures
 from training.evaluation.retrieval import retrieval
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, merged_events
 from training.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -136,9 +136,9 @@ def metrics(exposition: str) -> Iterator[tuple[str, str, str, str]]:
 
 def test_every_figure_of_an_evaluation_is_listed() -> None:
     once, grid = np.ones((1, 1)), FrameGrid(16_000, 640)
-    curve, edges_s, heard = np.zeros(25, np.float32), grid.edges(25, 1.0), {0: spans([(0.2, 0.4)])}
-    asked = Asked(("dog", "cat"), tuple(Pair(0, label, curve, edges_s, heard) for label in range(2)), 1)
-    figures = measure(asked, grid, once, [postprocessing_at(0.5, 0.0, 1.0)] * 2)
+    curve, edges_s, heard = np.zeros(25, np.float32), grid.edges(25, 1.0), {0: merged_events([(0.2, 0.4)])}
+    asked = ScoredQueries(("dog", "cat"), tuple(ScoredQuery(0, label, curve, edges_s, heard) for label in range(2)), 1)
+    figures = compute_figures(asked, grid, once, [postprocessing_at(0.5, 0.0, 1.0)] * 2)
     found = retrieval(np.ones((1, 1)), np.ones((1, 1), dtype=bool), once)
     listed = [name.strip() for row in rows("| figure | meaning |") for name in row[0].split(",")]
     assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *found})

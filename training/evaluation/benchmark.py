@@ -12,7 +12,7 @@ from training import seeds
 from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import read_label_captions
 from training.data.pack import AudioStore, Recording, read_pack_table
-from training.evaluation.asked import NO_SPANS, heard_frames, labelled
+from training.evaluation.scored_queries import NO_EVENTS, events_by_label, frames_in_events
 from training.synthesis.scene import Event, Scene, SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import BLOCK_S, runs
 from training.towers.front_end import SAMPLE_RATE_HZ
@@ -35,7 +35,7 @@ RECIPE = SceneRecipe(
 
 
 @dataclass(frozen=True, slots=True)
-class TrueEvent:
+class BenchmarkEvent:
     """An annotated event; `snr_db` is the loudest of the recordings that it is made of."""
 
     label: str
@@ -50,7 +50,7 @@ class BenchmarkScene:
 
     name: str
     waveform: NDArray[np.float32]
-    events: tuple[TrueEvent, ...]
+    events: tuple[BenchmarkEvent, ...]
 
     def labels(self, min_snr_db: float = -np.inf) -> set[str]:
         """The labels heard at `min_snr_db` over the background or more."""
@@ -58,8 +58,8 @@ class BenchmarkScene:
 
     def truth(self, labels: Sequence[str], edges_s: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Frames, given by their boundaries (T + 1,), whose centre lies in an event of the label: (labels, T)."""
-        own = labelled(labels, ((e.label, e.onset_s, e.offset_s) for e in self.events), float(edges_s[-1]))
-        return np.stack([heard_frames(own.get(label, NO_SPANS), edges_s) for label in range(len(labels))])
+        own = events_by_label(labels, ((e.label, e.onset_s, e.offset_s) for e in self.events), float(edges_s[-1]))
+        return np.stack([frames_in_events(own.get(label, NO_EVENTS), edges_s) for label in range(len(labels))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,13 @@ def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "valid
 
 
 def _scene(name: str, scene: Scene, labels: Sequence[str]) -> BenchmarkScene:
-    events: list[TrueEvent] = []
+    events: list[BenchmarkEvent] = []
     for label in sorted({labels[event.recording] for event in scene.events}):
         events += _merged(label, [event for event in scene.events if labels[event.recording] == label])
     return BenchmarkScene(name, scene.waveform, tuple(events))
 
 
-def _merged(label: str, events: Sequence[Event]) -> list[TrueEvent]:
+def _merged(label: str, events: Sequence[Event]) -> list[BenchmarkEvent]:
     """The events of one label; overlapping and touching ones are one."""
     n_blocks = round(RECIPE.scene_s / BLOCK_S)
     active, snr_db = np.zeros(n_blocks, dtype=bool), np.full(n_blocks, -np.inf)
@@ -133,5 +133,6 @@ def _merged(label: str, events: Sequence[Event]) -> list[TrueEvent]:
         active[blocks] = True
         snr_db[blocks] = np.maximum(snr_db[blocks], event.snr_db)
     return [
-        TrueEvent(label, start * BLOCK_S, end * BLOCK_S, float(snr_db[start:end].max())) for start, end in runs(active)
+        BenchmarkEvent(label, start * BLOCK_S, end * BLOCK_S, float(snr_db[start:end].max()))
+        for start, end in runs(active)
     ]

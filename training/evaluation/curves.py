@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.asked import Asked
-from training.evaluation.changes import Changes
+from training.evaluation.count_changes import CountChanges
+from training.evaluation.scored_queries import ScoredQueries
 
 Array = NDArray[np.float64]
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.02), 2)
@@ -43,13 +43,13 @@ class FScores:
     micro: Array
 
 
-def floors(asked: Asked, per_hour: float) -> Array:
+def floors(asked: ScoredQueries, per_hour: float) -> Array:
     """Scores down to which PSDS up to `per_hour` false positives looks, of each label: (L,).
 
     Below a score that so many recordings without the sound reach, each of them holds a false positive or more.
     """
     absent: list[list[float]] = [[] for _ in asked.labels]
-    for pair in asked.pairs:
+    for pair in asked.queries:
         if not len(pair.target[0]):
             absent[pair.label].append(float(pair.curve.max()))
     found = np.zeros(len(asked.labels))
@@ -60,14 +60,16 @@ def floors(asked: Asked, per_hour: float) -> Array:
     return found
 
 
-def psds(found: Iterable[Changes], asked: Asked, weights: Array, alpha_ct: float, per_hour: float) -> Areas:
+def psds(
+    found: Iterable[CountChanges], asked: ScoredQueries, weights: Array, alpha_ct: float, per_hour: float
+) -> Areas:
     """Polyphonic sound detection scores (arXiv 1910.08440): the areas divided by `per_hour`.
 
     `mean` is that with alpha_st 0, the mean of the single-class scores, and `stable` that with alpha_st 1.
     """
     heard_s = asked.heard_s @ weights  # (L, B)
 
-    def points(label: int, own: Changes, which: slice) -> tuple[Array, Array]:
+    def points(label: int, own: CountChanges, which: slice) -> tuple[Array, Array]:
         drawn, counted = weights[:, which], own.counted()
         x = _summed(own.false_positives, own.recording, drawn) / (asked.duration_s[label] / 3600 @ drawn)
         if alpha_ct:
@@ -82,7 +84,7 @@ def psds(found: Iterable[Changes], asked: Asked, weights: Array, alpha_ct: float
     return _areas(curves, weights.shape[1], per_hour)
 
 
-def _within_reach(own: Changes, accepted: Array) -> int:
+def _within_reach(own: CountChanges, accepted: Array) -> int:
     """Behind how many changes all resamples hold more false positives than are accepted, so many of each recording (R,)."""
     order = np.argsort(own.recording, kind="stable")
     change = own.false_positives[order]
@@ -96,10 +98,10 @@ def _within_reach(own: Changes, accepted: Array) -> int:
     return int(np.flatnonzero(reached).max(initial=-1)) + 1
 
 
-def partial_auroc(found: Iterable[Changes], weights: Array, max_fpr: float) -> Areas:
+def partial_auroc(found: Iterable[CountChanges], weights: Array, max_fpr: float) -> Areas:
     """Areas under the receiver operating characteristics up to `max_fpr`, divided by it."""
 
-    def points(own: Changes, which: slice) -> tuple[Array, Array]:
+    def points(own: CountChanges, which: slice) -> tuple[Array, Array]:
         limit = (REACH * max_fpr + MARGIN / len(weights)) * own.false_positives.sum()
         kept = int(np.searchsorted(np.cumsum(own.false_positives), limit, "right"))
         drawn, counted = weights[:, which], own.counted()[:kept]
@@ -115,7 +117,7 @@ def partial_auroc(found: Iterable[Changes], weights: Array, max_fpr: float) -> A
     return _areas((partial(points, own) for own in found), weights.shape[1], max_fpr)
 
 
-def f_scores(found: Iterable[Changes], asked: Asked, weights: Array, thresholds: Array) -> FScores:
+def f_scores(found: Iterable[CountChanges], asked: ScoredQueries, weights: Array, thresholds: Array) -> FScores:
     """F1 of what is above each label's threshold (L,)."""
     each = zip(found, asked.events, thresholds, strict=True)
     counts = np.stack([_above(own, events, weights, threshold) for own, events, threshold in each], axis=1)  # (3, L, B)
@@ -123,7 +125,7 @@ def f_scores(found: Iterable[Changes], asked: Asked, weights: Array, thresholds:
     return FScores(by_label, _mean(by_label), _f1(*counts.sum(axis=1)))
 
 
-def f_scores_by_threshold(found: Iterable[Changes], asked: Asked, weights: Array) -> Array:
+def f_scores_by_threshold(found: Iterable[CountChanges], asked: ScoredQueries, weights: Array) -> Array:
     """F1 of each label at each of THRESHOLDS: (K, L, B)."""
     by_label = [
         _f1_where_heard(*np.stack([_above(own, events, weights, t) for t in THRESHOLDS], axis=1))
@@ -132,7 +134,7 @@ def f_scores_by_threshold(found: Iterable[Changes], asked: Asked, weights: Array
     return np.stack(by_label, axis=1)
 
 
-def _above(own: Changes, events: Array, weights: Array, threshold: float) -> Array:
+def _above(own: CountChanges, events: Array, weights: Array, threshold: float) -> Array:
     """True positives and false positives above a threshold, and events: (3, B)."""
     above = own.score > threshold
     found = [
@@ -165,7 +167,7 @@ def _share(counts: Array, all_of_them: Array) -> Array:
     return counts / np.where(all_of_them > 0, all_of_them, np.nan)
 
 
-def _cross_trigger_rate(own: Changes, weights: Array, heard_s: Array) -> Array:
+def _cross_trigger_rate(own: CountChanges, weights: Array, heard_s: Array) -> Array:
     """Cross triggers per second of each other label's events, the mean of the other labels, below each score: (N, B)."""
     row, other = own.crossed.row, own.crossed.other
     rates = np.zeros((len(own.score), weights.shape[1]))

@@ -12,7 +12,7 @@ from training.data.check import probe_recordings
 from training.data.datasets import ADAPTERS, read_dataset
 from training.data.example import SPLITS, Example
 from training.data.issues import DataIssue, DataIssues
-from training.evaluation.evaluation_set import EvaluationSet, by_recording, of_examples
+from training.evaluation.evaluation_set import EvaluationSet, evaluation_set_from_examples, merge_recordings
 from training.evaluation.localizers import Localizer
 from training.evaluation.protocol import evaluate, evaluate_retrieval
 
@@ -28,7 +28,7 @@ def measure_dataset(localizer: Localizer, name: str, folder: Path, split: str, m
         ValueError: The split has no recording, none that can be read, or none with what is asked for.
         FileNotFoundError: A table is not there.
     """
-    examples = by_recording(read_dataset(name, folder))
+    examples = merge_recordings(read_dataset(name, folder))
     drawn = draw(examples, split, most)
     if not drawn:
         has = ", ".join(s for s in SPLITS if draw(examples, s, most)) or "none"
@@ -40,7 +40,9 @@ def measure_dataset(localizer: Localizer, name: str, folder: Path, split: str, m
     annotated = [example for example in readable if example.events]
     if annotated:
         labels = common_labels(folder, split) if name == COMMON_LABELS else None
-        reported = of_examples(f"{name}, {split}" + ("" if labels is None else ", labels of train"), annotated, labels)
+        reported = evaluation_set_from_examples(
+            f"{name}, {split}" + ("" if labels is None else ", labels of train"), annotated, labels
+        )
         own = None
         if split != "val":
             others, unreadable = without_unreadable([e for e in draw(examples, "val", most) if e.events])
@@ -57,7 +59,7 @@ def tuning_set(name: str, examples: Sequence[Example], reported: EvaluationSet) 
     """Annotated recordings asked as those are that are reported: for the same labels, or for captions of their own."""
     if not examples:
         return None
-    return of_examples(name, examples, None if reported.pooled else reported.labels, reported.pooled)
+    return evaluation_set_from_examples(name, examples, None if reported.pooled else reported.labels, reported.pooled)
 
 
 def common_labels(folder: Path, split: str) -> list[str]:

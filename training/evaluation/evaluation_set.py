@@ -14,9 +14,9 @@ from service.core.frame_grid import FrameGrid
 from training import seeds
 from training.data.decoding import decode, recording_duration_s
 from training.data.example import Example
-from training.evaluation.asked import Asked, Pair, labelled
 from training.evaluation.benchmark import Benchmark, BenchmarkScene
 from training.evaluation.localizers import Localizer
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, events_by_label
 
 Waveform = NDArray[np.float32]
 Widths = Sequence[float]
@@ -91,17 +91,17 @@ class EvaluationSet:
         """Under which of the scored labels a label is counted."""
         return 0 if self.pooled else label
 
-    def pairs(self, answers: Sequence[Answer], number: int) -> Asked:
+    def pairs(self, answers: Sequence[Answer], number: int) -> ScoredQueries:
         """The pairs of one pass, from what each clip gave for its queries."""
-        pairs: list[Pair] = []
+        pairs: list[ScoredQuery] = []
         for recording, (clip, answer) in enumerate(zip(self.clips, answers, strict=True)):
-            events = labelled(self.labels, clip.events, float(answer.edges_s[-1]))
+            events = events_by_label(self.labels, clip.events, float(answer.edges_s[-1]))
             for label, curve in zip(clip.asked, answer.curves[number :: self.n_passes], strict=True):
                 heard = {0: events[label]} if label in events else {}
                 pairs.append(
-                    Pair(recording, self.index(label), curve, answer.edges_s, heard if self.pooled else events)
+                    ScoredQuery(recording, self.index(label), curve, answer.edges_s, heard if self.pooled else events)
                 )
-        return Asked(self.scored_labels, tuple(pairs), len(self.clips))
+        return ScoredQueries(self.scored_labels, tuple(pairs), len(self.clips))
 
     def answers(self, localizer: Localizer, widths_s: Sequence[Widths]) -> list[list[Answer]]:
         """What each clip gives for its queries, for each choice of the median filters of the scored labels."""
@@ -123,7 +123,7 @@ class EvaluationSet:
         return Answer(curves, grid.edges(curves.shape[1], grid.duration_s(len(waveform))))
 
 
-def of_benchmark(name: str, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> EvaluationSet:
+def evaluation_set_from_benchmark(name: str, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> EvaluationSet:
     """Soundscapes, all of which are asked for all labels."""
     asked = tuple(range(len(benchmark.labels)))
     clips = tuple(_of_scene(scene, benchmark, asked) for scene in benchmark.scenes)
@@ -136,7 +136,7 @@ def _of_scene(scene: BenchmarkScene, benchmark: Benchmark, asked: tuple[int, ...
     return EvaluationClip(scene.name, waveform, benchmark.scene_s, events, asked)
 
 
-def by_recording(examples: Iterable[Example]) -> list[Example]:
+def merge_recordings(examples: Iterable[Example]) -> list[Example]:
     """Examples of the same recording and split made one, in the order of the first: what one says is heard for all."""
     found: dict[tuple[Path, str], Example] = {}
     for example in examples:
@@ -147,7 +147,7 @@ def by_recording(examples: Iterable[Example]) -> list[Example]:
     return list(found.values())
 
 
-def of_examples(
+def evaluation_set_from_examples(
     name: str, examples: Sequence[Example], labels: Sequence[str] | None = None, pooled: bool | None = None
 ) -> EvaluationSet:
     """The annotated recordings of a data set; the queries are the captions of its events.

@@ -10,8 +10,14 @@ from scipy.ndimage import grey_closing
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.segments import find_segments
-from training.evaluation.asked import Asked
-from training.evaluation.changes import Changes, by_collar, by_intersection, changes, segment_changes, segments
+from training.evaluation.count_changes import (
+    CountChanges,
+    collar_criterion,
+    count_changes,
+    intersection_criterion,
+    segment_changes,
+    segments,
+)
 from training.evaluation.curves import (
     THRESHOLDS,
     FScores,
@@ -21,16 +27,17 @@ from training.evaluation.curves import (
     partial_auroc,
     psds,
 )
+from training.evaluation.scored_queries import ScoredQueries
 
 PER_HOUR = 100.0
-PSDS1 = by_intersection(dtc=0.7, gtc=0.7)
-PSDS2 = by_intersection(dtc=0.1, gtc=0.1, cttc=0.3)
+PSDS1 = intersection_criterion(dtc=0.7, gtc=0.7)
+PSDS2 = intersection_criterion(dtc=0.1, gtc=0.1, cttc=0.3)
 PSDS2_ALPHA_CT = 0.5
 SEGMENT_S = 1.0
 MAX_FPR = 0.1
-GROUNDING = by_intersection(dtc=0.5, gtc=0.5)
+GROUNDING = intersection_criterion(dtc=0.5, gtc=0.5)
 GROUNDING_GAP_S = 0.5
-EVENT_F1 = by_collar(onset_s=0.2, offset_s=0.2, offset_share=0.2)
+EVENT_F1 = collar_criterion(onset_s=0.2, offset_s=0.2, offset_share=0.2)
 CALIBRATION_BINS = 15
 
 
@@ -42,7 +49,9 @@ class Figures:
     by_label: Mapping[str, NDArray[np.float64]]
 
 
-def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]) -> Figures:
+def compute_figures(
+    asked: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]
+) -> Figures:
     """All figures that apply.
 
     - `psds1`, `psds2`: with alpha_st 1; `psds1_macro`, `psds2_macro`: with alpha_st 0, the mean of the labels.
@@ -60,7 +69,7 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
         settings: The post-processing of each label, with its threshold.
     """
     deep = floors(asked, PER_HOUR)
-    first = psds(changes(asked, PSDS1, deep), asked, weights, alpha_ct=0.0, per_hour=PER_HOUR)
+    first = psds(count_changes(asked, PSDS1, deep), asked, weights, alpha_ct=0.0, per_hour=PER_HOUR)
     thresholds = np.array([own.threshold for own in settings])
     events = event_f1(asked, weights, thresholds)
     segments = partial_auroc(segment_changes(asked, SEGMENT_S), weights, MAX_FPR)
@@ -76,49 +85,49 @@ def measure(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], setting
     }
     by_label = {"psds1": first.by_label, "partial_auroc": segments.by_label, "event_f1": events.by_label}
     if len(asked.labels) > 1:  # else there is no spread between labels, and nothing to be confused with
-        second = psds(changes(asked, PSDS2, deep), asked, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
+        second = psds(count_changes(asked, PSDS2, deep), asked, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
         overall |= {"psds1": first.stable, "psds2": second.stable, "psds2_macro": second.mean}
         by_label |= {"psds2": second.by_label}
     return Figures(overall, by_label)
 
 
-def event_f1(asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
+def event_f1(asked: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
     """Event F1 of the runs of frames above each label's threshold (L,)."""
     return f_scores(_event_changes(asked), asked, weights, thresholds)
 
 
-def event_f1_by_threshold(asked: Asked) -> NDArray[np.float64]:
+def event_f1_by_threshold(asked: ScoredQueries) -> NDArray[np.float64]:
     """Event F1 of each label at each of THRESHOLDS: (K, L)."""
-    return f_scores_by_threshold(_event_changes(asked), asked, np.ones((asked.n_recordings, 1)))[..., 0]
+    return f_scores_by_threshold(_event_changes(asked), asked, np.ones((asked.n_clips, 1)))[..., 0]
 
 
-def _event_changes(asked: Asked) -> Iterator[Changes]:
-    return changes(asked, EVENT_F1, np.full(len(asked.labels), THRESHOLDS[0] / 2))
+def _event_changes(asked: ScoredQueries) -> Iterator[CountChanges]:
+    return count_changes(asked, EVENT_F1, np.full(len(asked.labels), THRESHOLDS[0] / 2))
 
 
 def segment_error_rate(
-    asked: Asked, weights: NDArray[np.float64], thresholds: NDArray[np.float64]
+    asked: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Substitutions, deletions and insertions in 1 s segments, for each label of a segment that is true: (B,).
 
     A label that is missed beside one that is wrongly found is one error, not two (10.3390/app6060162).
     """
     wrong: dict[int, NDArray[np.int64]] = {}  # how many are missed and wrongly found in each segment, (2, S)
-    positives = np.zeros(asked.n_recordings)
-    for pair in asked.pairs:
+    positives = np.zeros(asked.n_clips)
+    for pair in asked.queries:
         score, positive = segments(pair, SEGMENT_S)
         found = score > thresholds[pair.label]
         own = np.stack([positive & ~found, found & ~positive]).astype(np.int64)
         wrong[pair.recording] = wrong[pair.recording] + own if pair.recording in wrong else own
         positives[pair.recording] += positive.sum()
-    errors = np.zeros(asked.n_recordings)
+    errors = np.zeros(asked.n_clips)
     for recording, own in wrong.items():
         errors[recording] = own.max(axis=0).sum()
     true = positives @ weights
     return (errors @ weights) / np.where(true > 0, true, np.nan)
 
 
-def threshold_auc(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def threshold_auc(asked: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The area under F1 over the thresholds (AudioGrounding): (B,).
 
     Gaps of up to 0.5 s are closed in the curves, which cut at any threshold gives the joined segments.
@@ -127,17 +136,17 @@ def threshold_auc(asked: Asked, grid: FrameGrid, weights: NDArray[np.float64]) -
     heard = asked.pooled()
     joined = [
         replace(pair, curve=grey_closing(np.pad(pair.curve, gap + 1), size=gap + 1)[gap + 1 : -gap - 1])
-        for pair in heard.pairs
+        for pair in heard.queries
     ]
-    found = changes(replace(heard, pairs=tuple(joined)), GROUNDING, np.zeros(1))
+    found = count_changes(replace(heard, queries=tuple(joined)), GROUNDING, np.zeros(1))
     by_threshold = f_scores_by_threshold(found, heard, weights)[:, 0]  # (K, B)
     return np.asarray(np.trapezoid(by_threshold, THRESHOLDS, axis=0))
 
 
-def calibration_error(asked: Asked, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def calibration_error(asked: ScoredQueries, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The expected calibration error of each resample: (B,)."""
-    bins = np.zeros((3, CALIBRATION_BINS, asked.n_recordings))
-    for pair in asked.pairs:
+    bins = np.zeros((3, CALIBRATION_BINS, asked.n_clips))
+    for pair in asked.queries:
         bins[:, :, pair.recording] += calibration_bins(pair.curve.astype(np.float64), pair.truth())
     return error_of_bins(bins @ weights)
 
@@ -166,11 +175,11 @@ def error_of_bins(bins: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def false_presence(
-    asked: Asked, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]
+    asked: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]
 ) -> NDArray[np.float64]:
     """The share of pairs said to be heard among those that are not: (B,)."""
-    counts = np.zeros((2, asked.n_recordings))  # said to be heard, not heard
-    for pair in asked.pairs:
+    counts = np.zeros((2, asked.n_clips))  # said to be heard, not heard
+    for pair in asked.queries:
         if not len(pair.target[0]):
             curve = pair.curve.astype(np.float32, copy=False)
             counts[:, pair.recording] += is_present(curve, grid, pair.edges_s[-1], settings[pair.label]), 1

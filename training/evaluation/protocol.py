@@ -11,12 +11,12 @@ from service.core.postprocessing import Postprocessing
 from training import seeds
 from training.data.decoding import decode
 from training.data.example import Example
-from training.evaluation.asked import bootstrap_weights
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
-from training.evaluation.metrics import measure
+from training.evaluation.metrics import compute_figures
 from training.evaluation.report import LEVEL, summarize, summarize_figures
 from training.evaluation.retrieval import relevance, retrieval
+from training.evaluation.scored_queries import bootstrap_weights
 from training.evaluation.tuning import WIDTHS_S, tune
 
 RESAMPLES = 500
@@ -53,7 +53,7 @@ def evaluate(
     told: dict[str, Any] = {}
     for (way, (chosen, settings)), found in zip(ways.items(), answers, strict=True):
         passes = [
-            measure(reported.pairs(found, number), localizer.grid, weights, settings)
+            compute_figures(reported.pairs(found, number), localizer.grid, weights, settings)
             for number in range(reported.n_passes)
         ]
         told[way] = {"chosen": chosen, **summarize(passes, reported.scored_labels)}

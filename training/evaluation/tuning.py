@@ -4,18 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.postprocessing import Postprocessing
-from training.evaluation.asked import Asked
-from training.evaluation.changes import changes
+from training.evaluation.count_changes import count_changes
 from training.evaluation.curves import THRESHOLDS, floors, psds
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
 from training.evaluation.metrics import PER_HOUR, PSDS1, event_f1_by_threshold
+from training.evaluation.scored_queries import ScoredQueries
 
 WIDTHS_S = (0.12, 0.68, 1.0)
 """Median filters to choose from, beside that of the model."""
 
 
-def common_threshold(asked: Asked) -> float:
+def common_threshold(asked: ScoredQueries) -> float:
     """The threshold for all labels at which the mean of their event F1 is best."""
     return _best(np.nanmean(event_f1_by_threshold(asked), axis=1))
 
@@ -54,6 +54,6 @@ def _best(f1: NDArray[np.float64]) -> float:
     return float(THRESHOLDS[best[len(best) // 2]])
 
 
-def _single_psds1(asked: Asked) -> NDArray[np.float64]:
-    found = changes(asked, PSDS1, floors(asked, PER_HOUR))
-    return psds(found, asked, np.ones((asked.n_recordings, 1)), alpha_ct=0.0, per_hour=PER_HOUR).by_label[:, 0]
+def _single_psds1(asked: ScoredQueries) -> NDArray[np.float64]:
+    found = count_changes(asked, PSDS1, floors(asked, PER_HOUR))
+    return psds(found, asked, np.ones((asked.n_clips, 1)), alpha_ct=0.0, per_hour=PER_HOUR).by_label[:, 0]

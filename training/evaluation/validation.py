@@ -12,7 +12,11 @@ from training.data.captions import captions_for_labels, read_label_captions
 from training.data.excerpt_batches import read_example_pools
 from training.data.pack import AudioStore, read_pack_table
 from training.evaluation.benchmark import PASSES, draw_benchmark
-from training.evaluation.evaluation_set import EvaluationSet, of_benchmark, of_examples
+from training.evaluation.evaluation_set import (
+    EvaluationSet,
+    evaluation_set_from_benchmark,
+    evaluation_set_from_examples,
+)
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
 from training.evaluation.protocol import evaluate
 from training.model import LanguageAudioModel
@@ -20,7 +24,7 @@ from training.recipe import Recipe
 from training.towers.front_end import SAMPLE_RATE_HZ
 from training.towers.text import SentenceEncoder
 
-CHOSEN_BY = "psds1_macro"
+SELECTION_FIGURE = "psds1_macro"
 REPORT_RESAMPLES = 200
 
 
@@ -40,7 +44,7 @@ class Validation:
     def score(self, model: LanguageAudioModel) -> float:
         """PSDS1, macro: in [0, 1], the more the better."""
         told = evaluate(self.localizer(model), self.clips, None, resamples=0)
-        return float(told["settings"]["default"]["figures"][CHOSEN_BY]["value"] or 0.0)
+        return float(told["settings"]["default"]["figures"][SELECTION_FIGURE]["value"] or 0.0)
 
     def report(self, model: LanguageAudioModel) -> dict[str, Any]:
         """All figures, overall and by label, with their intervals."""
@@ -63,11 +67,11 @@ def _of_pack(folder: Path, n_clips: int) -> EvaluationSet:
         raise ValueError(f"{folder}: no label has 3 recordings in split 'val'; validation.clips=0 is accepted")
     entries = captions_for_labels(benchmark.labels, read_label_captions(CAPTIONS / "validation.jsonl"))
     queries = [entry.captions[:PASSES] for entry in entries]
-    return of_benchmark(f"{n_clips} soundscapes of seed {seeds.VALIDATION}", benchmark, queries)
+    return evaluation_set_from_benchmark(f"{n_clips} soundscapes of seed {seeds.VALIDATION}", benchmark, queries)
 
 
 def _of_data_sets(recipe: Recipe, n_clips: int) -> EvaluationSet:
     """Annotated recordings, drawn from all data sets alike."""
     examples = [e for part in read_example_pools(recipe.data.sets, "val") for e in part.examples if e.events]
     drawn = np.sort(np.random.default_rng(seeds.VALIDATION).permutation(len(examples))[:n_clips])
-    return of_examples(f"{len(drawn)} recordings of split 'val'", [examples[i] for i in drawn])
+    return evaluation_set_from_examples(f"{len(drawn)} recordings of split 'val'", [examples[i] for i in drawn])

@@ -11,11 +11,11 @@ from sed_scores_eval import collar_based, intersection_based, segment_based
 from sed_scores_eval.base_modules.scores import create_score_dataframe
 
 from service.core.frame_grid import FrameGrid
-from training.evaluation.asked import Asked, Pair, bootstrap_weights, labelled
-from training.evaluation.changes import changes
+from training.evaluation.count_changes import count_changes
 from training.evaluation.curves import psds
 from training.evaluation.localizers import postprocessing_at
-from training.evaluation.metrics import PSDS1, event_f1, measure
+from training.evaluation.metrics import PSDS1, compute_figures, event_f1
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, bootstrap_weights, events_by_label
 
 GRID = FrameGrid(16_000, 640)
 LABELS = ("cat", "dog", "frog")
@@ -28,11 +28,11 @@ ONCE = np.ones((N_RECORDINGS, 1))
 PSDS2 = {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3, "alpha_ct": 0.5}
 
 
-def draw(seed: int) -> tuple[Asked, dict[str, Any], dict[str, Any]]:
+def draw(seed: int) -> tuple[ScoredQueries, dict[str, Any], dict[str, Any]]:
     """Noisy curves with ties over random events, as both take them."""
     rng = np.random.default_rng(seed)
     edges_s = GRID.edges(100, DURATION_S)
-    pairs: list[Pair] = []
+    pairs: list[ScoredQuery] = []
     scores: dict[str, Any] = {}
     truth: dict[str, Any] = {}
     for recording in range(N_RECORDINGS):
@@ -44,11 +44,11 @@ def draw(seed: int) -> tuple[Asked, dict[str, Any], dict[str, Any]]:
                 events.append((LABELS[label], float(edges_s[begin]), float(edges_s[end])))
                 curves[label, begin:end] += rng.random()
             curves[label] = np.clip(np.convolve(curves[label], np.ones(9) / 9, "same"), 0.001, 0.999).round(3)
-        own = labelled(LABELS, events, DURATION_S)
-        pairs += [Pair(recording, label, curves[label], edges_s, own) for label in range(len(LABELS))]
+        own = events_by_label(LABELS, events, DURATION_S)
+        pairs += [ScoredQuery(recording, label, curves[label], edges_s, own) for label in range(len(LABELS))]
         scores[f"r{recording}"] = create_score_dataframe(curves.T, edges_s, list(LABELS))
         truth[f"r{recording}"] = [(onset_s, offset_s, label) for label, onset_s, offset_s in events]
-    return Asked(LABELS, tuple(pairs), N_RECORDINGS), scores, truth
+    return ScoredQueries(LABELS, tuple(pairs), N_RECORDINGS), scores, truth
 
 
 @settings(deadline=None, max_examples=25)
@@ -56,7 +56,7 @@ def draw(seed: int) -> tuple[Asked, dict[str, Any], dict[str, Any]]:
 def test_areas_are_those_of_sed_scores_eval(seed: int) -> None:
     asked, scores, truth = draw(seed)
     durations_s = dict.fromkeys(truth, DURATION_S)
-    figures = measure(asked, GRID, ONCE, SETTINGS)
+    figures = compute_figures(asked, GRID, ONCE, SETTINGS)
     first: Any = intersection_based.psds(
         scores, truth, durations_s, dtc_threshold=0.7, gtc_threshold=0.7, alpha_st=1.0, max_efpr=100.0
     )
@@ -84,7 +84,7 @@ def test_event_f1_is_that_of_sed_scores_eval(seed: int, threshold: float) -> Non
 def test_many_resamples_score_as_one_by_one_and_take_no_more_memory() -> None:
     asked, _, _ = draw(1)
     weights = bootstrap_weights(N_RECORDINGS, 1000, seed=1)
-    found = list(changes(asked, PSDS1, np.zeros(len(LABELS))))
+    found = list(count_changes(asked, PSDS1, np.zeros(len(LABELS))))
     tracemalloc.start()
     areas = psds(found, asked, weights, alpha_ct=0.0, per_hour=100.0)
     peak = tracemalloc.get_traced_memory()[1]
@@ -105,11 +105,11 @@ def test_a_resample_scores_as_if_its_recordings_were_there_so_often(seed: int) -
     weights = np.stack([np.ones(N_RECORDINGS), np.bincount(drawn, minlength=N_RECORDINGS)], axis=1)
     n_labels = len(LABELS)
     again = [
-        Pair(number, pair.label, pair.curve, pair.edges_s, pair.events)
+        ScoredQuery(number, pair.label, pair.curve, pair.edges_s, pair.events)
         for number, recording in enumerate(drawn)
-        for pair in asked.pairs[recording * n_labels : (recording + 1) * n_labels]
+        for pair in asked.queries[recording * n_labels : (recording + 1) * n_labels]
     ]
-    resampled = measure(asked, GRID, weights, SETTINGS).overall
-    expected = measure(Asked(LABELS, tuple(again), N_RECORDINGS), GRID, ONCE, SETTINGS).overall
+    resampled = compute_figures(asked, GRID, weights, SETTINGS).overall
+    expected = compute_figures(ScoredQueries(LABELS, tuple(again), N_RECORDINGS), GRID, ONCE, SETTINGS).overall
     for name, values in resampled.items():
         assert values[1] == pytest.approx(expected[name][0], abs=TOLERANCE, nan_ok=True), name

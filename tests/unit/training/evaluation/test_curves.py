@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from training.evaluation.asked import Asked, Pair, bootstrap_weights, spans
-from training.evaluation.changes import Changes, CrossTriggers
+from training.evaluation.count_changes import CountChanges, CrossTriggers
 from training.evaluation.curves import psds
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, bootstrap_weights, merged_events
 
 N_RECORDINGS, HOUR_S, PER_HOUR = 500, 3600.0, 0.2
 
@@ -11,11 +11,13 @@ N_RECORDINGS, HOUR_S, PER_HOUR = 500, 3600.0, 0.2
 def test_false_positives_that_no_resample_reaches_change_nothing() -> None:
     rng = np.random.default_rng(0)
     edges_s, none = np.array([0.0, HOUR_S]), np.empty(0, dtype=np.int64)
-    pairs = [Pair(i, 0, np.zeros(1), edges_s, {0: spans([(0.0, 1.0)])}) for i in range(N_RECORDINGS)]
-    asked = Asked(("dog",), tuple(pairs), N_RECORDINGS)
+    pairs = [ScoredQuery(i, 0, np.zeros(1), edges_s, {0: merged_events([(0.0, 1.0)])}) for i in range(N_RECORDINGS)]
+    asked = ScoredQueries(("dog",), tuple(pairs), N_RECORDINGS)
     right = rng.permutation(np.repeat([True, False], [N_RECORDINGS, 20 * N_RECORDINGS])).astype(np.float64)
     recording = rng.integers(N_RECORDINGS, size=len(right))
-    found = Changes(np.linspace(1, 0, len(right)), recording, right, 1 - right, CrossTriggers(none, none, np.empty(0)))
+    found = CountChanges(
+        np.linspace(1, 0, len(right)), recording, right, 1 - right, CrossTriggers(none, none, np.empty(0))
+    )
     weights = bootstrap_weights(N_RECORDINGS, 200, seed=0)
     x = np.cumsum((1 - right)[:, None] * weights[recording], axis=0) / N_RECORDINGS
     y = np.cumsum(right[:, None] * weights[recording], axis=0) / N_RECORDINGS

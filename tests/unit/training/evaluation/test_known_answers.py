@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.evaluation.asked import Asked, Pair, spans
-from training.evaluation.changes import by_intersection, changes
+from training.evaluation.count_changes import count_changes, intersection_criterion
 from training.evaluation.curves import psds
 from training.evaluation.metrics import segment_error_rate
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, merged_events
 
 KNOWN = Path(__file__).parent / "known_answers"
 Events = Mapping[str, Sequence[tuple[float, float]]]
@@ -55,19 +55,19 @@ PSDS_EXAMPLES: list[tuple[int, Events, Events, float]] = [
 ]
 
 
-def asked(durations_s: Sequence[float], detected: Sequence[Events], true: Sequence[Events]) -> Asked:
+def asked(durations_s: Sequence[float], detected: Sequence[Events], true: Sequence[Events]) -> ScoredQueries:
     """Recordings in which a label's score is 1 where it is detected, and else 0."""
     labels = sorted({label for events in (*detected, *true) for label in events})
-    pairs: list[Pair] = []
+    pairs: list[ScoredQuery] = []
     for recording, duration_s in enumerate(durations_s):
-        events = {labels.index(label): spans(own) for label, own in true[recording].items()}
+        events = {labels.index(label): merged_events(own) for label, own in true[recording].items()}
         for label, name in enumerate(labels):
             found = np.array(detected[recording].get(name, []), dtype=np.float64).reshape(-1, 2)
             edges_s = np.unique([0.0, duration_s, *found.ravel()])
             centres_s = (edges_s[1:, None] + edges_s[:-1, None]) / 2
             curve = ((centres_s > found[:, 0]) & (centres_s < found[:, 1])).any(axis=1).astype(np.float64)
-            pairs.append(Pair(recording, label, curve, edges_s, events))
-    return Asked(tuple(labels), tuple(pairs), len(durations_s))
+            pairs.append(ScoredQuery(recording, label, curve, edges_s, events))
+    return ScoredQueries(tuple(labels), tuple(pairs), len(durations_s))
 
 
 @pytest.mark.parametrize(("recording", "detected", "true", "expected"), PSDS_EXAMPLES)
@@ -76,8 +76,8 @@ def test_psds_is_that_of_psds_eval(recording: int, detected: Events, true: Event
     found, events = nothing.copy(), nothing.copy()
     found[recording], events[recording] = detected, true
     example = asked(PSDS_DURATIONS_S, found, events)
-    once = np.ones((example.n_recordings, 1))
-    changed = changes(example, by_intersection(0.5, 0.5, 0.3), np.zeros(len(example.labels)))
+    once = np.ones((example.n_clips, 1))
+    changed = count_changes(example, intersection_criterion(0.5, 0.5, 0.3), np.zeros(len(example.labels)))
     areas = psds(changed, example, once, alpha_ct=0.0, per_hour=100.0)
     assert areas.mean[0] == pytest.approx(expected, rel=1e-12)
 

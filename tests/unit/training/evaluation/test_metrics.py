@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from service.core.frame_grid import FrameGrid
-from training.evaluation.asked import Asked, Pair, bootstrap_weights, labelled
 from training.evaluation.localizers import postprocessing_at
-from training.evaluation.metrics import Figures, expected_calibration_error, measure
+from training.evaluation.metrics import Figures, compute_figures, expected_calibration_error
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, bootstrap_weights, events_by_label
 
 GRID = FrameGrid(16_000, 640)
 LABELS = ("cat", "dog")
@@ -20,18 +20,18 @@ def truth_curves() -> np.ndarray:
     return curves
 
 
-def asked(curves: np.ndarray) -> Asked:
+def asked(curves: np.ndarray) -> ScoredQueries:
     edges_s = GRID.edges(250, 10.0)
     pairs = [
-        Pair(recording, label, curves[recording, label], edges_s, labelled(LABELS, events, 10.0))
+        ScoredQuery(recording, label, curves[recording, label], edges_s, events_by_label(LABELS, events, 10.0))
         for recording, events in enumerate(EVENTS)
         for label in range(2)
     ]
-    return Asked(LABELS, tuple(pairs), 2)
+    return ScoredQueries(LABELS, tuple(pairs), 2)
 
 
 def measured(curves: np.ndarray) -> Figures:
-    return measure(asked(curves), GRID, ONCE, [SETTINGS, SETTINGS])
+    return compute_figures(asked(curves), GRID, ONCE, [SETTINGS, SETTINGS])
 
 
 def test_the_truth_scores_one() -> None:
@@ -84,16 +84,18 @@ def test_a_recording_that_is_drawn_twice_counts_twice() -> None:
     curves = truth_curves()
     curves[0, 1] = 0.0  # the dog of the first recording is missed, that of the second is found
     weights = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
-    figures = measure(asked(curves), GRID, weights, [SETTINGS, SETTINGS])
+    figures = compute_figures(asked(curves), GRID, weights, [SETTINGS, SETTINGS])
     assert figures.by_label["event_f1"][1] == pytest.approx([2 / 3, 0.0, 1.0])
 
 
 def test_a_resample_in_which_nothing_is_heard_has_no_number() -> None:
     curves = truth_curves()
     heard = asked(curves)
-    silent = [Pair(2, label, curves[0, label], GRID.edges(250, 10.0), {}) for label in range(2)]
+    silent = [ScoredQuery(2, label, curves[0, label], GRID.edges(250, 10.0), {}) for label in range(2)]
     weights = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 3.0]])
-    figures = measure(Asked(LABELS, (*heard.pairs, *silent), 3), GRID, weights, [SETTINGS, SETTINGS]).overall
+    figures = compute_figures(
+        ScoredQueries(LABELS, (*heard.queries, *silent), 3), GRID, weights, [SETTINGS, SETTINGS]
+    ).overall
     for name in ("psds1", "psds1_macro", "psds2", "partial_auroc", "event_f1_macro", "segment_error_rate", "th_auc"):
         assert np.isfinite(figures[name][0]), name
         assert np.isnan(figures[name][1]), name

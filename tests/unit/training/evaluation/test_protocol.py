@@ -17,7 +17,7 @@ from service.settings import Settings, engine_options
 from service.shutdown import Shutdown
 from tests.clips import tones
 from training.data.example import CaptionedEvent, Example
-from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet, of_examples
+from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet, evaluation_set_from_examples
 from training.evaluation.localizers import BundleLocalizer, ServiceLocalizer, postprocessing_at
 from training.evaluation.protocol import evaluate, evaluate_retrieval
 from training.evaluation.report import as_text
@@ -51,7 +51,7 @@ def service(tiny_bundle: Path) -> Iterator[ServiceLocalizer]:
 def test_a_bundle_scores_what_the_service_that_serves_it_scores(
     tiny_bundle: Path, service: ServiceLocalizer, tmp_path: Path
 ) -> None:
-    tones_set = of_examples("tones", examples(tmp_path))
+    tones_set = evaluation_set_from_examples("tones", examples(tmp_path))
     in_process = evaluate(BundleLocalizer(tiny_bundle), tones_set, tones_set, resamples=20)
     assert evaluate(service, tones_set, tones_set, resamples=20) == in_process
     assert in_process["settings"]["default"]["figures"]["psds1_macro"]["value"] > 0.9
@@ -129,7 +129,7 @@ def test_curves_that_do_not_fit_are_refused_before_anything_is_asked() -> None:
 def test_pairs_hold_no_copies_of_curves() -> None:
     one = set_of("0.3", "0.4")
     (answers,) = one.answers(Loud(calibrated=True), [[0.0, 0.0]])
-    pairs = one.pairs(answers, 0).pairs
+    pairs = one.pairs(answers, 0).queries
     assert all(np.shares_memory(pair.curve, answers[0].curves) for pair in pairs)
 
 
@@ -151,7 +151,7 @@ def test_captions_of_their_own_are_asked_beside_those_of_others(tmp_path: Path) 
     path = tmp_path / "silence.flac"
     soundfile.write(path, np.zeros(16_000), 16_000)
     annotated = [Example(path, "test", events=(CaptionedEvent(0.0, 0.5, f"caption {i}"),)) for i in range(1100)]
-    pooled = of_examples("captions", annotated)
+    pooled = evaluation_set_from_examples("captions", annotated)
     assert pooled.pooled
     assert all(clip.asked[0] == pooled.labels.index(clip.events[0][0]) for clip in pooled.clips)
     assert all(len(set(clip.asked)) == 5 for clip in pooled.clips)
@@ -160,4 +160,4 @@ def test_captions_of_their_own_are_asked_beside_those_of_others(tmp_path: Path) 
 
 def test_a_set_without_events_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none of 1 recordings has an event"):
-        of_examples("clotho, test", [Example(tmp_path / "a.wav", "test", ("rain",))])
+        evaluation_set_from_examples("clotho, test", [Example(tmp_path / "a.wav", "test", ("rain",))])

@@ -15,7 +15,7 @@ from sed_scores_eval import collar_based, intersection_based
 from sed_scores_eval.base_modules.cy_detection import onset_offset_curves
 from sed_scores_eval.base_modules.detection import onset_deltas
 
-from training.evaluation.asked import Asked, Pair
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ class CrossTriggers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Changes:
+class CountChanges:
     """The changes of one label, from the highest score down.
 
     Attributes:
@@ -51,10 +51,10 @@ class Changes:
     false_positives: NDArray[np.float64]
     crossed: CrossTriggers
 
-    def first(self, n_changes: int) -> "Changes":
+    def first(self, n_changes: int) -> "CountChanges":
         """Those with the highest scores, so many of them; of equal scores, some may be among them."""
         own = self.crossed.row < n_changes
-        return Changes(
+        return CountChanges(
             self.score[:n_changes],
             self.recording[:n_changes],
             self.true_positives[:n_changes],
@@ -63,7 +63,7 @@ class Changes:
         )
 
     def counted(self) -> NDArray[np.bool_]:
-        """Changes below which the score is another, so that there is a threshold just there: (N,)."""
+        """CountChanges below which the score is another, so that there is a threshold just there: (N,)."""
         return np.append(self.score[1:] != self.score[:-1], True)[: len(self.score)]
 
 
@@ -75,19 +75,19 @@ class Criterion:
     crosses: bool = False
 
 
-def by_intersection(dtc: float, gtc: float, cttc: float | None = None) -> Criterion:
+def intersection_criterion(dtc: float, gtc: float, cttc: float | None = None) -> Criterion:
     """Detections and events that lie in one another to at least these shares (arXiv 1910.08440)."""
     count: Any = intersection_based.intermediate_statistics.statistics_fn
     return Criterion(partial(count, dtc_threshold=dtc, gtc_threshold=gtc, cttc_threshold=cttc), cttc is not None)
 
 
-def by_collar(onset_s: float, offset_s: float, offset_share: float) -> Criterion:
+def collar_criterion(onset_s: float, offset_s: float, offset_share: float) -> Criterion:
     """Detections whose ends are near those of an event, matched one to one (10.3390/app6060162)."""
     count: Any = collar_based.intermediate_statistics.statistics_fn
     return Criterion(partial(count, onset_collar=onset_s, offset_collar=offset_s, offset_collar_rate=offset_share))
 
 
-def changes(asked: Asked, criterion: Criterion, floors: NDArray[np.float64]) -> Iterator[Changes]:
+def count_changes(asked: ScoredQueries, criterion: Criterion, floors: NDArray[np.float64]) -> Iterator[CountChanges]:
     """The changes of one label after another: all of them at once would not fit.
 
     Scores below the floor of their label (L,) are as high as it: thresholds above it find what they found.
@@ -96,13 +96,13 @@ def changes(asked: Asked, criterion: Criterion, floors: NDArray[np.float64]) -> 
         yield _joined([_of_pair(pair, criterion, floor) for pair in own])
 
 
-def _of_pair(pair: Pair, criterion: Criterion, floor: float) -> Changes:
+def _of_pair(pair: ScoredQuery, criterion: Criterion, floor: float) -> CountChanges:
     scores, counts, others = _counts(pair, np.maximum(pair.curve.astype(np.float64), floor), criterion)
     deltas = np.diff(counts, prepend=0.0)  # (2 + others, S)
     changed = deltas.any(axis=0) & (scores > 0)  # no threshold is below 0
     deltas = deltas[:, changed]
     which, row = np.nonzero(deltas[2:])
-    return Changes(
+    return CountChanges(
         score=scores[changed],
         recording=np.full(deltas.shape[1], pair.recording),
         true_positives=deltas[0],
@@ -112,7 +112,7 @@ def _of_pair(pair: Pair, criterion: Criterion, floor: float) -> Changes:
 
 
 def _counts(
-    pair: Pair, curve: NDArray[np.float64], criterion: Criterion
+    pair: ScoredQuery, curve: NDArray[np.float64], criterion: Criterion
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
     """Scores (S,), falling; the counts below each, (2 + others, S): true positives, false ones, cross triggers with others."""
     others = pair.others if criterion.crosses else {}
@@ -141,7 +141,7 @@ def _detections(curve: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return curve[order][last], np.stack([np.zeros(last.sum()), false_positives[last]]), []
 
 
-def _joined(parts: list[Changes]) -> Changes:
+def _joined(parts: list[CountChanges]) -> CountChanges:
     """The changes of all recordings in one order."""
     score = np.concatenate([part.score for part in parts])
     order = np.argsort(-score, kind="stable")
@@ -149,7 +149,7 @@ def _joined(parts: list[Changes]) -> Changes:
     place[order] = np.arange(len(order))
     first = np.cumsum([0, *(len(part.score) for part in parts)])
     rows = [part.crossed.row + begin for part, begin in zip(parts, first, strict=False)]
-    return Changes(
+    return CountChanges(
         score=score[order],
         recording=np.concatenate([part.recording for part in parts])[order],
         true_positives=np.concatenate([part.true_positives for part in parts])[order],
@@ -162,7 +162,7 @@ def _joined(parts: list[Changes]) -> Changes:
     )
 
 
-def segment_changes(asked: Asked, segment_s: float) -> Iterator[Changes]:
+def segment_changes(asked: ScoredQueries, segment_s: float) -> Iterator[CountChanges]:
     """The same where recordings are cut into segments, each of which is right or wrong as a whole.
 
     A segment's score is the highest in it, and it is positive where any event reaches into it.
@@ -171,10 +171,10 @@ def segment_changes(asked: Asked, segment_s: float) -> Iterator[Changes]:
         yield _joined([_of_segments(pair, segment_s) for pair in own])
 
 
-def _of_segments(pair: Pair, segment_s: float) -> Changes:
+def _of_segments(pair: ScoredQuery, segment_s: float) -> CountChanges:
     score, positive = segments(pair, segment_s)
     none = np.empty(0, dtype=np.int64)
-    return Changes(
+    return CountChanges(
         score=score,
         recording=np.full(len(score), pair.recording),
         true_positives=positive.astype(np.float64),
@@ -183,7 +183,7 @@ def _of_segments(pair: Pair, segment_s: float) -> Changes:
     )
 
 
-def segments(pair: Pair, segment_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def segments(pair: ScoredQuery, segment_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The highest score in each segment, and whether an event reaches into it, (S,)."""
     begin = np.round(np.arange(np.ceil(round(pair.edges_s[-1] / segment_s, 6))) * segment_s, 6)
     end = begin + segment_s
