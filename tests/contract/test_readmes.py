@@ -1,12 +1,14 @@
-"""What the README says is so: its tables are complete, and its commands are understood by what they call."""
+"""What the READMEs say is so: their tables are complete, and the programs accept the commands that they show."""
 
 import argparse
+import importlib.util
 import re
 import runpy
 import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,13 +18,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.localize_form import LocalizeForm
+from service.api.problems import all_problems
 from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
+from service.core.manifest import BUNDLE_FILES, MANIFEST, Manifest
+from service.core.postprocessing import Postprocessing
 from service.engine.engine import Engine
 from service.settings import Settings, variable
 from service.shutdown import Shutdown
+from tests.contract.readme_tables import SERVICE_README, rewritten
 from tests.unit.api.fake_engine import FakeEngine
+from training.data.datasets import ADAPTERS
 from training.data.pack import TABLE, read_pack_table
 from training.evaluation.localizers import postprocessing_at
 from training.evaluation.metrics import compute_figures
@@ -31,31 +38,38 @@ from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, merge
 from training.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+NAMES = ("README.md", "service/README.md", "training/README.md", "model_export/README.md")
+READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
+MAIN = READMES["README.md"]
+ALL = "\n".join(READMES.values())
+RECORDS = ("training/EXPERIMENTS.md", "tests/benchmarks/RESULTS.md", "service/bundle/MODEL_CARD.md")
+MAX_LINES = 120
 OURS = ("service", "training", "model_export", "tests", "docker", ".ci")
 PYTHONS = (".venv/bin/python", ".venv-dev/bin/python")
+TORCHRUN = ".venv-dev/bin/torchrun"
 
 
 def rows(header: str) -> list[list[str]]:
-    """The cells of the table with this header, without backquotes."""
-    _, _, after = README.partition(f"{header}\n")
+    """The cells of the only table with this header, without backquotes."""
+    (after,) = (parts[1] for text in READMES.values() for parts in [text.split(f"{header}\n")] if len(parts) == 2)
+    assert ALL.count(f"{header}\n") == 1
     lines = after.split("\n\n")[0].splitlines()[1:]
     return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
 
 
-def blocks(language: str) -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = ALL) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [text for of, text in found if of == language]
 
 
 def commands() -> list[str]:
     joined = "".join(blocks("sh")).replace("\\\n", "")
-    return [" ".join(line.split()) for line in joined.splitlines() if line]
+    return list(dict.fromkeys(" ".join(line.split()) for line in joined.splitlines() if line))
 
 
 def make_targets() -> list[str]:
-    """Named anywhere in the README."""
-    return sorted(set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE)))
+    """Named anywhere in the READMEs."""
+    return sorted(set(re.findall(r"(?:`|^)make ([a-z]+)", ALL, re.MULTILINE)))
 
 
 class Understood(Exception):  # noqa: N818 - no error: parsing went well
@@ -88,7 +102,20 @@ def app() -> Any:
 
 
 def test_the_first_line_says_that_localization_is_temporal() -> None:
-    assert "temporal" in README.splitlines()[0]
+    assert "temporal" in MAIN.splitlines()[0]
+
+
+def test_the_main_readme_is_short() -> None:
+    assert len(MAIN.splitlines()) < MAX_LINES
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_the_main_readme_links_to_the_others(name: str) -> None:
+    assert f"]({name})" in MAIN
+
+
+def test_the_tables_that_come_from_the_code_are_current() -> None:
+    assert rewritten(READMES["service/README.md"]) == SERVICE_README.read_text(encoding="utf-8")
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
@@ -101,8 +128,15 @@ def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    named = set(re.findall(r"EARMARK_[A-Z_]+", README))
-    assert named <= {variable(name) for name in Settings.model_fields}
+    named = set(re.findall(r"EARMARK_[A-Z_]+", ALL))
+    assert named - {"EARMARK_"} <= {variable(name) for name in Settings.model_fields}
+
+
+def test_every_first_setting_is_accepted() -> None:
+    for _, assignment in rows("| to | set |"):
+        name, _, value = assignment.partition("=")
+        assert name in map(variable, Settings.model_fields)
+        Settings(**{name.removeprefix("EARMARK_").lower(): value})
 
 
 def test_every_route_is_listed(app: Any) -> None:
@@ -126,6 +160,11 @@ async def test_every_metric_is_listed_with_its_labels_and_meaning(app: Any, anyi
     assert {tuple(row) for row in rows("| metric | type | labels | meaning |")} == set(metrics(exposition))
 
 
+def test_every_problem_type_is_listed_with_its_status_and_title() -> None:
+    told = [[name, str(problem.status), f"{problem.title}."] for name, problem in sorted(all_problems().items())]
+    assert rows("| problem | status | meaning |") == told
+
+
 def metrics(exposition: str) -> Iterator[tuple[str, str, str, str]]:
     for family in text_string_to_metric_families(exposition):
         if not family.name.endswith("_created"):
@@ -142,6 +181,22 @@ def test_every_figure_of_an_evaluation_is_listed() -> None:
     found = retrieval(np.ones((1, 1)), np.ones((1, 1), dtype=bool), once)
     listed = [name.strip() for row in rows("| figure | meaning |") for name in row[0].split(",")]
     assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *found})
+
+
+def test_every_data_set_is_listed() -> None:
+    assert sorted(row[0] for row in rows("| data set | annotations |")) == sorted(ADAPTERS)
+
+
+def test_every_field_of_the_manifest_is_listed() -> None:
+    listed = [row[0] for row in rows("| manifest field | meaning |")]
+    inner = [f"postprocessing.{field.name}" for field in fields(Postprocessing)]
+    place = listed.index("postprocessing") + 1
+    assert listed[place : place + len(inner)] == inner
+    assert listed[:place] + listed[place + len(inner) :] == [field.name for field in fields(Manifest)]
+
+
+def test_every_file_of_a_bundle_is_listed() -> None:
+    assert sorted(row[0] for row in rows("| file | content |")) == sorted([*BUNDLE_FILES, MANIFEST])
 
 
 def test_every_field_of_the_form_is_listed_with_its_meaning() -> None:
@@ -176,8 +231,16 @@ def test_every_command_is_understood(command: str, app: Any, monkeypatch: pytest
         assert arguments[0] in make_targets()
     elif program == ".venv/bin/earmark":
         understand("service", arguments, monkeypatch)
-    elif program in PYTHONS:
+    elif program == "sha256sum":
+        assert (ROOT / arguments[0]).is_file()
+    elif program in (*PYTHONS, TORCHRUN):
+        if program == TORCHRUN:
+            assert re.fullmatch(r"--nproc-per-node [0-9]+", " ".join(arguments[:2]))
+            arguments = arguments[2:]
         assert arguments[0] == "-m"
+        if arguments[1].startswith("tests.contract."):
+            assert importlib.util.find_spec(arguments[1])
+            return
         understood = understand(arguments[1], arguments[2:], monkeypatch)
         if arguments[1] == "training.train":
             read_recipe(understood.recipe, understood.set)
@@ -200,8 +263,13 @@ def test_every_target_of_make_exists(target: str) -> None:
 
 
 def named_paths() -> list[str]:
-    words = {word.strip("\"'`(),.:;").removeprefix("audio=@") for word in re.split(r"[\s\]()`]+", README)}
+    words = {word.strip("\"'`(),.:;").removeprefix("audio=@") for word in re.split(r"[\s\]()`]+", without_links(ALL))}
     return sorted(word for word in words if word.startswith(tuple(f"{folder}/" for folder in OURS)))
+
+
+def without_links(text: str) -> str:
+    """Text without the targets of its links, which are relative to a README's folder."""
+    return re.sub(r"\]\([^)]*\)", "]", text)
 
 
 @pytest.mark.parametrize("path", named_paths())
@@ -209,19 +277,62 @@ def test_every_path_of_the_repository_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
+@pytest.mark.parametrize("name", [*NAMES, *RECORDS, "CHANGELOG.md"])
+def test_every_link_leads_to_a_file(name: str) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [target for target in targets if not re.match(r"https?://", target)] == [
+        target for target in targets if ((ROOT / name).parent / target).exists()
+    ]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *RECORDS])
+def test_every_module_of_a_command_exists(name: str) -> None:
+    modules = re.findall(r"python -m ([\w.]+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+
+
+def trees() -> dict[str, list[str]]:
+    """The trees of folders, by the README that has them, as lines."""
+    first = tuple(f"{folder}/" for folder in OURS)
+    return {
+        name: block.splitlines()
+        for name, text in READMES.items()
+        for block in blocks("", text)
+        if block.startswith(first)
+    }
+
+
+def folders(lines: list[str]) -> Iterator[Path]:
+    """The folders of a tree, in which each is two spaces deeper than its parent."""
+    parents: list[Path] = []
+    for line in lines:
+        depth = (len(line) - len(line.lstrip())) // 2
+        parents = [*parents[:depth], (parents[depth - 1] if depth else ROOT) / line.split()[0]]
+        yield parents[-1]
+
+
 def test_every_folder_of_the_house_exists() -> None:
-    (house,) = (block for block in blocks("") if block.startswith("service/"))
-    parent = ROOT
-    for line in house.splitlines():
-        folder = line.split()[0]
-        parent = parent if line.startswith(" ") else ROOT / folder
-        assert (parent / folder if line.startswith(" ") else parent).is_dir(), line
+    assert set(trees()) == {"README.md", "training/README.md"}
+    for lines in trees().values():
+        assert [folder for folder in folders(lines) if not folder.is_dir()] == []
+
+
+def test_every_package_of_training_is_in_its_tree() -> None:
+    packages = {file.parent for file in (ROOT / "training").rglob("__init__.py")}
+    assert packages <= set(folders(trees()["training/README.md"]))
 
 
 def test_the_table_of_recordings_is_one(tmp_path: Path) -> None:
     (table,) = blocks("csv")
     (tmp_path / TABLE).write_text(table)
     assert {recording.split for recording in read_pack_table(tmp_path)} == {"train", "val"}
+
+
+def test_the_example_in_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    (example,) = blocks("python")
+    exec(compile(example, "example", "exec"), {})
+    assert capsys.readouterr().out.startswith("a dog barks (Segment(onset_s=5.76, offset_s=8.08,")
 
 
 def test_every_direct_dependency_is_locked() -> None:
