@@ -22,8 +22,9 @@ from service.core.manifest import (
     verify_bundle,
 )
 from service.core.postprocessing import Postprocessing
+from training.checkpoint import load_checkpoint
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, postprocessing_at
-from training.model import LanguageAudioModel, load_checkpoint
+from training.model import LanguageAudioModel
 from training.recipe import Recipe
 from training.towers.choice import tower_class
 from training.towers.text import encoder_folder, encoder_licence

@@ -19,7 +19,7 @@ from torch.export import Dim
 from model_export.errors import WeightLost
 from model_export.quantization import quantize_rows
 from model_export.recurrence import traceable
-from training.from_bundle import HALF, TRANSPOSED
+from training.checkpoint import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
 from training.towers.compact import CompactTower
 from training.towers.text import SentenceEncoder
@@ -124,7 +124,7 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], 
 def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
     """Gives weights that the exporter reshaped or transposed their parameters' names back, in place.
 
-    So a bundle can be a start for training: `training.from_bundle`.
+    So a bundle can be a start for training: `training.checkpoint`.
 
     Raises:
         WeightLost: a parameter is not in the graph.

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from training.from_bundle import QUANTIZED, TRANSPOSED
+from training.checkpoint import QUANTIZED, TRANSPOSED
 
 LEVELS = 127
 MICROSOFT = "com.microsoft"

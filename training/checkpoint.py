@@ -1,32 +1,48 @@
-"""What a run leaves on disk, and how it goes on from there."""
+"""The checkpoints of a training run, and the weights that a run or an evaluation reads from a checkpoint or a bundle."""
 
+import math
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
-from training.from_bundle import bundle_weights
+from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
 from training.model import LanguageAudioModel
-from training.recipe import Recipe, recipe_to_dict
+from training.recipe import Recipe, recipe_from_dict, recipe_to_dict
+from training.towers.text import SentenceEncoder
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
+"""File names in a run's folder: the newest checkpoint, and the checkpoint with the best validation score."""
+HALF, QUANTIZED, TRANSPOSED = "_half", "_quantized", "_Transposed"
+"""Suffixes that `model_export` gives to a weight's name when it stores it in half precision, in 8 bits, or transposed."""
+MODEL_KEYS = ("name", "version", "start", "centred", "audio", "text")
+"""Recipe keys that describe the model of a checkpoint; all other keys describe how it was trained."""
+STATES = ("model", "average", "optimizer", "scaler")
+"""Attributes of `Run` whose `state_dict` a checkpoint holds."""
+
+Float32 = NDArray[np.float32]
 
 
 @dataclass(slots=True)
 class Run:
-    """What changes while a run goes on.
+    """The state of a training run that changes from step to step.
 
     Attributes:
-        model: what learns.
-        average: the model with averaged weights.
-        optimizer: moments and rates.
-        scaler: the factor of fp16's losses.
-        step: how many steps are done.
-        best: the best score in validation so far.
+        model: the model that is trained.
+        average: the same model with the exponential moving average of the weights.
+        optimizer: the optimizer, with its moments and learning rates.
+        scaler: the gradient scaler, which is active in fp16 only.
+        step: number of finished steps.
+        best: the best validation score so far; -1 before the first validation.
     """
 
     model: LanguageAudioModel
@@ -37,42 +53,102 @@ class Run:
     best: float = -1.0
 
     def save(self, file: Path, recipe: Recipe) -> None:
-        """Writes a checkpoint beside and moves it into place, so that a kill leaves the old one or the new one."""
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimizer", "scaler")}
-        state = {"recipe": recipe_to_dict(recipe), "commit": _commit(), "step": self.step, "best": self.best, **parts}
+        """Writes a checkpoint next to `file` and then renames it, so that a kill leaves the old checkpoint or the new one."""
+        states = {name: getattr(self, name).state_dict() for name in STATES}
+        checkpoint = {
+            "recipe": recipe_to_dict(recipe),
+            "commit": _commit(),
+            "step": self.step,
+            "best": self.best,
+            **states,
+        }
         partial = file.with_suffix(".partial")
-        torch.save(state, partial)
+        torch.save(checkpoint, partial)
         partial.replace(file)
 
     def keep_if_best(self, score: float, file: Path, recipe: Recipe) -> None:
-        """Writes a checkpoint if this score in validation is better than all before."""
+        """Writes a checkpoint if this validation score is higher than all earlier scores."""
         if score > self.best:
             self.best = score
             self.save(file, recipe)
 
     def resume(self, file: Path, recipe: Recipe) -> None:
-        """Goes on from a checkpoint, if there is one.
+        """Restores the state from a checkpoint; does nothing if the file does not exist.
 
         Raises:
             ValueError: the checkpoint was made with another recipe.
         """
         if not file.is_file():
             return
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        if state["recipe"] != recipe_to_dict(recipe):
+        checkpoint = read_checkpoint(file)
+        if checkpoint["recipe"] != recipe_to_dict(recipe):
             raise ValueError(f"{file} was made with another recipe; choose another --out, or remove it")
-        for name in ("model", "average", "optimizer", "scaler"):
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.best = int(state["step"]), float(state["best"])
+        for name in STATES:
+            getattr(self, name).load_state_dict(checkpoint[name])
+        self.step, self.best = int(checkpoint["step"]), float(checkpoint["best"])
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """The content of a checkpoint on the CPU: `recipe`, `commit`, `step`, `best`, and a `state_dict` for each of `STATES`."""
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Recipe]:
+    """The model of a checkpoint with its averaged weights, its sentence encoder, and a recipe.
+
+    The recipe holds only the keys that describe the model (`MODEL_KEYS` and the teacher's folder) and defaults elsewhere:
+    training options change from version to version, and old checkpoints must load.
+    """
+    checkpoint = read_checkpoint(file)
+    saved = checkpoint["recipe"]
+    kept = {name: saved[name] for name in MODEL_KEYS if name in saved}
+    recipe = recipe_from_dict(kept | {"teacher": {"folder": saved["teacher"]["folder"]}})
+    encoder = SentenceEncoder(recipe.text)
+    model = LanguageAudioModel(recipe, encoder)
+    model.load_state_dict(checkpoint["average"])
+    return model.eval(), encoder, recipe
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:
-    """The averaged weights of an earlier run's checkpoint, or those of a bundle's folder."""
-    if start.is_dir():
-        return bundle_weights(start, model)
-    return torch.load(start, map_location="cpu", weights_only=True)["average"]
+    """The weights that a run starts from: of a bundle's folder, or the averaged weights of an earlier run's checkpoint."""
+    return bundle_weights(start, model) if start.is_dir() else read_checkpoint(start)["average"]
+
+
+def bundle_weights(folder: Path, model: LanguageAudioModel) -> dict[str, Tensor]:
+    """A `state_dict` for `model` from the graphs and the calibration of a bundle, in the precision that the bundle stores.
+
+    Raises:
+        BundleError: a file of the bundle is missing or damaged.
+        ValueError: the bundle lacks a weight of `model`, or holds it in another shape.
+    """
+    manifest = verify_bundle(folder)
+    audio, text = (_graph_weights(folder / name) for name in (AUDIO_GRAPH, TEXT_GRAPH))
+    state = {"log_scale": torch.tensor(math.log(manifest.scale)), "bias": torch.tensor(manifest.bias)}
+    for name, parameter in model.state_dict().items():
+        if name not in state:
+            stored = (audio if name.startswith("audio.") else text).get(f"model.{name}")
+            if stored is None or stored.squeeze().shape != parameter.squeeze().shape:
+                came = "no weight" if stored is None else f"a weight of shape {stored.shape}"
+                raise ValueError(f"{folder} has {came} for {name}; {tuple(parameter.shape)} is expected by the recipe")
+            state[name] = torch.from_numpy(stored.reshape(parameter.shape))
+    return state
+
+
+def _graph_weights(graph: Path) -> dict[str, Float32]:
+    """The weights of an ONNX graph in float32, by the names of the parameters that they were exported from."""
+    stored = {weight.name: numpy_helper.to_array(weight) for weight in onnx.load(graph).graph.initializer}
+    weights: dict[str, Float32] = {}
+    for name, values in stored.items():
+        name = name.removesuffix(HALF)
+        if name.endswith(QUANTIZED):
+            name = name.removesuffix(QUANTIZED)
+            values = values.astype(np.float32) * stored[f"{name}_scale"]
+        values = values.astype(np.float32)
+        weights[name.removesuffix(TRANSPOSED)] = np.ascontiguousarray(values.T) if name.endswith(TRANSPOSED) else values
+    return weights
 
 
 def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    """The commit of the working directory's repository, or "unknown"."""
+    result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"

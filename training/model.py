@@ -1,16 +1,33 @@
 """The two towers and the sigmoid that joins them."""
 
 import math
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.recipe import Recipe, recipe_from_dict
-from training.towers.choice import build_audio_tower
-from training.towers.text import SentenceEncoder, build_projection
+from training.towers.choice import AudioConfig, build_audio_tower
+from training.towers.text import SentenceEncoder, TextTowerConfig, build_projection
+
+
+class ModelConfig(Protocol):
+    """The part of a recipe that decides which weights a model has."""
+
+    @property
+    def audio(self) -> AudioConfig:
+        """Configuration of the audio tower."""
+        ...
+
+    @property
+    def text(self) -> TextTowerConfig:
+        """Configuration of the text tower."""
+        ...
+
+    @property
+    def centred(self) -> bool:
+        """Whether each query's similarity with the mean frame is subtracted from its similarities."""
+        ...
 
 
 class OwnSigmoid(nn.Module):
@@ -53,15 +70,15 @@ class LanguageAudioModel(nn.Module):
 
     centre: Tensor | None
 
-    def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:
+    def __init__(self, config: ModelConfig, encoder: SentenceEncoder) -> None:
         super().__init__()
-        self.audio = build_audio_tower(recipe.audio)
-        self.encoder = encoder if recipe.text.trained else None
-        self.projection = build_projection(encoder.channels, self.audio.dimension, recipe.text)
+        self.audio = build_audio_tower(config.audio)
+        self.encoder = encoder if config.text.trained else None
+        self.projection = build_projection(encoder.channels, self.audio.dimension, config.text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.bias = nn.Parameter(torch.tensor(-10.0))
-        self.own_sigmoid = OwnSigmoid(self.audio.dimension) if recipe.text.own_sigmoid else None
-        centred = recipe.centred and not recipe.text.own_sigmoid
+        self.own_sigmoid = OwnSigmoid(self.audio.dimension) if config.text.own_sigmoid else None
+        centred = config.centred and not config.text.own_sigmoid
         self.register_buffer("centre", torch.zeros(self.audio.dimension) if centred else None)
 
     @property
@@ -97,15 +114,3 @@ class LanguageAudioModel(nn.Module):
     def scale(self) -> Tensor:
         """The learned scale, positive."""
         return self.log_scale.exp()
-
-
-def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Recipe]:
-    """The model of a checkpoint (its averaged weights), its sentence encoder, and what its recipe says of the two."""
-    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    saved = checkpoint["recipe"]  # how it was trained changes from version to version
-    kept = {name: saved[name] for name in ("name", "version", "start", "centred", "audio", "text") if name in saved}
-    recipe = recipe_from_dict(kept | {"teacher": {"folder": saved["teacher"]["folder"]}})
-    encoder = SentenceEncoder(recipe.text)
-    model = LanguageAudioModel(recipe, encoder)
-    model.load_state_dict(checkpoint["average"])
-    return model.eval(), encoder, recipe

@@ -50,7 +50,9 @@ class Objective:
         """Those of the losses that count, unweighted."""
         precision = PRECISIONS[self.recipe.optimization.precision]
         with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
-            log_mel = mask(self.model.audio.spectrogram(batch.waveform), self.recipe.optimization)
+            config = self.recipe.optimization
+            spectrogram = self.model.audio.spectrogram(batch.waveform)
+            log_mel = mask(spectrogram, config.time_mask_s, config.mel_mask_bands)
             features = self.model.audio.features(log_mel)  # (B, T, C)
             frames = self.model.audio.project(features)  # (B, T, D)
             losses = self._clip_losses(batch, features) | self._region_losses(batch, frames)

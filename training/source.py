@@ -35,7 +35,7 @@ class Source(Protocol):
         ...
 
 
-class Soundscapes:
+class SceneSource:
     """Scenes over the `train` recordings of a pack, which are decoded once."""
 
     def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:
@@ -84,7 +84,7 @@ class Soundscapes:
         )
 
 
-class CaptionedRecordings:
+class DatasetSource:
     """Excerpts of the `train` examples of data sets."""
 
     vocabulary = None
@@ -103,6 +103,6 @@ class CaptionedRecordings:
         )
 
 
-def make_source(recipe: Recipe, encoder: SentenceEncoder) -> Soundscapes | CaptionedRecordings:
+def make_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource | DatasetSource:
     """What a recipe trains on: `data.sets`, or else soundscapes of `data.folder`."""
-    return CaptionedRecordings(recipe) if recipe.data.sets else Soundscapes(recipe, encoder)
+    return DatasetSource(recipe) if recipe.data.sets else SceneSource(recipe, encoder)

@@ -31,7 +31,7 @@ from training.objective import Objective
 from training.optimization import learning_rate, make_optimizer, update_average
 from training.processes import Processes, joined_processes
 from training.recipe import Recipe, read_recipe
-from training.source import Soundscapes, Source, make_source
+from training.source import SceneSource, Source, make_source
 from training.synthesis.warm_start import warm_start
 from training.towers.text import SentenceEncoder
 from training.towers.tower import AudioTower
@@ -106,7 +106,7 @@ def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torc
     model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     if recipe.start:
         model.load_state_dict(starting_weights(recipe.start, model))
-    elif warm and isinstance(source, Soundscapes) and source.teacher:
+    elif warm and isinstance(source, SceneSource) and source.teacher:
         warm_start(model, source.store, source.teacher, source.labels, source.vocabulary, recipe, device)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
     model.train()

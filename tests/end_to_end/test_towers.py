@@ -19,8 +19,9 @@ from service.settings import Settings, engine_options
 from service.shutdown import Shutdown
 from tests.clips import wav
 from tests.tiny_roberta import build_tiny_roberta
+from training.checkpoint import load_checkpoint
 from training.evaluation.localizers import CheckpointLocalizer
-from training.model import LanguageAudioModel, load_checkpoint
+from training.model import LanguageAudioModel
 from training.recipe import recipe_from_dict, recipe_to_dict
 from training.towers.text import SentenceEncoder
 

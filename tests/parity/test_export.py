@@ -18,8 +18,8 @@ from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
 from tests.clips import wav
-from training.checkpoint import starting_weights
-from training.model import LanguageAudioModel, load_checkpoint
+from training.checkpoint import load_checkpoint, starting_weights
+from training.model import LanguageAudioModel
 from training.recipe import read_recipe
 from training.towers.text import SentenceEncoder
 

@@ -18,7 +18,8 @@ from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
-from training.model import LanguageAudioModel, load_checkpoint
+from training.checkpoint import load_checkpoint
+from training.model import LanguageAudioModel
 from training.towers.text import SentenceEncoder
 
 QUERIES_PER_REQUEST = 32

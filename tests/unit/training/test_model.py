@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.tiny_roberta import build_tiny_roberta
-from training.model import LanguageAudioModel, OwnSigmoid, load_checkpoint
+from training.checkpoint import load_checkpoint
+from training.model import LanguageAudioModel, OwnSigmoid
 from training.optimization import make_optimizer
 from training.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from training.towers.text import SentenceEncoder

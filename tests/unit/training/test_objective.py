@@ -9,7 +9,7 @@ from training.data.scene_batch import SceneBatch
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.recipe import Recipe, read_recipe
-from training.source import Soundscapes
+from training.source import SceneSource
 from training.towers.text import SentenceEncoder, TextTowerConfig
 
 OFF = ("label_sigmoid", "label_contrastive")
@@ -26,16 +26,16 @@ def encoder() -> SentenceEncoder:
 
 
 @pytest.fixture(scope="module")
-def soundscapes(tiny_pack: Path, encoder: SentenceEncoder) -> Soundscapes:
-    return Soundscapes(recipe_with(tiny_pack, label_sigmoid=1.0), encoder)
+def soundscapes(tiny_pack: Path, encoder: SentenceEncoder) -> SceneSource:
+    return SceneSource(recipe_with(tiny_pack, label_sigmoid=1.0), encoder)
 
 
 @pytest.fixture(scope="module")
-def batch(soundscapes: Soundscapes) -> SceneBatch:
+def batch(soundscapes: SceneSource) -> SceneBatch:
     return soundscapes.batches(4, 1)[0]
 
 
-def objective_of(recipe: Recipe, soundscapes: Soundscapes, encoder: SentenceEncoder) -> Objective:
+def objective_of(recipe: Recipe, soundscapes: SceneSource, encoder: SentenceEncoder) -> Objective:
     torch.manual_seed(0)
     model = LanguageAudioModel(recipe, encoder)
     return Objective(model, encoder, soundscapes.vocabulary, recipe, torch.device("cpu"))
@@ -58,7 +58,7 @@ def losses(objective: Objective, batch: SceneBatch) -> dict[str, float]:
     ids="+".join,
 )
 def test_the_losses_that_count_are_computed_and_no_others(
-    weights: dict[str, float], tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+    weights: dict[str, float], tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
     objective = objective_of(recipe_with(tiny_pack, **weights), soundscapes, encoder)
     found = losses(objective, batch)
@@ -69,7 +69,7 @@ def test_the_losses_that_count_are_computed_and_no_others(
 
 
 def test_a_loss_that_does_not_count_asks_nothing_of_the_text_tower(
-    tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+    tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
     asked: list[int] = []
     objective = objective_of(recipe_with(tiny_pack, region_contrastive=1.0), soundscapes, encoder)
@@ -79,7 +79,7 @@ def test_a_loss_that_does_not_count_asks_nothing_of_the_text_tower(
 
 
 def test_a_text_has_a_scale_and_a_bias_of_its_own_only_where_they_are_wanted(
-    tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+    tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
     shared = recipe_with(tiny_pack, region_sigmoid=1.0)
     assert objective_of(shared, soundscapes, encoder).model.own_sigmoid is None
@@ -106,7 +106,7 @@ def test_there_is_something_to_minimize(tiny_pack: Path, losses: dict[str, float
 
 
 def test_scenes_without_a_sound_have_losses_of_zero(
-    tiny_pack: Path, soundscapes: Soundscapes, encoder: SentenceEncoder, batch: SceneBatch
+    tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
     weights = dict.fromkeys(("clip_contrastive", "region_contrastive", "region_sigmoid"), 1.0)
     objective = objective_of(recipe_with(tiny_pack, **weights), soundscapes, encoder)

@@ -10,11 +10,9 @@ from service.core.manifest import PACKAGED_BUNDLE
 from tests.tiny_pack import LABELS
 from tests.tiny_roberta import build_tiny_roberta
 from tests.tiny_tacos import build_tiny_tacos
-from training.checkpoint import BEST, CHECKPOINT, Run
+from training.checkpoint import BEST, CHECKPOINT, Run, bundle_weights, load_checkpoint
 from training.data.excerpt_batches import WeightedDataset
 from training.evaluation.run_report import REPORT
-from training.from_bundle import bundle_weights
-from training.model import load_checkpoint
 from training.recipe import Recipe, read_recipe, recipe_from_dict
 from training.source import make_source
 from training.towers.asit import AsitConfig
