@@ -10,7 +10,7 @@ from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
 from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import OTHER_ROUTE, Metrics
-from service.api.middleware import CLIENT_GONE, Observation
+from service.api.middleware import CLIENT_GONE, RequestMiddleware
 from service.api.operator_routes import OperatorRoutes
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, problem_of
@@ -46,8 +46,8 @@ def create_app(engine: Engine, settings: Settings, version: str, shutdown: Shutd
         backlog_s=lambda: engine.batcher.backlog_s,
         is_shutting_down=lambda: shutdown.has_begun,
     )
-    metrics.read_too(EngineMetrics(engine, admission))
-    metrics.read_too(CacheMetrics(engine.cache))
+    metrics.register(EngineMetrics(engine, admission))
+    metrics.register(CacheMetrics(engine.cache))
     readiness = Readiness(engine.check, metrics, is_shutting_down=lambda: shutdown.has_begun)
     app = FastAPIOffline(  # /docs works without any other host
         title="Earmark",
@@ -61,9 +61,9 @@ def create_app(engine: Engine, settings: Settings, version: str, shutdown: Shutd
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
     app.include_router(OperatorRoutes(info, readiness, engine.cache.degraded, metrics).router())
-    add_problem_handlers(app, readiness.doubt)
+    add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
-    app.add_middleware(Observation, metrics=metrics, on_server_fault=readiness.doubt)
+    app.add_middleware(RequestMiddleware, metrics=metrics, on_server_fault=readiness.invalidate)
     metrics.declare_routes(_known_statuses())
     return app
 

@@ -9,14 +9,14 @@ from service.core.errors import ServiceEnding, TooManyBytes, TooManyRequests
 
 
 @dataclass(slots=True)
-class Place:
+class AdmittedRequest:
     """What one request that was let in holds.
 
     Attributes:
-        bytes_held: Of its upload, as far as it came or was announced.
+        reserved_bytes: Of its upload, as far as it came or was announced.
     """
 
-    bytes_held: int = 0
+    reserved_bytes: int = 0
 
 
 class Admission:
@@ -41,7 +41,7 @@ class Admission:
         self._requests, self._bytes = 0, 0
 
     @contextmanager
-    def enter(self) -> Generator[Place]:
+    def admit(self) -> Generator[AdmittedRequest]:
         """Lets a request in, and out again at the end of the block.
 
         Raises:
@@ -54,25 +54,25 @@ class Admission:
         if self._requests >= self._max_requests:
             self.refused["requests"] += 1
             raise TooManyRequests(self._max_requests, self._retry_after_s())
-        place = Place()
+        admitted = AdmittedRequest()
         self._requests += 1
         try:
-            yield place
+            yield admitted
         finally:
             self._requests -= 1
-            self._bytes -= place.bytes_held
+            self._bytes -= admitted.reserved_bytes
 
-    def hold(self, place: Place, n_bytes: int) -> None:
+    def reserve(self, admitted: AdmittedRequest, n_bytes: int) -> None:
         """Takes room for the first `n_bytes` bytes of a request's upload; what it holds already counts.
 
         Raises:
             TooManyBytes: If there is none.
         """
-        more = max(0, n_bytes - place.bytes_held)
+        more = max(0, n_bytes - admitted.reserved_bytes)
         if self._bytes + more > self._max_bytes:
             self.refused["bytes"] += 1
             raise TooManyBytes(self._max_bytes, self._retry_after_s())
-        place.bytes_held += more
+        admitted.reserved_bytes += more
         self._bytes += more
 
     def _retry_after_s(self) -> int:

@@ -73,13 +73,13 @@ class Form:
 
 
 @asynccontextmanager
-async def open_form(request: Request, limits: FormLimits, hold: Callable[[int], object]) -> AsyncGenerator[Form]:
+async def open_form(request: Request, limits: FormLimits, reserve: Callable[[int], object]) -> AsyncGenerator[Form]:
     """Reads the form of a request, and deletes its file in the end.
 
     Args:
         request: Its body has not been read.
         limits: What the form may hold.
-        hold: Called with the bytes that the body has as far as is known, before they are read; may refuse them.
+        reserve: Called with the bytes that the body has as far as is known, before they are read; may refuse them.
 
     Raises:
         NotAForm: If the body is of another media type.
@@ -93,10 +93,10 @@ async def open_form(request: Request, limits: FormLimits, hold: Callable[[int], 
     if declared.isdecimal():
         if int(declared) > limits.max_body_bytes:
             raise AudioTooLarge(limits.max_file_bytes)
-        hold(int(declared))
+        reserve(int(declared))
     builder = _FormBuilder(limits)
     try:
-        await _feed(request, boundary, builder, hold)
+        await _feed(request, boundary, builder, reserve)
         yield builder.form()
     finally:
         builder.close()
@@ -121,7 +121,7 @@ def _disposition(header: bytes) -> Mapping[bytes, bytes]:
     return options
 
 
-async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", hold: Callable[[int], object]) -> None:
+async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", reserve: Callable[[int], object]) -> None:
     try:
         parser = MultipartParser(boundary, builder.callbacks())
         n_bytes = 0
@@ -129,7 +129,7 @@ async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", hold
             n_bytes += len(chunk)
             if n_bytes > builder.limits.max_body_bytes:
                 raise AudioTooLarge(builder.limits.max_file_bytes)
-            hold(n_bytes)
+            reserve(n_bytes)
             parser.write(chunk)
             if builder.unwritten_bytes >= _IN_MEMORY_BYTES:
                 await anyio.to_thread.run_sync(builder.write_out)

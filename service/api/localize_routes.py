@@ -12,10 +12,10 @@ from service.api.admission import Admission
 from service.api.form import open_form
 from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form, request_body
 from service.api.metrics import Metrics
-from service.api.problem_examples import ANYTHING_ELSE, problem_responses
+from service.api.problem_examples import OTHER_PROBLEMS, problem_responses
 from service.api.schemas import LOCALIZE_EXAMPLE, LocalizeOut
 from service.api.sliced_response import SlicedResponse
-from service.api.workers import Workers
+from service.api.workers import WorkerThreads
 from service.core.errors import ClipNotFound
 from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
@@ -50,7 +50,7 @@ class LocalizeRoutes:
         self._limits = form_limits(settings)
         self._timeout_s = settings.request_timeout_s
         self._admission = admission
-        self._workers = Workers(settings.max_requests)
+        self._workers = WorkerThreads(settings.max_requests)
         self._metrics = metrics
 
     def router(self) -> APIRouter:
@@ -72,31 +72,34 @@ class LocalizeRoutes:
         )
         router.add_api_route(
             "/clips/{clip_id}",
-            self.know_clip,
+            self.check_clip,
+            name="know_clip",
             methods=["HEAD"],
             summary="Is this clip still known?",
             status_code=HTTPStatus.NO_CONTENT,
             response_model=None,
             response_description="It is: send its id instead of its audio",
-            responses={404: {"description": "It is not: send its audio again"}, "default": ANYTHING_ELSE},
+            responses={404: {"description": "It is not: send its audio again"}, "default": OTHER_PROBLEMS},
         )
         return router
 
     async def localize(self, request: Request) -> Response:
         """Answers one request."""
         began, call = time.perf_counter(), Call(self._timeout_s)
-        with self._admission.enter() as place:
-            async with open_form(request, self._limits, partial(self._admission.hold, place)) as form:
-                asked = read_localize_form(form)
-                postprocessing = self._engine.manifest.postprocessing.override(**asked.overrides)
+        with self._admission.admit() as admitted:
+            async with open_form(request, self._limits, partial(self._admission.reserve, admitted)) as form:
+                localize_request = read_localize_form(form)
+                postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
                 stages = {"upload": time.perf_counter() - began}
-                body = await self._workers.run(request, call, lambda: self._answer(asked, postprocessing, call))
+                body = await self._workers.run(
+                    request, call, lambda: self._answer(localize_request, postprocessing, call)
+                )
         stages |= call.stage_s
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
         return SlicedResponse(body, media_type="application/json", headers={"Server-Timing": timing})
 
-    async def know_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
+    async def check_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
         """Tells whether a clip's audio need not be sent again."""
         if not await anyio.to_thread.run_sync(self._engine.knows_clip, clip_id):  # may ask Redis
             raise ClipNotFound(clip_id)

@@ -61,7 +61,7 @@ class Metrics:
         for cached in ("true", "false"):
             self._clips.labels(cached)
 
-    def read_too(self, collector: Collector) -> None:
+    def register(self, collector: Collector) -> None:
         """Shows what a collector has too."""
         self._registry.register(collector)
 

@@ -25,7 +25,7 @@ _QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
 log = logging.getLogger(__name__)
 
 
-class Observation:
+class RequestMiddleware:
     """Gives every request an id, logs it, counts it, and answers if the app crashes.
 
     Args:

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from service.api.metrics import Metrics
-from service.api.problem_examples import ANYTHING_ELSE, problem_responses
+from service.api.problem_examples import OTHER_PROBLEMS, problem_responses
 from service.api.problems import all_problems
 from service.api.readiness import Readiness
 from service.api.schemas import InfoOut, ProblemTypeOut, ReadyOut, StatusOut
@@ -47,10 +47,11 @@ class OperatorRoutes:
             response_model_exclude_none=True,
             responses=problem_responses([NotReady(), EarmarkError()]),
         )
-        router.add_api_route("/info", self.tell_info, summary="Which model, defaults and limits?")
+        router.add_api_route("/info", self.get_info, name="tell_info", summary="Which model, defaults and limits?")
         router.add_api_route(
             "/metrics",
-            self.tell_metrics,
+            self.get_metrics,
+            name="tell_metrics",
             summary="What has it done?",
             response_model=None,
             response_class=Response,
@@ -58,9 +59,10 @@ class OperatorRoutes:
         )
         router.add_api_route(
             "/problems/{name}",
-            self.tell_problem,
+            self.get_problem_type,
+            name="tell_problem",
             summary="What does this type of problem mean?",
-            responses={404: {"description": "There is no such type"}, "default": ANYTHING_ELSE},
+            responses={404: {"description": "There is no such type"}, "default": OTHER_PROBLEMS},
         )
         return router
 
@@ -73,19 +75,19 @@ class OperatorRoutes:
 
         A cache that does not work is told, but nothing waits for it: clips are embedded anew.
         """
-        await self._readiness.ensure()
+        await self._readiness.ensure_ready()
         degraded = await anyio.to_thread.run_sync(self._degraded)
         return ReadyOut(status="ready", degraded=degraded or None)
 
-    async def tell_info(self) -> InfoOut:
+    async def get_info(self) -> InfoOut:
         """Tells what is served, what holds by default, and what is accepted."""
         return self._info
 
-    async def tell_metrics(self) -> Response:
+    async def get_metrics(self) -> Response:
         """Tells all counters, gauges and histograms."""
         return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def tell_problem(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:
+    async def get_problem_type(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:
         """Tells what a problem's `type` leads to."""
         problem = all_problems().get(name)
         if problem is None:

@@ -53,7 +53,7 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     ServiceEnding(),
     DeadlineExceeded(300.0),
 )
-ANYTHING_ELSE: dict[str, Any] = {"description": "Anything else that goes wrong; its type tells what"}
+OTHER_PROBLEMS: dict[str, Any] = {"description": "Anything else that goes wrong; its type tells what"}
 
 
 def problem_responses(errors: Sequence[EarmarkError] = LOCALIZE_PROBLEMS) -> dict[int | str, dict[str, Any]]:

@@ -46,7 +46,7 @@ class Problem:
         return f"/problems/{self.name}"
 
 
-CRASH = Problem(
+INTERNAL_ERROR = Problem(
     "internal-error", "Internal error", 500, "the fault is the service's; its log tells more under this request's id"
 )
 NOT_HTTP = Problem(
@@ -56,7 +56,7 @@ NOT_HTTP = Problem(
     "what came cannot be read as HTTP/1.1; accepted: a request whose line and headers together have at most 65536 bytes",
 )
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
-    EarmarkError: CRASH,
+    EarmarkError: INTERNAL_ERROR,
     errors.AudioError: Problem("audio-unusable", "The clip cannot be used", 422),
     errors.UnsupportedAudio: Problem("audio-unsupported", "Audio of this kind is not accepted", 415),
     errors.AudioUndecodable: Problem("audio-undecodable", "The clip cannot be decoded", 422),
@@ -94,7 +94,7 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     errors.EngineStopped: Problem("engine-stopped", "The model does not run any longer", 503, "try again later"),
     errors.ServiceEnding: Problem("ending", "The service is ending", 503, "ask another replica, or try again later"),
 }
-_FRAMEWORK = {
+_FRAMEWORK_PROBLEMS = {
     404: Problem("not-found", "There is nothing at this address", 404, "/docs lists what there is"),
     405: Problem("method-not-allowed", "This address takes another method", 405, "the Allow header lists its methods"),
 }
@@ -103,7 +103,7 @@ RETRY_AFTER_S = 5
 
 def all_problems() -> dict[str, Problem]:
     """Every kind of problem by name."""
-    return {problem.name: problem for problem in (*PROBLEMS.values(), *_FRAMEWORK.values(), NOT_HTTP)}
+    return {problem.name: problem for problem in (*PROBLEMS.values(), *_FRAMEWORK_PROBLEMS.values(), NOT_HTTP)}
 
 
 def problem_of(kind: type[EarmarkError]) -> Problem:
@@ -122,7 +122,7 @@ def problem_body(error: EarmarkError) -> dict[str, Any]:
 
 def crash_response() -> Response:
     """What is told when an exception was not meant for anybody."""
-    return _response(_body(CRASH, CRASH.detail), CRASH.status)
+    return _response(_body(INTERNAL_ERROR, INTERNAL_ERROR.detail), INTERNAL_ERROR.status)
 
 
 def not_http_response() -> Response:
@@ -138,7 +138,7 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
         on_server_fault: Called whenever the service is at fault.
     """
 
-    async def tell_error(_request: Request, error: Exception) -> Response:
+    async def handle_error(_request: Request, error: Exception) -> Response:
         if not isinstance(error, EarmarkError):
             raise error
         status = problem_of(type(error)).status
@@ -148,22 +148,22 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
         retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else {}
         return _response(problem_body(error), status, retry)
 
-    app.add_exception_handler(EarmarkError, tell_error)
-    app.add_exception_handler(HTTPException, _tell_http_exception)
-    app.add_exception_handler(RequestValidationError, _tell_validation_error)
+    app.add_exception_handler(EarmarkError, handle_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
 
 
-async def _tell_http_exception(request: Request, error: Exception) -> Response:
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status = error.status_code
     phrase = HTTPStatus(status).phrase
-    problem = _FRAMEWORK.get(status, Problem(f"http-{status}", phrase, status, phrase))
+    problem = _FRAMEWORK_PROBLEMS.get(status, Problem(f"http-{status}", phrase, status, phrase))
     detail = f"{request.method} {request.url.path}: {problem.detail}"
     return _response(_body(problem, detail), status, error.headers)
 
 
-async def _tell_validation_error(_request: Request, error: Exception) -> Response:
+async def _handle_validation_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]

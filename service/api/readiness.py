@@ -22,14 +22,14 @@ class Readiness:
         self._is_shutting_down = is_shutting_down
         self._check = check
         self._metrics = metrics
-        self._trusted = False
+        self._is_ready = False
         self._lock = anyio.Lock()
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """Asks for a check before the model is trusted again."""
-        self._trust(False)
+        self._set_ready(False)
 
-    async def ensure(self) -> None:
+    async def ensure_ready(self) -> None:
         """Checks the model unless it is trusted.
 
         Raises:
@@ -39,14 +39,14 @@ class Readiness:
         if self._is_shutting_down():
             raise ServiceEnding
         async with self._lock:
-            if self._trusted:
+            if self._is_ready:
                 return
             try:
                 await anyio.to_thread.run_sync(self._check)
             except Exception as error:
                 raise NotReady from error
-            self._trust(True)
+            self._set_ready(True)
 
-    def _trust(self, trusted: bool) -> None:
-        self._trusted = trusted
+    def _set_ready(self, trusted: bool) -> None:
+        self._is_ready = trusted
         self._metrics.set_ready(trusted)

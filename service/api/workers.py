@@ -14,7 +14,7 @@ from service.engine.call import Call, CallAbandoned
 T = TypeVar("T")
 
 
-class Workers:
+class WorkerThreads:
     """Threads, as many as requests are let in: most of them wait for the engine."""
 
     def __init__(self, n_threads: int) -> None:
@@ -26,7 +26,7 @@ class Workers:
         Raises:
             ClientDisconnect: If the client went away; the work ends at its next look at the call.
         """
-        watch = asyncio.create_task(_watch(request, call))
+        watch = asyncio.create_task(_abandon_on_disconnect(request, call))
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
         except CallAbandoned as error:
@@ -36,7 +36,7 @@ class Workers:
             watch.cancel()
 
 
-async def _watch(request: Request, call: Call) -> None:
+async def _abandon_on_disconnect(request: Request, call: Call) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     call.abandon()

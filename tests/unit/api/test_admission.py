@@ -15,16 +15,16 @@ def admission(
 def test_a_place_is_free_again_however_its_request_ended() -> None:
     entry = admission(max_requests=1)
     for _ in range(3):
-        with pytest.raises(TooManyBytes), entry.enter() as place:
-            entry.hold(place, 101)
-        with entry.enter() as place:
-            entry.hold(place, 100)
+        with pytest.raises(TooManyBytes), entry.admit() as admitted:
+            entry.reserve(admitted, 101)
+        with entry.admit() as admitted:
+            entry.reserve(admitted, 100)
 
 
 def test_no_more_than_the_limit_are_let_in() -> None:
     entry = admission(max_requests=2, backlog_s=7.2)
-    with entry.enter(), entry.enter():
-        with pytest.raises(TooManyRequests) as refused, entry.enter():
+    with entry.admit(), entry.admit():
+        with pytest.raises(TooManyRequests) as refused, entry.admit():
             pytest.fail("let in")
         assert (refused.value.limit, refused.value.retry_after_s) == (2, 8)
     assert entry.refused == {"requests": 1, "bytes": 0, "ending": 0}
@@ -32,19 +32,19 @@ def test_no_more_than_the_limit_are_let_in() -> None:
 
 def test_bytes_count_once_however_often_they_are_told() -> None:
     entry = admission(max_bytes=100)
-    with entry.enter() as first, entry.enter() as second:
+    with entry.admit() as first, entry.admit() as second:
         for n_bytes in (60, 10, 60):  # announced, then as they come
-            entry.hold(first, n_bytes)
-        entry.hold(second, 40)
+            entry.reserve(first, n_bytes)
+        entry.reserve(second, 40)
         with pytest.raises(TooManyBytes) as refused:
-            entry.hold(second, 41)
+            entry.reserve(second, 41)
         assert refused.value.retry_after_s == 1
     assert entry.refused["bytes"] == 1
 
 
 def test_nothing_is_let_in_while_the_process_ends() -> None:
     entry = admission(shutting_down=True)
-    with pytest.raises(ServiceEnding), entry.enter():
+    with pytest.raises(ServiceEnding), entry.admit():
         pytest.fail("let in")
     assert entry.refused["ending"] == 1
 
@@ -53,13 +53,13 @@ def test_nothing_is_let_in_while_the_process_ends() -> None:
 def test_what_is_held_never_exceeds_the_limit_and_is_given_back(requests: list[list[int]]) -> None:
     entry = admission(max_requests=100, max_bytes=100)
     for told in requests:
-        with entry.enter() as place, entry.enter() as other:
+        with entry.admit() as admitted, entry.admit() as other:
             for n_bytes in told:
                 try:
-                    entry.hold(place, n_bytes)
-                    entry.hold(other, n_bytes)
+                    entry.reserve(admitted, n_bytes)
+                    entry.reserve(other, n_bytes)
                 except TooManyBytes:
                     break
-                assert place.bytes_held + other.bytes_held <= 100
-    with entry.enter() as place:
-        entry.hold(place, 100)
+                assert admitted.reserved_bytes + other.reserved_bytes <= 100
+    with entry.admit() as admitted:
+        entry.reserve(admitted, 100)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from service.api.workers import Workers
+from service.api.workers import WorkerThreads
 from service.engine.call import Call
 from service.settings import Settings
 from service.shutdown import Shutdown
@@ -196,7 +196,7 @@ async def test_a_client_that_goes_away_ends_the_work() -> None:
     call = Call()
     request = Request({"type": "http"}, receive=gone)  # pyright: ignore[reportArgumentType]
     with anyio.fail_after(1), pytest.raises(ClientDisconnect):
-        await Workers(1).run(request, call, work)
+        await WorkerThreads(1).run(request, call, work)
 
 
 async def test_the_stages_are_told_in_the_server_timing_header(post: Post) -> None:
