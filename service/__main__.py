@@ -81,7 +81,7 @@ def serve(_args: argparse.Namespace) -> None:
     ):
         began = time.perf_counter()
         decoders.check()
-        engine = open_engine(settings.bundle, engine_options(settings), cache, decoders.decode, on_lost=fail)
+        engine = open_engine(settings.bundle, engine_options(settings), cache, decoders.decode, on_device_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.segments import Segment
-from service.engine.engine import Localization
+from service.engine.interface import Localization
 
 Curves = Literal["score", "similarity", "both", "none"]
 CurveFormat = Literal["json", "base64"]

@@ -16,7 +16,7 @@ from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, problem_of
 from service.api.problems import not_http_response as not_http_response  # for the server in front of the app
 from service.api.readiness import Readiness
-from service.engine.engine import Engine
+from service.engine.interface import LocalizationEngine
 from service.settings import Settings
 from service.shutdown import Shutdown
 
@@ -29,7 +29,7 @@ whose `detail` says what came, what is accepted and which of the operator's sett
 """
 
 
-def create_app(engine: Engine, settings: Settings, version: str, shutdown: Shutdown) -> FastAPI:
+def create_app(engine: LocalizationEngine, settings: Settings, version: str, shutdown: Shutdown) -> FastAPI:
     """Makes the app.
 
     Args:

@@ -7,13 +7,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.api.admission import Admission
-from service.engine.engine import Engine
+from service.engine.interface import LocalizationEngine
 
 
 class EngineMetrics(Collector):
     """A collector over counts that their owners keep."""
 
-    def __init__(self, engine: Engine, admission: Admission) -> None:
+    def __init__(self, engine: LocalizationEngine, admission: Admission) -> None:
         self._engine, self._admission = engine, admission
 
     def collect(self) -> Iterator[Metric]:

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from service.api.localize_form import DEFAULT_CURVE_FORMAT, DEFAULT_CURVES
 from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut
 from service.engine.containers import ACCEPTED
-from service.engine.engine import Engine
+from service.engine.interface import LocalizationEngine
 from service.settings import Settings
 
 
-def describe(engine: Engine, settings: Settings, version: str) -> InfoOut:
+def describe(engine: LocalizationEngine, settings: Settings, version: str) -> InfoOut:
     """Describes a service.
 
     Args:

@@ -11,6 +11,7 @@ from service.answer import CurveFormat, Curves
 from service.api.form import Form, FormLimits
 from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
 from service.core.postprocessing import MIN_EXTENT_RATIO
+from service.engine.clip import Clip, KnownClip, Upload
 from service.settings import Settings
 
 DEFAULT_CURVES: Curves = "score"
@@ -72,16 +73,14 @@ class LocalizeRequest:
     """What a client asks for.
 
     Attributes:
-        clip: The audio; None if the clip is named by its id.
-        clip_id: Of a clip seen before; None if audio came.
+        clip: An upload, or a clip that was uploaded earlier.
         queries: As they came; not yet checked.
         overrides: Post-processing values that are to differ from the model's defaults, by name; not yet checked.
         curves: Which curves are wanted.
         curve_format: How they are wanted.
     """
 
-    clip: BinaryIO | None
-    clip_id: str | None
+    clip: Clip
     queries: tuple[str, ...]
     overrides: dict[str, float]
     curves: Curves
@@ -112,12 +111,8 @@ def read_localize_form(form: Form) -> LocalizeRequest:
         if name != "query" and len(values) > 1:
             raise FieldRepeated(name)
     single = {name: values[0] for name, values in form.texts.items()}
-    clip_id = single.get("clip_id")
-    if (form.file is None) == (clip_id is None):
-        raise ClipUnclear("both audio and clip_id" if form.file else "neither audio nor clip_id")
     return LocalizeRequest(
-        clip=form.file,
-        clip_id=clip_id,
+        clip=_clip(form.file, single.get("clip_id")),
         queries=tuple(form.texts.get("query", ())),
         overrides={name: _number(name, single[name].strip()) for name in NUMBERS if name in single},
         curves=_choice("curves", single.get("curves", DEFAULT_CURVES).strip(), get_args(Curves)),
@@ -125,6 +120,14 @@ def read_localize_form(form: Form) -> LocalizeRequest:
             "curve_format", single.get("curve_format", DEFAULT_CURVE_FORMAT).strip(), get_args(CurveFormat)
         ),
     )
+
+
+def _clip(file: BinaryIO | None, clip_id: str | None) -> Clip:
+    if file is not None and clip_id is None:
+        return Upload(file)
+    if file is None and clip_id is not None:
+        return KnownClip(clip_id)
+    raise ClipUnclear("neither audio nor clip_id" if file is None else "both audio and clip_id")
 
 
 def _number(name: str, text: str) -> float:

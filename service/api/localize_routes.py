@@ -19,7 +19,7 @@ from service.api.workers import WorkerThreads
 from service.core.errors import ClipNotFound
 from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
-from service.engine.engine import Engine
+from service.engine.interface import LocalizationEngine
 from service.settings import Settings
 
 DESCRIPTION = """
@@ -45,7 +45,7 @@ class LocalizeRoutes:
         metrics: Where clips and stages are counted.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, admission: Admission, metrics: Metrics) -> None:
+    def __init__(self, engine: LocalizationEngine, settings: Settings, admission: Admission, metrics: Metrics) -> None:
         self._engine = engine
         self._limits = form_limits(settings)
         self._timeout_s = settings.request_timeout_s
@@ -107,10 +107,7 @@ class LocalizeRoutes:
 
     def _answer(self, asked: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> bytes:
         """Does all that is heavy, and gives the answer's JSON."""
-        if asked.clip is not None:
-            localization = self._engine.localize_clip(asked.clip, asked.queries, postprocessing, call)
-        else:
-            localization = self._engine.localize_known(asked.clip_id or "", asked.queries, postprocessing, call)
+        localization = self._engine.localize(asked.clip, asked.queries, postprocessing, call)
         with call.stage("post"):
             body = encode_answer(localization, self._engine.manifest, asked.curves, asked.curve_format)
         self._metrics.count_clip(localization.duration_s, localization.cached, len(asked.queries))

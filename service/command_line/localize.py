@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from service.command_line import plot, renderings
 from service.core.manifest import PACKAGED_BUNDLE
-from service.engine.engine import Engine, Localization, open_engine
+from service.engine.clip import Upload
+from service.engine.engine import Engine, open_engine
+from service.engine.interface import Localization
 from service.engine.options import EngineOptions
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         postprocessing = engine.manifest.postprocessing.override(
             **{name: getattr(args, name) for name in _POSTPROCESSING}
         )
-        localization = engine.localize_clip(clip, args.queries, postprocessing)
+        localization = engine.localize(Upload(clip), args.queries, postprocessing)
         sys.stdout.write(_rendered(args.form, name, localization, engine))
         sys.stdout.flush()
         if args.plot is not None:

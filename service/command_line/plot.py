@@ -12,8 +12,9 @@ from service.core.errors import ParameterInvalid, PlotUnavailable
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
+from service.engine.containers import identify
 from service.engine.decoding import decode
-from service.engine.engine import Localization
+from service.engine.interface import Localization
 
 Float32 = NDArray[np.float32]
 
@@ -53,7 +54,7 @@ def envelope_of(clip: BinaryIO, sample_rate_hz: int, duration_s: float) -> Envel
     lowest: list[Float32] = []
     highest: list[Float32] = []
     rest = np.zeros(0, np.float32)
-    for block in decode(clip, sample_rate_hz, duration_s + _MARGIN_S):
+    for block in decode(clip, identify(clip), sample_rate_hz, duration_s + _MARGIN_S):
         samples = np.concatenate([rest, block])
         whole = len(samples) // stretch * stretch
         stretches = samples[:whole].reshape(-1, stretch)  # (P, stretch)

@@ -8,7 +8,7 @@ from service.answer import encode_answer, segment_values
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.segments import Segment
-from service.engine.engine import Localization
+from service.engine.interface import Localization
 
 _HEADER = ("query", "present", "score", "segments")
 

@@ -1,7 +1,7 @@
-"""Windows of all calls through the audio tower: in common batches, in turn, on the one thread that owns it.
+"""Batches windows of all calls for the audio encoder, which runs on one thread.
 
-While a batch runs the next one forms; a batch takes one window of each call in turn, so a long clip delays a short one
-by no more than the batch that runs.
+While a batch runs, the next batch forms. A batch takes one window of each call in turn, so a long clip delays a short
+clip by at most the batch that is running.
 """
 
 import threading
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.errors import DeadlineExceeded, EngineStopped
+from service.engine.batch_counts import BatchCounts
 from service.engine.call import Call, CallAbandoned
 from service.engine.sessions import DeviceLost
 
@@ -23,100 +24,93 @@ Float32 = NDArray[np.float32]
 T = TypeVar("T")
 
 _LINGER_S = 0.002
+"""After an idle period, how long the first batch waits for more windows."""
 _SMOOTHING = 0.1
-_FIRST_GUESS_S = 0.05
+"""Weight of the latest batch in the moving average of the time per window."""
+_INITIAL_WINDOW_S = 0.05
+"""Assumed time per window before any batch has run."""
 
 
 @dataclass(slots=True, eq=False)
 class PendingWindow:
-    """A window on its way: its samples (N,), and its frame embeddings (Tw, D) to come."""
+    """A window that waits for its embeddings.
+
+    Attributes:
+        call: The call that the window belongs to.
+        samples: Shape (N,).
+        embeddings: Future of the frame embeddings, shape (Tw, D).
+        started_s: Monotonic time at which the window's batch started; 0 before that.
+    """
 
     call: Call
     samples: Float32
-    embedded: Future[Float32] = field(default_factory=Future[Float32])
+    embeddings: Future[Float32] = field(default_factory=Future[Float32])
     started_s: float = 0.0
 
     def wait(self) -> Float32:
-        """Waits for the embeddings, and counts the time to the stages queue and inference of the call.
+        """Waits for the embeddings, and adds the time to the stages "queue" and "inference" of the call.
 
         Raises:
-            CallAbandoned, DeadlineExceeded: If the call is not wanted any longer.
+            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
             EngineStopped: If the device failed or the engine was closed.
         """
-        asked_s = time.monotonic()
+        began_s = time.monotonic()
         try:
-            return self.embedded.result(self.call.remaining_s)
+            return self.embeddings.result(self.call.remaining_s)
         except TimeoutError:
             self.call.check()
             raise
         finally:
             done_s = time.monotonic()
-            started_s = min(max(self.started_s or done_s, asked_s), done_s)
-            self.call.stage_s["queue"] += started_s - asked_s
+            started_s = min(max(self.started_s or done_s, began_s), done_s)
+            self.call.stage_s["queue"] += started_s - began_s
             self.call.stage_s["inference"] += done_s - started_s
 
 
-@dataclass(slots=True)
-class BatchCounts:
-    """What a batcher has done so far.
-
-    Attributes:
-        batches: Batches run.
-        windows: Windows in them.
-        dropped: Windows that nobody waited for any longer when their batch formed.
-        failed: Batches that failed.
-    """
-
-    batches: int = 0
-    windows: int = 0
-    dropped: int = 0
-    failed: int = 0
-
-
 class WindowBatcher:
-    """Embeds windows on a thread of its own.
+    """Embeds windows in batches, on a thread that only the batcher uses.
 
     Args:
-        embed: The audio tower: windows (B, N) to embeddings (B, Tw, D); called on that thread only.
-        max_windows: Windows in a batch at most.
-        on_lost: Called once, on that thread, if the device is lost and nothing can be embedded any longer.
+        embed: The audio encoder: windows (B, N) to frame embeddings (B, Tw, D). Called on the batcher's thread only.
+        max_windows: Largest number of windows in a batch.
+        on_device_lost: Called once with the exception, on the batcher's thread, if the device fails for good.
 
     Attributes:
-        counts: For metrics.
-        max_windows: As given.
+        counts: Batches and windows processed so far.
+        max_windows: Largest number of windows in a batch.
     """
 
     def __init__(
-        self, embed: Callable[[Float32], Float32], max_windows: int, on_lost: Callable[[BaseException], object]
+        self, embed: Callable[[Float32], Float32], max_windows: int, on_device_lost: Callable[[BaseException], object]
     ) -> None:
         self.counts = BatchCounts()
         self.max_windows = max_windows
-        self._embed, self._on_lost = embed, on_lost
+        self._embed, self._on_device_lost = embed, on_device_lost
         self._changed = threading.Condition()
         self._queues: OrderedDict[Call, deque[PendingWindow]] = OrderedDict()
-        self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._running = 0
         self._stopped = False
-        self._window_s = _FIRST_GUESS_S
+        self._window_s = _INITIAL_WINDOW_S
         self._thread = threading.Thread(target=self._work, name="audio-tower", daemon=True)
         self._thread.start()
 
     @property
     def queued_windows(self) -> int:
-        """Windows that wait or run."""
+        """Number of windows that wait or are being embedded."""
         with self._changed:
             return self._running + sum(len(queue) for queue in self._queues.values())
 
     @property
     def backlog_s(self) -> float:
-        """Seconds that the windows in the queue will take, from how long windows took lately."""
+        """Estimated time to process the queued windows, in seconds, from the time that recent windows took."""
         return self.queued_windows * self._window_s
 
     def submit(self, call: Call, samples: Float32) -> PendingWindow:
-        """Queues a window, shape (N,), of a call.
+        """Queues a window of a call, shape (N,).
 
         Raises:
-            EngineStopped: If nothing can be embedded any longer.
+            EngineStopped: If the device failed or the batcher was closed.
         """
         window = PendingWindow(call, samples)
         with self._changed:
@@ -125,21 +119,21 @@ class WindowBatcher:
             self._changed.notify()
         return window
 
-    def run(self, errand: Callable[[], T]) -> T:
-        """Runs something else that needs the audio tower on its thread, before the next batch.
+    def run(self, task: Callable[[], T]) -> T:
+        """Runs another task that needs the audio encoder on the batcher's thread, before the next batch.
 
         Raises:
-            EngineStopped: If nothing can be run any longer.
+            EngineStopped: If the device failed or the batcher was closed.
         """
-        done: Future[T] = Future()
+        result: Future[T] = Future()
         with self._changed:
             self._check_running()
-            self._errands.append((errand, done))
+            self._tasks.append((task, result))
             self._changed.notify()
-        return done.result()
+        return result.result()
 
     def close(self) -> None:
-        """Ends the thread after the batch that runs; windows that wait are told that the engine stopped."""
+        """Ends the thread after the running batch; waiting windows fail with `EngineStopped`."""
         self._stop()
         self._thread.join()
 
@@ -151,12 +145,12 @@ class WindowBatcher:
         try:
             while batch := self._next_batch():
                 self._run_batch(batch)
-        except BaseException as error:  # noqa: BLE001 - nothing can be embedded any longer, whatever it was
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the audio encoder cannot be used again
             self._stop()
-            self._on_lost(error)
+            self._on_device_lost(error)
 
     def _next_batch(self) -> list[PendingWindow]:
-        """Waits for windows; none means that the batcher was stopped."""
+        """Waits for windows; an empty batch means that the batcher was stopped."""
         while True:
             with self._changed:
                 self._running = 0
@@ -166,22 +160,22 @@ class WindowBatcher:
                     return []
                 if was_idle and self.max_windows > 1:
                     self._changed.wait_for(lambda: self._stopped or self._is_full(), timeout=_LINGER_S)
-                errands, self._errands = self._errands, deque()
-                batch = self._take()
+                tasks, self._tasks = self._tasks, deque()
+                batch = self._take_batch()
                 self._running = len(batch)
-            for errand, done in errands:
-                _resolve(done, errand)
+            for task, result in tasks:
+                _run_task(task, result)
             if batch:
                 return batch
 
     def _has_work(self) -> bool:
-        return bool(self._stopped or self._queues or self._errands)
+        return bool(self._stopped or self._queues or self._tasks)
 
     def _is_full(self) -> bool:
         return sum(len(queue) for queue in self._queues.values()) >= self.max_windows
 
-    def _take(self) -> list[PendingWindow]:
-        """One window of each call in turn; windows of calls that are not wanted any longer are dropped."""
+    def _take_batch(self) -> list[PendingWindow]:
+        """Takes one window of each call in turn; drops the windows of calls that were abandoned or are late."""
         batch: list[PendingWindow] = []
         while self._queues and len(batch) < self.max_windows:
             call, windows = self._queues.popitem(last=False)
@@ -199,41 +193,41 @@ class WindowBatcher:
             call.check()
         except (CallAbandoned, DeadlineExceeded) as error:
             for window in windows:
-                window.embedded.set_exception(error)
+                window.embeddings.set_exception(error)
 
     def _run_batch(self, batch: list[PendingWindow]) -> None:
         began_s = time.monotonic()
         for window in batch:
             window.started_s = began_s
         try:
-            embedded = self._embed(np.stack([window.samples for window in batch]))  # (B, Tw, D)
+            embeddings = self._embed(np.stack([window.samples for window in batch]))  # (B, Tw, D)
         except BaseException as error:
             self.counts.failed += 1
             for window in batch:
-                window.embedded.set_exception(error)
+                window.embeddings.set_exception(error)
             if not isinstance(error, Exception) or isinstance(error, DeviceLost):
                 raise
             return
         self.counts.batches += 1
         self.counts.windows += len(batch)
         self._window_s += _SMOOTHING * ((time.monotonic() - began_s) / len(batch) - self._window_s)
-        for window, frames in zip(batch, embedded, strict=True):
-            window.embedded.set_result(frames)
+        for window, frames in zip(batch, embeddings, strict=True):
+            window.embeddings.set_result(frames)
 
     def _stop(self) -> None:
         with self._changed:
             self._stopped = True
-            waiting: list[Future[Any]] = [done for _, done in self._errands]
-            waiting += [window.embedded for windows in self._queues.values() for window in windows]
-            self._errands.clear()
+            waiting: list[Future[Any]] = [result for _, result in self._tasks]
+            waiting += [window.embeddings for windows in self._queues.values() for window in windows]
+            self._tasks.clear()
             self._queues.clear()
             self._changed.notify()
         for future in waiting:
             future.set_exception(EngineStopped())
 
 
-def _resolve(done: Future[Any], errand: Callable[[], Any]) -> None:
+def _run_task(task: Callable[[], Any], result: Future[Any]) -> None:
     try:
-        done.set_result(errand())
-    except Exception as error:  # noqa: BLE001 - told to whoever asked
-        done.set_exception(error)
+        result.set_result(task())
+    except Exception as error:  # noqa: BLE001 - the caller of `run` gets the exception
+        result.set_exception(error)

@@ -1,4 +1,4 @@
-"""One call on its way through the engine: whether it is still wanted, until when, and where its time goes."""
+"""One call to the engine: its deadline, whether somebody still waits for it, and the time spent in each stage."""
 
 import math
 import time
@@ -10,15 +10,19 @@ from service.core.errors import DeadlineExceeded
 STAGES = ("decode", "cache", "queue", "inference", "post")
 
 
-class CallAbandoned(Exception):  # noqa: N818 - it tells nobody anything: whoever asked has gone
-    """Nobody waits for the answer any longer."""
+class CallAbandoned(Exception):  # noqa: N818 - not shown to anybody: the caller has gone
+    """The caller has gone, so nobody waits for the answer."""
 
 
 class Call:
-    """What the parts of the engine know about the call that they work for.
+    """Deadline, abandonment and timing of one call; the parts of the engine share it while they work for the call.
+
+    Args:
+        timeout_s: Time until the deadline, in seconds; infinite by default.
 
     Attributes:
-        stage_s: Seconds spent in each stage so far, by its name in `STAGES`; together they are the whole call.
+        stage_s: Seconds spent in each stage so far, by the stage's name in `STAGES`; the stages together are the whole
+            call.
     """
 
     def __init__(self, timeout_s: float = math.inf) -> None:
@@ -28,24 +32,24 @@ class Call:
         self.stage_s: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     def abandon(self) -> None:
-        """Tells that nobody waits for the answer any longer; from any thread."""
+        """Marks the call as abandoned: nobody waits for its answer. May be called from any thread."""
         self._abandoned = True
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the deadline, at least 0; None if there is none."""
+        """Time until the deadline in seconds, at least 0; None if the call has no deadline."""
         return None if math.isinf(self._deadline_s) else max(0.0, self._deadline_s - time.monotonic())
 
     @property
     def is_wanted(self) -> bool:
-        """Whether an answer would still be of use."""
+        """Whether the call was not abandoned and its deadline has not passed."""
         return not self._abandoned and time.monotonic() < self._deadline_s
 
     def check(self) -> None:
-        """Returns if the call is still wanted.
+        """Does nothing while the call is wanted.
 
         Raises:
-            CallAbandoned: If nobody waits any longer.
+            CallAbandoned: If the call was abandoned.
             DeadlineExceeded: If the deadline has passed.
         """
         if self._abandoned:
@@ -55,7 +59,7 @@ class Call:
 
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
-        """Counts the time of a block to a stage."""
+        """Adds the time that the `with` block takes to a stage."""
         began = time.perf_counter()
         try:
             yield

@@ -1,7 +1,8 @@
-"""The other side of `service.engine.decoders`: a process in which nothing is but what decodes, one clip after the other.
+"""A process that only decodes clips, one after another, for `service.engine.decoders`.
 
-A message from the service is JSON, `{"sample_rate_hz", "max_clip_s", "n_bytes"}`, and the clip: `n_bytes` bytes, or a file
-descriptor if that is null. Back come messages of samples, then an empty one, or JSON that names an error.
+The service sends two messages for each clip. The first is JSON, `{"container", "sample_rate_hz", "max_clip_s",
+"n_bytes"}`; the second is the clip: its `n_bytes` bytes, or its file descriptor if `n_bytes` is null. The process sends
+back messages of samples, and then an empty message, or JSON that names an error.
 """
 
 import contextlib
@@ -15,37 +16,38 @@ from collections.abc import Iterator
 from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.core.errors import EarmarkError
+from service.engine.containers import Container
 from service.engine.decoding import decode
 
 SAMPLES, ERROR = b"SMPL", b"ERR "
-"""How a message begins; as long as a sample, so that samples stay aligned."""
+"""First bytes of a message, which tell its kind; as many bytes as a sample has, so that the samples stay aligned."""
 MAX_MESSAGE_BYTES = 1 << 20
 MEMORY_BYTES = 1 << 30
-"""Of address space: Python and libsndfile take about a third of it, and a clip a few MiB."""
+"""Limit of the process's address space. Python and libsndfile take about a third of it, and a clip a few MiB."""
 _MESSAGE_BYTES = 1 << 18
 
 
 def main(file_descriptor: int) -> None:
-    """Decodes what it is sent through a Unix socket until the other side closes it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends it, when what it has begun is finished
+    """Decodes clips that arrive through a Unix socket, until the service closes the socket."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends this process once the current clip is decoded
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):  # when memory is short, Linux shall end this and not the service
+    with contextlib.suppress(OSError):  # when memory runs out, Linux kills this process rather than the service
         Path("/proc/self/oom_score_adj").write_text("1000")
     with Connection(file_descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
         while True:
-            asked = json.loads(connection.recv_bytes())
-            with _clip(connection, asked["n_bytes"]) as clip:
-                _answer(connection, clip, asked["sample_rate_hz"], asked["max_clip_s"])
+            request = json.loads(connection.recv_bytes())
+            with _receive_clip(connection, request["n_bytes"]) as clip:
+                _send_samples(connection, clip, request)
 
 
-def _clip(connection: Connection, n_bytes: int | None) -> BinaryIO:
+def _receive_clip(connection: Connection, n_bytes: int | None) -> BinaryIO:
     if n_bytes is not None:
         return BytesIO(connection.recv_bytes(n_bytes))
     with socket.socket(fileno=os.dup(connection.fileno())) as passing:
@@ -53,9 +55,10 @@ def _clip(connection: Connection, n_bytes: int | None) -> BinaryIO:
     return os.fdopen(file, "rb")
 
 
-def _answer(connection: Connection, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float) -> None:
+def _send_samples(connection: Connection, clip: BinaryIO, request: dict[str, Any]) -> None:
+    blocks = decode(clip, Container(request["container"]), request["sample_rate_hz"], request["max_clip_s"])
     try:
-        for message in _messages(decode(clip, sample_rate_hz, max_clip_s)):
+        for message in _messages(blocks):
             connection.send_bytes(message)
     except EarmarkError as error:
         connection.send_bytes(ERROR + json.dumps([type(error).__name__, error.data]).encode())
@@ -64,7 +67,7 @@ def _answer(connection: Connection, clip: BinaryIO, sample_rate_hz: int, max_cli
 
 
 def _messages(blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytearray]:
-    """The blocks, several in a message: each wakes the service."""
+    """Joins several blocks into one message, because every message wakes the service up."""
     message = bytearray(SAMPLES)
     for block in blocks:
         message += block.data.cast("B")
@@ -78,5 +81,5 @@ def _messages(blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytearray]:
 if __name__ == "__main__":
     try:
         main(int(sys.argv[1]))
-    except Exception as error:  # noqa: BLE001 - the log has one line for it; the service tells the rest
+    except Exception as error:  # noqa: BLE001 - the log gets one line; the service reports the rest
         sys.exit(f"decoder: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Clips are decoded in processes of their own: what crashes, hangs or eats memory there costs one clip and not the service."""
+"""Decodes clips in separate processes, so that a decoder that crashes, hangs or uses too much memory fails one clip only."""
 
 import contextlib
 import json
@@ -21,55 +21,68 @@ from numpy.typing import NDArray
 
 from service.core.errors import AudioError, AudioUndecodable, DeadlineExceeded, DecoderUnavailable
 from service.engine.call import Call
-from service.engine.containers import identify
+from service.engine.containers import Container, identify
 from service.engine.decoder_process import ERROR, MAX_MESSAGE_BYTES, SAMPLES
 
 Float32 = NDArray[np.float32]
 
 log = logging.getLogger(__name__)
 
-_SENT_BYTES = 1 << 20  # larger ones that are files are passed as such
-_LOOK_S = 0.25  # so often a call is asked whether it is still wanted
-_PATIENCE_S = 0.2  # one more is started when none has come free for so long
-_GRACE_S = 5.0
+_MAX_COPIED_BYTES = 1 << 20
+"""Size up to which a clip is copied to a process; of a larger clip that is a file, only the file descriptor is passed."""
+_CALL_CHECK_S = 0.25
+"""While a process decodes, how often the call is checked for abandonment and its deadline."""
+_PATIENCE_S = 0.2
+"""If no process has become free for this time, another process is started."""
+_EXIT_WAIT_S = 5.0
 _CHECK_S = 60.0
 _CHECK_RATE_HZ = 8_000
 _ERRORS = {kind.__name__: kind for kind in AudioError.__subclasses__()}
 
 
 class Decoders:
-    """Keeps decoding processes ready; safe to use from several threads."""
+    """A pool of decoding processes; safe to use from several threads."""
 
-    def __init__(self, n_ready: int, hangs_s: int = 10) -> None:
-        """Starts processes; more are started while all are busy, for example with long clips.
+    def __init__(self, n_ready: int, message_timeout_s: int = 10) -> None:
+        """Starts processes. More are started while all are busy, for example with long clips.
 
         Args:
-            n_ready: How many are kept ready.
-            hangs_s: One that stops within a message is ended after this time, in seconds.
+            n_ready: Number of processes that are kept ready.
+            message_timeout_s: Time after which a process that hangs within a message is killed, in seconds.
         """
-        self._n_ready, self._hangs_s = n_ready, hangs_s
+        self._n_ready, self._message_timeout_s = n_ready, message_timeout_s
         self._changed = threading.Condition()
         self._idle = [self._new() for _ in range(n_ready)]
         self._last_change_s = time.monotonic()
         self._closed = False
 
     def decode(self, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> Generator[Float32]:
-        """Decodes a clip as `service.engine.decoding.decode` does, for as long as the call is wanted.
+        """Decodes a clip as `service.engine.decoding.decode` does, while the call is wanted.
+
+        Args:
+            clip: The upload, seekable.
+            sample_rate_hz: Sample rate of the result.
+            max_clip_s: Length of the longest accepted clip, in seconds.
+            call: The call that the clip is decoded for.
+
+        Yields:
+            Finite samples, shape (N,), where N varies.
 
         Raises:
-            AudioError: If the clip cannot be used; `AudioUndecodable` also if the process came to its end.
-            CallAbandoned, DeadlineExceeded: If the call is not wanted any longer.
+            AudioError: If the clip cannot be used; it is `AudioUndecodable` if the process crashed or hung.
+            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
         """
-        container, sent = identify(clip), _sent(clip)
+        container, content = identify(clip), _content(clip)
         process = self._take(call)
         try:
-            process.send(sent, sample_rate_hz, max_clip_s)
+            process.send(content, container, sample_rate_hz, max_clip_s)
             while (block := process.receive(call)) is not None:
                 yield block
         except AudioError:
             raise
-        except (EOFError, OSError, ValueError, LookupError, TypeError) as error:  # or it says what it should not
-            log.warning("a decoder ended", extra={"container": container, "exit_status": process.end()})
+        except (EOFError, OSError, ValueError, LookupError, TypeError) as error:  # the last three: a malformed message
+            exit_status = process.end()
+            log.warning("a decoder process failed", extra={"container": container, "exit_status": exit_status})
             process = self._new()
             raise AudioUndecodable(container, "its decoder crashed or took too much memory") from error
         except BaseException:
@@ -80,10 +93,10 @@ class Decoders:
             self._give_back(process)
 
     def check(self) -> None:
-        """Decodes a second of silence.
+        """Decodes a second of silence, to check that the processes work.
 
         Raises:
-            DecoderUnavailable: If that does not work.
+            DecoderUnavailable: If the silence cannot be decoded.
         """
         silence = BytesIO()
         soundfile.write(silence, np.zeros(_CHECK_RATE_HZ), _CHECK_RATE_HZ, format="WAV")
@@ -93,7 +106,7 @@ class Decoders:
             raise DecoderUnavailable(error.message) from error
 
     def close(self) -> None:
-        """Ends all processes; those that still decode when they are done."""
+        """Ends all processes; a process that is still decoding is ended after its clip."""
         with self._changed:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -101,15 +114,15 @@ class Decoders:
             process.end()
 
     def _take(self, call: Call) -> "_Process":
-        while not (process := self._free()):
+        while not (process := self._find_free()):
             call.check()
         if process.is_alive:
             return process
-        process.end()  # somebody killed it
+        process.end()  # the process was killed while it was idle
         return self._new()
 
-    def _free(self) -> "_Process | None":
-        """A process that is free, or another when none has come free for long; None to be asked again."""
+    def _find_free(self) -> "_Process | None":
+        """Returns an idle process, or a new one if none has become free for `_PATIENCE_S`; otherwise None."""
         with self._changed:
             self._changed.wait_for(lambda: self._idle, _PATIENCE_S)
             if self._idle:
@@ -120,7 +133,7 @@ class Decoders:
         return self._new()
 
     def _new(self) -> "_Process":
-        return _Process(self._hangs_s)
+        return _Process(self._message_timeout_s)
 
     def _give_back(self, process: "_Process") -> None:
         with self._changed:
@@ -133,13 +146,16 @@ class Decoders:
 
 
 class _Process:
-    """One process and the socket to it."""
+    """A decoding process and the socket that connects it with the service."""
 
-    def __init__(self, hangs_s: int) -> None:
+    def __init__(self, message_timeout_s: int) -> None:
         ours, theirs = socket.socketpair()
-        for timeout in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):  # of one write or read: it may hang in a message
-            ours.setsockopt(socket.SOL_SOCKET, timeout, struct.pack("ll", hangs_s, 0))
-        # Not the working directory's modules: -P, and what this process imports from.
+        for timeout in (
+            socket.SO_SNDTIMEO,
+            socket.SO_RCVTIMEO,
+        ):  # limits one write or read: a process may hang in either
+            ours.setsockopt(socket.SOL_SOCKET, timeout, struct.pack("ll", message_timeout_s, 0))
+        # -P and PYTHONPATH: the process imports from where this process does, and never from the working directory.
         command = [sys.executable, "-P", "-m", "service.engine.decoder_process", str(theirs.fileno())]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
         self._process = subprocess.Popen(
@@ -147,7 +163,7 @@ class _Process:
             env=environment | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the service, which ends it
+            start_new_session=True,  # Ctrl-C reaches only the service, which then ends this process
         )
         theirs.close()
         self._socket = ours
@@ -155,28 +171,33 @@ class _Process:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
-    def send(self, sent: bytes | int, sample_rate_hz: int, max_clip_s: float) -> None:
-        """Sends a clip, its bytes or its file's descriptor."""
-        n_bytes = len(sent) if isinstance(sent, bytes) else None
-        asked = {"sample_rate_hz": sample_rate_hz, "max_clip_s": max_clip_s, "n_bytes": n_bytes}
-        self._connection.send_bytes(json.dumps(asked).encode())
-        if isinstance(sent, bytes):
-            self._connection.send_bytes(sent)
+    def send(self, content: bytes | int, container: Container, sample_rate_hz: int, max_clip_s: float) -> None:
+        """Sends a clip to the process: its bytes, or the descriptor of its file."""
+        request = {
+            "container": container,
+            "sample_rate_hz": sample_rate_hz,
+            "max_clip_s": max_clip_s,
+            "n_bytes": len(content) if isinstance(content, bytes) else None,
+        }
+        self._connection.send_bytes(json.dumps(request).encode())
+        if isinstance(content, bytes):
+            self._connection.send_bytes(content)
         else:
-            socket.send_fds(self._socket, [b"\0"], [sent])
+            socket.send_fds(self._socket, [b"\0"], [content])
 
     def receive(self, call: Call) -> Float32 | None:
-        """The next block of samples, shape (N,); None at the end.
+        """Receives the next block of samples, shape (N,); None at the end of the clip.
 
         Raises:
             AudioError: If the clip cannot be used.
-            CallAbandoned, DeadlineExceeded: If the call is not wanted any longer.
-            EOFError, OSError, ValueError, LookupError, TypeError: If the process ended, hangs, or says what it should not.
+            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
+            EOFError, OSError: If the process ended or hangs.
+            ValueError, LookupError, TypeError: If the process sent a malformed message.
         """
-        while not self._connection.poll(_LOOK_S):
+        while not self._connection.poll(_CALL_CHECK_S):
             call.check()
         message = self._connection.recv_bytes(MAX_MESSAGE_BYTES)
         if message[: len(ERROR)] == ERROR:
@@ -185,18 +206,18 @@ class _Process:
         return np.frombuffer(message, np.float32, offset=len(SAMPLES)) if message else None
 
     def end(self) -> int:
-        """Ends the process, whatever it does, and gives its exit status."""
+        """Kills the process and returns its exit status."""
         self._connection.close()
         self._socket.close()
         self._process.kill()
-        return self._process.wait(_GRACE_S)
+        return self._process.wait(_EXIT_WAIT_S)
 
 
-def _sent(clip: BinaryIO) -> bytes | int:
-    """What a clip is sent as: the descriptor of its file if it is large and has one, else its bytes."""
+def _content(clip: BinaryIO) -> bytes | int:
+    """Returns the form in which a clip is sent: the file descriptor of a large clip that is a file, else its bytes."""
     n_bytes = clip.seek(0, os.SEEK_END)
     clip.seek(0)
-    if n_bytes > _SENT_BYTES:
-        with contextlib.suppress(UnsupportedOperation):  # it is in memory
+    if n_bytes > _MAX_COPIED_BYTES:
+        with contextlib.suppress(UnsupportedOperation):  # the clip is in memory
             return clip.fileno()
     return clip.read()

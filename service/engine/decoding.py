@@ -1,7 +1,7 @@
-"""From the bytes of a clip, whoever made them, to blocks of mono samples at the model's rate.
+"""Decodes a clip, which may be damaged or hostile, to blocks of mono samples at the model's rate.
 
-Nothing that a header says is believed: clips are read in blocks until they end or the limit is passed, so memory
-stays bounded whatever a file of a few hundred bytes claims to hold.
+The length in a clip's header is not trusted: the clip is read in blocks until it ends or exceeds the limit. So memory
+stays bounded even if a file of a few hundred bytes claims to hold gigabytes.
 """
 
 import contextlib
@@ -16,63 +16,64 @@ import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships some for its c
 from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioNotFinite, AudioTooLong, AudioUndecodable, UnsupportedAudio
-from service.engine.containers import ACCEPTED, identify
+from service.engine.containers import ACCEPTED, Container
 
 Float32 = NDArray[np.float32]
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_CHANNELS = 8
-LARGEST_SAMPLE = 2.0**31  # 32-bit integers kept as floats; beyond that the energies of a spectrum overflow
-_BLOCK_VALUES = 1 << 13  # samples of all channels read at a time; when a read meets damage, its block is lost
+LARGEST_SAMPLE = 2.0**31  # 32-bit integers stored as floats; larger samples make the energies of a spectrum overflow
+_BLOCK_VALUES = 1 << 13  # samples of all channels in one read; a read that meets damage loses its whole block
 _FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF"}
 _SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
 
 
-class _Upload:
-    """A clip as libsndfile sees it: damage may send it to places before the start, where it then does not go."""
+class _TolerantFile:
+    """A clip as libsndfile sees it: a seek to an impossible position, which a damaged clip may cause, is ignored."""
 
     def __init__(self, clip: BinaryIO) -> None:
         self.read, self.tell, self._seek = clip.read, clip.tell, clip.seek
 
     def seek(self, offset: int, whence: int) -> None:
-        with contextlib.suppress(ValueError, OSError, OverflowError):  # else soundfile prints a traceback and goes on
+        with contextlib.suppress(ValueError, OSError, OverflowError):  # soundfile would print a traceback and continue
             self._seek(offset, whence)
 
 
 class _SequentialFile(soundfile.SoundFile):
-    """A clip that is only read forward: soundfile would seek after each block, which damaged clips do not survive."""
+    """A clip that is only read forward: soundfile would seek after each block, which fails on damaged clips."""
 
     def seekable(self) -> bool:
         return False
 
 
-def decode(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float) -> Iterator[Float32]:
-    """Decodes a clip to mono at another rate, block by block.
+def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s: float) -> Iterator[Float32]:
+    """Decodes a clip to mono samples at a given rate, block by block.
 
-    A clip that is cut short or damaged gives what could be read before the damage.
+    From a clip that is truncated or damaged, the samples before the damage are decoded.
 
     Args:
-        clip: The upload, seekable; must not change meanwhile.
-        sample_rate_hz: Rate of the samples that are given.
-        max_clip_s: The longest clip that is accepted, in seconds.
+        clip: The upload, seekable; it is read from its first byte and must not change while it is decoded.
+        container: Container and codec of the clip, from `service.engine.containers.identify`.
+        sample_rate_hz: Sample rate of the result.
+        max_clip_s: Length of the longest accepted clip, in seconds.
 
     Yields:
-        Samples, shape (N,), finite; N varies and all of them together are the clip.
+        Finite samples, shape (N,), where N varies; concatenated, the blocks are the clip.
 
     Raises:
-        UnsupportedAudio: If the container, codec, rate or number of channels is not accepted.
+        UnsupportedAudio: If the codec, sample rate or number of channels is not accepted.
         AudioUndecodable: If no sample can be read because the clip is damaged.
         AudioEmpty: If the clip holds no sample.
-        AudioNotFinite: If a sample is NaN, infinite or absurdly large.
-        AudioTooLong: If the clip goes on after `max_clip_s`.
+        AudioNotFinite: If a sample is NaN, infinite or larger than `LARGEST_SAMPLE`.
+        AudioTooLong: If the clip is longer than `max_clip_s`.
     """
-    container = identify(clip)
+    clip.seek(0)
     try:
-        file = _SequentialFile(cast(BinaryIO, _Upload(clip)))
+        file = _SequentialFile(cast(BinaryIO, _TolerantFile(clip)))
     except soundfile.LibsndfileError as error:
         raise AudioUndecodable(container, _reason(error)) from error
     with file:
-        _check_form(file)
+        _check_format(file)
         blocks = _mono_blocks(file, container, max_clip_s)
         first = next(blocks, None)
         if first is None:
@@ -80,7 +81,7 @@ def decode(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float) -> Iterator[F
         yield from _resample(itertools.chain([first], blocks), file.samplerate, sample_rate_hz)
 
 
-def _check_form(file: soundfile.SoundFile) -> None:
+def _check_format(file: soundfile.SoundFile) -> None:
     if file.format not in _FORMATS or file.subtype not in _SUBTYPES:
         raise UnsupportedAudio(f"{file.format} with {file.subtype}", ACCEPTED)
     if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
@@ -89,10 +90,10 @@ def _check_form(file: soundfile.SoundFile) -> None:
         raise UnsupportedAudio(f"of {file.channels} channels", ACCEPTED)
 
 
-def _mono_blocks(file: soundfile.SoundFile, container: str, max_clip_s: float) -> Iterator[Float32]:
-    """Means of the channels, shape (N,) each, at the clip's own rate."""
+def _mono_blocks(file: soundfile.SoundFile, container: Container, max_clip_s: float) -> Iterator[Float32]:
+    """Yields blocks of the mean over all channels, shape (N,), at the clip's original sample rate."""
     buffer = np.empty((_BLOCK_VALUES // file.channels, file.channels), np.float32)
-    most_samples = round(max_clip_s * file.samplerate)
+    max_samples = round(max_clip_s * file.samplerate)
     n_samples = 0
     while True:
         try:
@@ -104,16 +105,16 @@ def _mono_blocks(file: soundfile.SoundFile, container: str, max_clip_s: float) -
         if len(block) == 0:
             return
         largest = np.abs(block).max(axis=1)  # (N,)
-        if not largest.max() <= LARGEST_SAMPLE:  # also if it is NaN
+        if not largest.max() <= LARGEST_SAMPLE:  # also true for NaN
             raise AudioNotFinite((n_samples + int(np.argmin(largest <= LARGEST_SAMPLE))) / file.samplerate)
         n_samples += len(block)
-        if n_samples > most_samples:
+        if n_samples > max_samples:
             raise AudioTooLong(max_clip_s)
         yield block.mean(axis=1, dtype=np.float32)
 
 
 def _resample(blocks: Iterator[Float32], from_hz: int, to_hz: int) -> Iterator[Float32]:
-    """Resamples with an anti-alias filter; N samples become round(N * to_hz / from_hz), and at least one."""
+    """Resamples with an anti-alias filter; N samples become max(1, round(N * to_hz / from_hz)) samples."""
     if from_hz == to_hz:
         yield from blocks
         return

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
+from service.engine.containers import identify
 from service.engine.decoding import decode
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession
@@ -61,7 +62,8 @@ class Bare:
         return time.perf_counter() - began
 
     def _window(self, wav: bytes) -> np.ndarray:
-        samples = np.concatenate(list(decode(BytesIO(wav), self._manifest.sample_rate_hz, 60)))
+        clip = BytesIO(wav)
+        samples = np.concatenate(list(decode(clip, identify(clip), self._manifest.sample_rate_hz, 60)))
         return np.pad(samples, (0, self._manifest.window_samples - len(samples)))
 
 

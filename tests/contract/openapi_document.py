@@ -2,10 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from service.app import create_app
-from service.engine.engine import Engine
 from service.settings import Settings
 from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
@@ -14,7 +13,7 @@ COMMITTED = Path(__file__).with_name("openapi.json")
 
 
 def current_document() -> dict[str, Any]:
-    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", shutdown=Shutdown()).openapi()
+    return create_app(FakeEngine(), Settings(), version="0", shutdown=Shutdown()).openapi()
 
 
 def main() -> None:

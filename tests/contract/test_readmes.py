@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import numpy as np
@@ -24,7 +24,6 @@ from service.app import create_app
 from service.core.frame_grid import FrameGrid
 from service.core.manifest import BUNDLE_FILES, MANIFEST, Manifest
 from service.core.postprocessing import Postprocessing
-from service.engine.engine import Engine
 from service.settings import Settings, variable
 from service.shutdown import Shutdown
 from tests.contract.readme_tables import SERVICE_README, rewritten
@@ -98,7 +97,7 @@ def understand(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def app() -> Any:
-    return create_app(cast(Engine, FakeEngine()), Settings(), version="0", shutdown=Shutdown())
+    return create_app(FakeEngine(), Settings(), version="0", shutdown=Shutdown())
 
 
 def test_the_first_line_says_that_localization_is_temporal() -> None:

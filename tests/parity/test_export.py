@@ -14,6 +14,7 @@ from model_export.graphs import round_to_half
 from model_export.verification import AUDIO_TOLERANCE, TEXT_TOLERANCE, example_waveforms, verify
 from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
+from service.engine.clip import Upload
 from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
@@ -48,7 +49,7 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
     engine = open_engine(exported, EngineOptions())
     text_encoder = TextEncoder(exported, manifest, EngineOptions())
     try:
-        served = engine.localize_clip(wav(clip), asked)
+        served = engine.localize(Upload.of_bytes(wav(clip)), asked)
         queries = text_encoder.embed(asked)
     finally:
         engine.close()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from service.answer import encode_answer
 from service.core.localization import QueryResult
 from service.core.segments import Segment
-from service.engine.engine import Localization
+from service.engine.interface import Localization
 from tests.unit.api.fake_engine import MANIFEST
 
 

@@ -16,6 +16,7 @@ from service.answer import SCORE_DECIMALS
 from service.core import scoring
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
+from service.engine.clip import Upload
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
 from training.checkpoint import load_checkpoint
@@ -131,7 +132,9 @@ class BundleLocalizer:
     ) -> NDArray[np.float32]:
         """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
-        answer = self.engine.localize_clip(as_wav(waveform, self.grid.sample_rate_hz), queries, postprocessing)
+        answer = self.engine.localize(
+            Upload.of_bytes(as_wav(waveform, self.grid.sample_rate_hz)), queries, postprocessing
+        )
         return np.round(np.stack([result.score for result in answer.results]), SCORE_DECIMALS)
 
 

@@ -9,7 +9,7 @@ from service.engine.caching.redis_tier import RedisOptions, RedisTier
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.tiers import EmbeddingCache, clip_memory, memory_cache
 from service.engine.caching.value import ValueFormat
-from service.engine.clip_embedding import model_id_of
+from service.engine.clip_id import model_id_of
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from redis import InvalidResponse, Redis, ResponseError
 from redis.client import Pipeline
 
-from service.engine.caching.embedding import ClipEmbedding
 from service.engine.caching.redis_link import RedisLink, RedisUnavailable
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.value import HEADER_BYTES, PART_BYTES, VERSION, BadValue, ValueFormat
+from service.engine.clip_embedding import ClipEmbedding
 
 T = TypeVar("T")
 

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from service.engine.caching.embedding import ClipEmbedding
 from service.engine.caching.lru import LruCache
 from service.engine.caching.reporting import CacheCounts, CacheReport
+from service.engine.clip_embedding import ClipEmbedding
 
 
 class SharedTier(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.engine.caching.embedding import ClipEmbedding
+from service.engine.clip_embedding import ClipEmbedding
 
 VERSION = 1
 PART_BYTES = 1 << 20

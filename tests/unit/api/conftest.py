@@ -1,11 +1,10 @@
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 
 from service.app import create_app
-from service.engine.engine import Engine
 from service.settings import Settings
 from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
@@ -33,7 +32,7 @@ async def client(engine: FakeEngine, settings: Settings) -> AsyncIterator[httpx.
 
 
 def make_client(engine: FakeEngine, settings: Settings, shutdown: Shutdown | None = None) -> httpx.AsyncClient:
-    app = create_app(cast(Engine, engine), settings, version="0", shutdown=shutdown or Shutdown())
+    app = create_app(engine, settings, version="0", shutdown=shutdown or Shutdown())
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark")
 
 

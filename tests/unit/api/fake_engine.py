@@ -1,9 +1,9 @@
-"""An engine that hears nothing and yet answers: what the API is tested against."""
+"""An engine without a model, against which the API is tested."""
 
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from service.core.localization import QueryResult
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.segments import Segment
-from service.engine.batching import BatchCounts
+from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import memory_cache
 from service.engine.call import Call
-from service.engine.engine import Localization
+from service.engine.clip import Clip, KnownClip
+from service.engine.interface import Localization, LocalizationEngine
 from tests.manifests import make_manifest
 
 SCORE = np.array([0.1, 0.123456789, 0.9, 0.8], np.float32)
@@ -26,20 +27,20 @@ MANIFEST = make_manifest(name="fake", version="2")
 
 
 class FakeBatcher:
-    counts = BatchCounts()
-    backlog_s = 2.5
-    queued_windows = 5
+    def __init__(self) -> None:
+        self.counts = BatchCounts()
+        self.backlog_s = 2.5
+        self.queued_windows = 5
 
 
 class FakeEngine:
-    """Finds the same segment for every query that holds "dog", and remembers which clips came."""
-
-    manifest = MANIFEST
-    provider = "FakeProvider"
-    node_shares: ClassVar = {"FakeProvider": 1.0}
-    batcher = FakeBatcher()
+    """Finds the same segment for every query that contains "dog", and records the clips and threads of its calls."""
 
     def __init__(self) -> None:
+        self.manifest = MANIFEST
+        self.provider = "FakeProvider"
+        self.node_shares = {"FakeProvider": 1.0}
+        self.batcher = FakeBatcher()
         self.cache = memory_cache(0)
         self.known: set[str] = set()
         self.threads: set[int] = set()
@@ -49,21 +50,28 @@ class FakeEngine:
         self.n_checks = 0
         self.healthy = True
 
-    def localize_clip(
-        self, clip: BinaryIO, queries: Sequence[str], postprocessing: Postprocessing, call: Call
+    def localize(
+        self,
+        clip: Clip,
+        queries: Sequence[str],
+        postprocessing: Postprocessing | None = None,
+        call: Call | None = None,
     ) -> Localization:
-        self.clips.append(clip)
-        clip_id = hashlib.sha256(clip.read()).hexdigest()
-        cached = clip_id in self.known
-        self.known.add(clip_id)
-        return self._answer(clip_id, cached, queries, postprocessing, call)
-
-    def localize_known(
-        self, clip_id: str, queries: Sequence[str], postprocessing: Postprocessing, call: Call
-    ) -> Localization:
-        if clip_id not in self.known:
-            raise ClipNotFound(clip_id)
-        return self._answer(clip_id, True, queries, postprocessing, call)
+        if isinstance(clip, KnownClip):
+            clip_id, cached = clip.clip_id, True
+            if clip_id not in self.known:
+                raise ClipNotFound(clip_id)
+        else:
+            self.clips.append(clip.file)
+            clip_id = hashlib.sha256(clip.file.read()).hexdigest()
+            cached = clip_id in self.known
+            self.known.add(clip_id)
+        check_queries(queries, max_queries=3, max_query_chars=40)
+        self.threads.add(threading.get_ident())
+        self.postprocessings.append(postprocessing or MANIFEST.postprocessing)
+        self.before()
+        (call or Call()).check()
+        return Localization(clip_id, DURATION_S, cached, tuple(_result(query) for query in queries))
 
     def knows_clip(self, clip_id: str) -> bool:
         return clip_id in self.known
@@ -73,15 +81,10 @@ class FakeEngine:
         if not self.healthy:
             raise RuntimeError("secret of the device")
 
-    def _answer(
-        self, clip_id: str, cached: bool, queries: Sequence[str], postprocessing: Postprocessing, call: Call
-    ) -> Localization:
-        check_queries(queries, max_queries=3, max_query_chars=40)
-        self.threads.add(threading.get_ident())
-        self.postprocessings.append(postprocessing)
-        self.before()
-        call.check()
-        return Localization(clip_id, DURATION_S, cached, tuple(_result(query) for query in queries))
+
+def as_engine(fake: FakeEngine) -> LocalizationEngine:
+    """Has pyright check that the fake engine has all that the API needs of an engine."""
+    return fake
 
 
 def _result(query: str) -> QueryResult:

@@ -3,9 +3,9 @@ import re
 import httpx
 import pytest
 
-from service.engine.caching.embedding import ClipEmbedding
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.tiers import EmbeddingCache, clip_memory
+from service.engine.clip_embedding import ClipEmbedding
 from service.settings import Settings
 from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.fake_engine import FakeEngine

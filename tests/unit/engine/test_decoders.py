@@ -14,6 +14,7 @@ import pytest
 
 from service.core.errors import AudioTooLong, AudioUndecodable, DeadlineExceeded, DecoderUnavailable, UnsupportedAudio
 from service.engine.call import Call, CallAbandoned
+from service.engine.containers import identify
 from service.engine.decoders import Decoders
 from service.engine.decoding import decode
 from tests.clips import wav
@@ -46,7 +47,8 @@ def test_a_clip_decodes_as_in_this_process(decoders: Decoders, seconds: int, tmp
     file.write_bytes(clip)
     with file.open("rb") as opened:  # the longer one has more bytes than are sent
         there = np.concatenate(list(decoders.decode(opened, 22_050, 60, Call())))
-    np.testing.assert_array_equal(there, np.concatenate(list(decode(BytesIO(clip), 22_050, 60))))
+    here = np.concatenate(list(decode(BytesIO(clip), identify(BytesIO(clip)), 22_050, 60)))
+    np.testing.assert_array_equal(there, here)
 
 
 def test_what_is_wrong_with_a_clip_is_told_and_the_process_goes_on(decoders: Decoders) -> None:
@@ -85,7 +87,7 @@ def test_a_process_that_hangs_is_ended_at_the_deadline(decoders: Decoders) -> No
 
 
 def test_a_process_that_hangs_while_it_is_sent_a_clip_is_ended() -> None:
-    with closing(Decoders(1, hangs_s=1)) as impatient:
+    with closing(Decoders(1, message_timeout_s=1)) as impatient:
         (process,) = children()
         process.send_signal(signal.SIGSTOP)
         with pytest.raises(AudioUndecodable):

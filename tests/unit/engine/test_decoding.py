@@ -17,6 +17,7 @@ from service.core.errors import (
     AudioUndecodable,
     UnsupportedAudio,
 )
+from service.engine.containers import identify
 from service.engine.decoding import decode
 from tests.clips import encoded, tones, wav
 
@@ -36,7 +37,8 @@ RATES_HZ = {"OPUS": [8_000, 48_000], "MPEG_LAYER_III": [8_000, 22_050, 44_100]}
 
 
 def _decoded(clip: bytes, max_clip_s: float = 60, rate_hz: int = 16_000) -> np.ndarray:
-    return np.concatenate(list(decode(io.BytesIO(clip), rate_hz, max_clip_s)))
+    file = io.BytesIO(clip)
+    return np.concatenate(list(decode(file, identify(file), rate_hz, max_clip_s)))
 
 
 def _cases() -> list:
@@ -140,9 +142,10 @@ def test_a_flac_that_claims_any_length_gives_its_samples_in_bounded_memory(claim
 def test_silence_that_unpacks_a_thousandfold_is_stopped_at_the_limit_in_bounded_memory() -> None:
     bomb = encoded(np.zeros(16_000 * 600, np.float32), container="FLAC")
     assert len(bomb) < 200_000
+    file = io.BytesIO(bomb)
     tracemalloc.start()
     with pytest.raises(AudioTooLong):
-        for _ in decode(io.BytesIO(bomb), 16_000, 300):
+        for _ in decode(file, identify(file), 16_000, 300):
             pass
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from service.core.errors import AudioEmpty, AudioTooLarge, ClipNotFound, QueryEmpty, TooManyQueries, UnsupportedAudio
 from service.engine.caching.tiers import memory_cache
+from service.engine.clip import KnownClip, Upload
 from service.engine.encoders import AudioEncoder
-from service.engine.engine import Engine, decode_here, open_engine
+from service.engine.engine import Engine, decode_in_this_process, open_engine
+from service.engine.loaded_model import LoadedModel
 from service.engine.options import EngineOptions
 from tests.clips import encoded, tones, wav
 
@@ -26,7 +28,7 @@ def engine(tiny_bundle: Path) -> Engine:
 
 def test_each_tone_is_heard_where_it_is_and_nowhere_else(engine: Engine) -> None:
     clip = wav(tones([("low", 0.4, 1.2), ("middle", 1.0, 2.0), ("low", 3.0, 3.6)], 4.3))
-    answer = engine.localize_clip(clip, ["a LOW tone", "middle", "high"])
+    answer = engine.localize(Upload.of_bytes(clip), ["a LOW tone", "middle", "high"])
     low, middle, high = answer.results
     assert [(s.onset_s, s.offset_s) for s in low.segments] == [
         pytest.approx((0.4, 1.2), abs=0.09),
@@ -40,15 +42,15 @@ def test_each_tone_is_heard_where_it_is_and_nowhere_else(engine: Engine) -> None
 
 @pytest.mark.parametrize("duration_s", [0.0001, 0.5, 1.0, 30.0])
 def test_silence_gives_no_segment(engine: Engine, duration_s: float) -> None:
-    answer = engine.localize_clip(wav(tones([], duration_s)), [*WORDS, "zebra"])
+    answer = engine.localize(Upload.of_bytes(wav(tones([], duration_s))), [*WORDS, "zebra"])
     assert not any(result.present for result in answer.results)
 
 
 def test_a_clip_is_known_by_its_id_afterwards(engine: Engine) -> None:
     clip = wav(tones([("high", 0, 1)], 1.5))
-    first = engine.localize_clip(clip, ["high"])
-    again = engine.localize_clip(io.BytesIO(clip), ["high"])
-    known = engine.localize_known(first.clip_id, ["high"])
+    first = engine.localize(Upload.of_bytes(clip), ["high"])
+    again = engine.localize(Upload(io.BytesIO(clip)), ["high"])
+    known = engine.localize(KnownClip(first.clip_id), ["high"])
     assert (first.cached, again.cached, known.cached) == (False, True, True)
     assert len(first.clip_id) == 64
     assert first.clip_id == again.clip_id == known.clip_id
@@ -59,19 +61,19 @@ def test_a_clip_is_known_by_its_id_afterwards(engine: Engine) -> None:
 
 
 def test_clips_of_equal_length_have_different_ids(engine: Engine) -> None:
-    ids = {engine.localize_clip(wav(tones([(word, 0, 1)], 1)), ["low"]).clip_id for word in WORDS}
+    ids = {engine.localize(Upload.of_bytes(wav(tones([(word, 0, 1)], 1))), ["low"]).clip_id for word in WORDS}
     assert len(ids) == 3
 
 
 def test_an_unknown_clip_is_not_found(engine: Engine) -> None:
     with pytest.raises(ClipNotFound, match="clip '00' is not known"):
-        engine.localize_known("00", ["low"])
+        engine.localize(KnownClip("00"), ["low"])
     assert not engine.knows_clip("00")
 
 
 def test_an_engine_without_cache_answers_but_knows_nothing(tiny_bundle: Path) -> None:
     engine = open_engine(tiny_bundle, EngineOptions(cache_bytes=0, cached_queries=0))
-    answer = engine.localize_clip(wav(tones([("low", 0, 1)], 1)), ["low"])
+    answer = engine.localize(Upload.of_bytes(wav(tones([("low", 0, 1)], 1))), ["low"])
     assert answer.results[0].present
     assert not engine.knows_clip(answer.clip_id)
 
@@ -91,9 +93,9 @@ def test_a_long_clip_gives_what_its_windows_give_stitched(engine: Engine, happen
     starts = plan.starts(n_frames)
     padded = np.pad(waveform, (0, manifest.window_samples))
     windows = [padded[start * manifest.hop_samples :][: manifest.window_samples] for start in starts]
-    embedded = np.concatenate([engine._audio_encoder.embed(window[None]) for window in windows])
+    embedded = np.concatenate([engine._model.audio_encoder.embed(window[None]) for window in windows])
     stitched = plan.stitch(embedded, starts, n_frames)
-    answer = engine.localize_clip(wav(waveform), ["low"])
+    answer = engine.localize(Upload.of_bytes(wav(waveform)), ["low"])
     kept = engine.cache.get(answer.clip_id)
     assert kept is not None
     np.testing.assert_array_equal(kept.stored, stitched.astype(np.float16))
@@ -104,7 +106,7 @@ def test_a_long_clip_gives_what_its_windows_give_stitched(engine: Engine, happen
 def test_raising_the_threshold_never_adds_time(engine: Engine, happening: list, one: int, other: int) -> None:
     clip = wav(tones(happening, 6.0))
     low, high = (
-        engine.localize_clip(clip, WORDS, engine.manifest.postprocessing.override(threshold=level / 201))
+        engine.localize(Upload.of_bytes(clip), WORDS, engine.manifest.postprocessing.override(threshold=level / 201))
         for level in sorted((one, other))
     )
     for lenient, strict in zip(low.results, high.results, strict=True):
@@ -119,8 +121,8 @@ def test_batches_and_rates_hardly_change_the_curve(
 ) -> None:
     other = open_engine(tiny_bundle, EngineOptions(batch_windows=batch_windows))
     happening = [("low", 0.4, 2.3), ("high", 2.0, 5.5)]
-    expected = engine.localize_clip(wav(tones(happening, 6.0)), WORDS)
-    answer = other.localize_clip(wav(tones(happening, 6.0, rate_hz), rate_hz), WORDS)
+    expected = engine.localize(Upload.of_bytes(wav(tones(happening, 6.0))), WORDS)
+    answer = other.localize(Upload.of_bytes(wav(tones(happening, 6.0, rate_hz), rate_hz)), WORDS)
     tolerance = 1e-6 if rate_hz == 16_000 else 0.05
     for result, reference in zip(answer.results, expected.results, strict=True):
         np.testing.assert_allclose(result.score, reference.score, atol=tolerance)
@@ -130,23 +132,23 @@ def test_a_spooled_upload_is_as_good_as_its_bytes(engine: Engine) -> None:
     clip = encoded(tones([("low", 0, 1)], 1.3), container="OGG", subtype="VORBIS")
     with tempfile.SpooledTemporaryFile(max_size=100) as file:
         file.write(clip)
-        assert engine.localize_clip(file, ["low"]).clip_id == engine.localize_clip(clip, ["low"]).clip_id
+        assert engine.localize(Upload(file), ["low"]).clip_id == engine.localize(Upload.of_bytes(clip), ["low"]).clip_id
 
 
 def test_limits_are_kept(engine: Engine, tiny_bundle: Path) -> None:
     clip = wav(tones([], 1))
     with pytest.raises(TooManyQueries):
-        engine.localize_clip(clip, ["low"] * 65)
+        engine.localize(Upload.of_bytes(clip), ["low"] * 65)
     with pytest.raises(QueryEmpty):
-        engine.localize_known("00", [" "])
+        engine.localize(KnownClip("00"), [" "])
     with pytest.raises(AudioEmpty):
-        engine.localize_clip(b"", ["low"])
+        engine.localize(Upload.of_bytes(b""), ["low"])
     with pytest.raises(UnsupportedAudio):
-        engine.localize_clip(b"no audio", ["low"])
+        engine.localize(Upload.of_bytes(b"no audio"), ["low"])
     small = open_engine(tiny_bundle, EngineOptions(max_upload_bytes=len(clip)))
-    assert small.localize_clip(clip, ["low"]).duration_s == 1
+    assert small.localize(Upload.of_bytes(clip), ["low"]).duration_s == 1
     with pytest.raises(AudioTooLarge, match=f"at most {len(clip)} bytes are accepted"):
-        small.localize_clip(clip + b"\0", ["low"])
+        small.localize(Upload.of_bytes(clip + b"\0"), ["low"])
 
 
 class _CountingEncoder(AudioEncoder):
@@ -159,12 +161,11 @@ class _CountingEncoder(AudioEncoder):
 
 def test_a_clip_that_several_threads_ask_for_at_once_is_embedded_once(engine: Engine, tiny_bundle: Path) -> None:
     encoder = _CountingEncoder(tiny_bundle, engine.manifest, EngineOptions())
-    fresh = Engine(
-        engine.manifest, engine.options, encoder, engine._text_encoder, memory_cache(10**8), decode_here, pytest.fail
-    )
+    model = LoadedModel(engine.manifest, encoder, engine._model.text_encoder)
+    fresh = Engine(model, engine.options, memory_cache(10**8), decode_in_this_process, pytest.fail)
     clip = wav(tones([("low", 1, 3)], 20.0))
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: fresh.localize_clip(clip, ["low"]), range(8)))
+        answers = list(pool.map(lambda _: fresh.localize(Upload.of_bytes(clip), ["low"]), range(8)))
     assert encoder.windows == len(engine.manifest.window_plan.starts(500))
     assert sum(not answer.cached for answer in answers) == 1
 
@@ -172,7 +173,7 @@ def test_a_clip_that_several_threads_ask_for_at_once_is_embedded_once(engine: En
 def test_a_long_clip_streams_through_in_bounded_memory(engine: Engine) -> None:
     clip = encoded(np.zeros(16_000 * 390, np.float32), container="FLAC")
     tracemalloc.start()
-    engine.localize_clip(clip, ["low"])
+    engine.localize(Upload.of_bytes(clip), ["low"])
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 16_000 * 390 * 4 / 2

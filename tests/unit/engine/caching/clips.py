@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from service.engine.caching.embedding import ClipEmbedding
 from service.engine.caching.value import ValueFormat
+from service.engine.clip_embedding import ClipEmbedding
 
 DIMENSION = 64
 HOP_S = 0.04

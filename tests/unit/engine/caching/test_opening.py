@@ -12,7 +12,9 @@ from service.core.errors import ClipNotFound
 from service.core.manifest import read_manifest
 from service.engine.caching.opening import open_cache
 from service.engine.caching.redis_tier import RedisOptions
-from service.engine.engine import Engine, Localization, open_engine
+from service.engine.clip import KnownClip, Upload
+from service.engine.engine import Engine, open_engine
+from service.engine.interface import Localization
 from service.engine.options import EngineOptions
 from tests.clips import tones, wav
 from tests.redis_server import RedisServer, wait_until
@@ -40,18 +42,18 @@ def _told(engine: Engine, answer: Localization) -> bytes:
 
 def test_a_clip_that_came_to_one_is_known_to_the_other(replicas: tuple[Engine, Engine]) -> None:
     here, there = replicas
-    clip_id = here.localize_clip(CLIP, QUERIES).clip_id
+    clip_id = here.localize(Upload.of_bytes(CLIP), QUERIES).clip_id
     wait_until(lambda: there.knows_clip(clip_id))
-    assert there.localize_known(clip_id, QUERIES).cached
-    assert there.localize_clip(CLIP, QUERIES).cached
+    assert there.localize(KnownClip(clip_id), QUERIES).cached
+    assert there.localize(Upload.of_bytes(CLIP), QUERIES).cached
     assert not there.knows_clip("0" * 64)
 
 
 def test_a_clip_gives_the_same_bytes_new_from_memory_and_from_redis(replicas: tuple[Engine, Engine]) -> None:
     here, there = replicas
-    new, remembered = here.localize_clip(CLIP, QUERIES), here.localize_clip(CLIP, QUERIES)
+    new, remembered = here.localize(Upload.of_bytes(CLIP), QUERIES), here.localize(Upload.of_bytes(CLIP), QUERIES)
     wait_until(lambda: there.knows_clip(new.clip_id))
-    shared = there.localize_known(new.clip_id, QUERIES)
+    shared = there.localize(KnownClip(new.clip_id), QUERIES)
     assert [answer.cached for answer in (new, remembered, shared)] == [False, True, True]
     assert _told(here, new) == _told(here, remembered) == _told(there, shared)
     assert there.cache.report().counts["lookups"]["redis", "hit"] == 1
@@ -60,12 +62,12 @@ def test_a_clip_gives_the_same_bytes_new_from_memory_and_from_redis(replicas: tu
 def test_without_redis_replicas_answer_for_themselves(replicas: tuple[Engine, Engine], server: RedisServer) -> None:
     here, there = replicas
     server.stop()
-    new = here.localize_clip(CLIP, QUERIES)
-    assert _told(here, here.localize_known(new.clip_id, QUERIES)) == _told(here, new)
-    assert _told(there, there.localize_clip(CLIP, QUERIES)) == _told(here, new)
+    new = here.localize(Upload.of_bytes(CLIP), QUERIES)
+    assert _told(here, here.localize(KnownClip(new.clip_id), QUERIES)) == _told(here, new)
+    assert _told(there, there.localize(Upload.of_bytes(CLIP), QUERIES)) == _told(here, new)
     assert (here.cache.degraded(), here.cache.report().counts["failures"]["get",]) == (["redis"], 1)
     with pytest.raises(ClipNotFound):
-        here.localize_known("0" * 64, QUERIES)
+        here.localize(KnownClip("0" * 64), QUERIES)
     server.start()
 
 

@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from service.engine.caching.embedding import ClipEmbedding
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.caching.value import PART_BYTES
+from service.engine.clip_embedding import ClipEmbedding
 from tests.redis_server import RedisServer, wait_until
 from tests.unit.engine.caching.clips import VALUE_BYTES, clip, clip_id, same
 from tests.unit.engine.caching.conftest import CacheOn, open_on

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.scoring import score, similarity
-from service.engine.caching.embedding import ClipEmbedding
+from service.engine.clip_embedding import ClipEmbedding
 from tests.unit.engine.caching.clips import clip
 
 

@@ -1,0 +1,81 @@
+"""From a clip's samples to its embedding, in one pass and without ever holding the whole waveform in memory."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core.cutting import PlacedWindow, WindowCutter
+from service.core.manifest import Manifest
+from service.core.windows import Stitcher
+from service.engine.batching import PendingWindow, WindowBatcher
+from service.engine.call import Call
+from service.engine.clip_embedding import ClipEmbedding
+
+Float32 = NDArray[np.float32]
+
+
+def embed_clip(blocks: Iterator[Float32], batcher: WindowBatcher, manifest: Manifest, call: Call) -> ClipEmbedding:
+    """Cuts a clip into windows, embeds them and stitches their embeddings.
+
+    At most two batches of the clip's windows wait in the batcher at a time, so memory stays bounded.
+
+    Args:
+        blocks: The decoded clip, blocks of shape (N,). An exception that the iterator raises is passed on.
+        batcher: Embeds the windows.
+        manifest: Manifest of the model.
+        call: The call that needs the embedding; it is abandoned if anything fails.
+
+    Raises:
+        CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
+        EngineStopped: If the engine was closed or its device failed.
+    """
+    cutter = WindowCutter(manifest.window_plan, manifest.hop_samples)
+    stitcher = Stitcher(manifest.window_plan)
+    parts: list[NDArray[np.float16]] = []
+    try:
+        for start, window in _embedded(_windows(blocks, cutter), batcher, call):
+            parts.append(stitcher.add(window, start).astype(np.float16))
+    except BaseException:
+        call.abandon()  # windows of this clip may still wait in the batcher
+        raise
+    n_frames = manifest.grid.n_frames(cutter.n_samples)
+    parts.append(stitcher.finish().astype(np.float16))
+    return ClipEmbedding(_joined(parts, n_frames), manifest.grid.duration_s(cutter.n_samples))
+
+
+def _joined(parts: list[NDArray[np.float16]], n_frames: int) -> NDArray[np.float16]:
+    """Concatenates parts to the first `n_frames` frames, shape (T, D); frees each part once it is copied."""
+    joined = np.empty((n_frames, parts[0].shape[1]), np.float16)
+    filled = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()[: n_frames - filled]
+        joined[filled : filled + len(part)] = part
+        filled += len(part)
+    return joined
+
+
+def _windows(blocks: Iterator[Float32], cutter: WindowCutter) -> Iterator[PlacedWindow]:
+    for block in blocks:
+        yield from cutter.add(block)
+    yield from cutter.finish()
+
+
+def _embedded(windows: Iterator[PlacedWindow], batcher: WindowBatcher, call: Call) -> Iterator[PlacedWindow]:
+    """Yields each window's first frame and embedding (Tw, D), in order; decodes later windows while earlier ones wait."""
+    pending_windows: deque[tuple[int, PendingWindow]] = deque()
+    while True:
+        call.check()
+        with call.stage("decode"):
+            decoded = next(windows, None)
+        if decoded is None:
+            break
+        start, samples = decoded
+        pending_windows.append((start, batcher.submit(call, samples)))
+        if len(pending_windows) > 2 * batcher.max_windows:
+            start, pending = pending_windows.popleft()
+            yield start, pending.wait()
+    for start, pending in pending_windows:
+        yield start, pending.wait()

@@ -1,0 +1,114 @@
+"""The engine as the rest of the service sees it. Importing this module does not load ONNX Runtime."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.core.localization import QueryResult
+from service.core.manifest import Manifest
+from service.core.postprocessing import Postprocessing
+from service.engine.batch_counts import BatchCounts
+from service.engine.caching.tiers import EmbeddingCache
+from service.engine.call import Call
+from service.engine.clip import Clip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Localization:
+    """The answer to one call.
+
+    Attributes:
+        clip_id: Id of the clip, which later calls can use instead of the recording while the clip is cached.
+        duration_s: Length of the clip, in seconds.
+        cached: Whether the clip's embedding came from the cache.
+        results: One result a query, in the order of the queries.
+    """
+
+    clip_id: str
+    duration_s: float
+    cached: bool
+    results: tuple[QueryResult, ...]
+
+
+class WindowQueue(Protocol):
+    """The queue of windows in front of the audio encoder."""
+
+    @property
+    def counts(self) -> BatchCounts:
+        """Batches and windows processed so far."""
+        ...
+
+    @property
+    def queued_windows(self) -> int:
+        """Number of windows that wait or are being embedded."""
+        ...
+
+    @property
+    def backlog_s(self) -> float:
+        """Estimated time to process the queued windows, in seconds."""
+        ...
+
+
+class LocalizationEngine(Protocol):
+    """Answers calls; every method may be called from several threads at once."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Manifest of the model bundle that answers."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime execution provider of the audio encoder, for example "CPUExecutionProvider"."""
+        ...
+
+    @property
+    def node_shares(self) -> Mapping[str, float]:
+        """Fraction of the audio encoder's graph nodes that each execution provider runs; the fractions sum to 1."""
+        ...
+
+    @property
+    def batcher(self) -> WindowQueue:
+        """Queue of windows in front of the audio encoder."""
+        ...
+
+    @property
+    def cache(self) -> EmbeddingCache:
+        """Cache of clip embeddings."""
+        ...
+
+    def localize(
+        self,
+        clip: Clip,
+        queries: Sequence[str],
+        postprocessing: Postprocessing | None = None,
+        call: Call | None = None,
+    ) -> Localization:
+        """Finds the segments of a clip in which each query is heard.
+
+        Args:
+            clip: An upload, or a clip that was uploaded earlier.
+            queries: Descriptions of sounds, in words.
+            postprocessing: How score curves become segments; the bundle's default if None.
+            call: Deadline of the call and record of where its time goes; without a deadline if None.
+
+        Raises:
+            ClipNotFound: If a known clip is not in the cache.
+            AudioError: If an upload cannot be used.
+            QueryError: If the queries cannot be used.
+            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
+            EngineStopped: If the engine was closed or its device failed.
+        """
+        ...
+
+    def knows_clip(self, clip_id: str) -> bool:
+        """Whether a clip is in the cache, so that it can be localized without its recording."""
+        ...
+
+    def check(self) -> None:
+        """Runs both encoders once.
+
+        Raises:
+            GraphMismatch: If an encoder's output does not fit the manifest.
+        """
+        ...
