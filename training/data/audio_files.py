@@ -1,20 +1,23 @@
-"""The audio files under a folder, found by name without the ending: copies of a data set differ in formats and subfolders."""
+"""Finds the audio files of a data set by name, whatever their format and subfolder: copies of a data set differ in both."""
 
 import os
 from pathlib import Path
 
 SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff"})
-"""Of formats that libsndfile reads: `.m4a` and `.webm`, as downloads often are, it does not."""
+"""File name endings of the audio formats that libsndfile reads. It does not read `.m4a` and `.webm`."""
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """All audio files under a folder, in the order of their paths; linked folders are followed."""
-    found = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+    """Lists all audio files under a folder, sorted by path. Symbolic links to folders are followed."""
+    paths = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
 
 
 class AudioIndex:
-    """Files by their name without the ending; of several with one name, the first in the order of paths."""
+    """The audio files under a folder, by stem (the file name without its ending).
+
+    If several files have the same stem, the index holds the first of them in path order.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -23,6 +26,10 @@ class AudioIndex:
             self._by_stem.setdefault(path.stem, path)
 
     def find(self, *stems: str) -> Path:
-        """The file of the first of `stems` that there is; else a path that is not there, which tells the first one."""
-        there = (self._by_stem[stem] for stem in stems if stem in self._by_stem)
-        return next(there, self._folder / f"{stems[0]}.*")
+        """Returns the file of the first stem that is in the index.
+
+        If none is, the result is the path `<folder>/<first stem>.*`, which does not exist and serves as a readable
+        name of the missing file.
+        """
+        existing = (self._by_stem[stem] for stem in stems if stem in self._by_stem)
+        return next(existing, self._folder / f"{stems[0]}.*")

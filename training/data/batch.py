@@ -1,4 +1,4 @@
-"""A batch of captioned recordings: what every loss on real data is computed from."""
+"""A batch of captioned recordings: the input of every loss on real data."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class GlobalCaption(NamedTuple):
-    """A caption that is true of a whole recording of the batch."""
+    """A caption that describes a whole recording of the batch; `recording` is the recording's index in the batch."""
 
     recording: int
     text: str
 
 
 class CaptionedFrames(NamedTuple):
-    """A caption that is true of the frames [first_frame, end_frame) of a recording of the batch."""
+    """A caption that describes the frames [first_frame, end_frame) of the recording with index `recording`."""
 
     recording: int
     first_frame: int
@@ -25,18 +25,20 @@ class CaptionedFrames(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CaptionedBatch:
-    """B recordings of N samples, T frames each, and what is said of them.
+    """B recordings of N samples and T frames each, with their captions.
 
     Attributes:
-        waveform: (B, N) float32 in [-1, 1]; what is shorter than the window ends in silence.
-        valid_frames: how many of its frames hold sound of the recording, 1 to T: (B,) int64.
+        waveform: samples in [-1, 1], padded with zeros at the end: (B, N) float32.
+        valid_frames: number of frames that hold sound of the recording and no padding, 1 to T: (B,) int64.
         n_frames: T.
-        captions: those that are true of a whole recording.
-        events: those that are true of some frames, floor(onset / hop) to ceil(offset / hop), all of them valid ones.
-        unreadable: files that were drawn, could not be decoded, and were replaced by other recordings.
+        captions: captions of whole recordings.
+        events: captions of frames. An event covers the frames floor(onset / hop) to ceil(offset / hop), all of which
+            are valid frames.
+        unreadable: paths of the files that were drawn for this batch but could not be decoded. Other recordings took
+            their places.
 
     Raises:
-        ValueError: a caption or an event is not of a recording or of frames of the batch.
+        ValueError: A caption or an event names a recording or a frame that the batch does not have.
     """
 
     waveform: Tensor
@@ -49,27 +51,29 @@ class CaptionedBatch:
     def __post_init__(self) -> None:
         valid = self.valid_frames.tolist()
         if len(valid) != len(self.waveform) or not all(0 < frames <= self.n_frames for frames in valid):
-            raise ValueError(f"valid frames {valid} of {len(self.waveform)} recordings of {self.n_frames} frames")
-        for said in (*self.captions, *self.events):
-            if not 0 <= said.recording < len(valid):
-                raise ValueError(f"{said} is of none of {len(valid)} recordings")
+            raise ValueError(
+                f"valid_frames is {valid}; {len(self.waveform)} numbers from 1 to {self.n_frames} are accepted"
+            )
+        for caption in (*self.captions, *self.events):
+            if not 0 <= caption.recording < len(valid):
+                raise ValueError(f"{caption} belongs to none of the {len(valid)} recordings")
         for event in self.events:
             if not 0 <= event.first_frame < event.end_frame <= valid[event.recording]:
                 raise ValueError(f"{event} is not within the {valid[event.recording]} valid frames of its recording")
 
     def valid_mask(self) -> Tensor:
-        """Which frames hold sound of the recording: (B, T) bool, on the device of the batch."""
+        """Which frames hold sound of the recording and no padding: (B, T) bool, on the batch's device."""
         frames = torch.arange(self.n_frames, device=self.valid_frames.device)
         return frames < self.valid_frames[:, None]  # (B, T)
 
     def event_mask(self) -> Tensor:
-        """Which frames of its recording each event covers: (E, T) bool, on the device of the batch."""
+        """Which frames of its recording each of the E events covers: (E, T) bool, on the batch's device."""
         frames = torch.arange(self.n_frames, device=self.valid_frames.device)
         edges = torch.tensor([(e.first_frame, e.end_frame) for e in self.events], device=frames.device).reshape(-1, 2)
         return (frames >= edges[:, :1]) & (frames < edges[:, 1:])  # (E, T)
 
     def to(self, device: torch.device) -> "CaptionedBatch":
-        """The same batch on a device."""
+        """Copies the tensors of the batch to a device."""
         return replace(
             self,
             waveform=self.waveform.to(device, non_blocking=True),

@@ -1,4 +1,4 @@
-"""What is said of a label: its captions, and which other labels are true, or may be true, of the same sound."""
+"""The captions of labels, and the relations between labels: which other labels describe the same sound."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,14 @@ POSITIVE, NEGATIVE, UNKNOWN = 1, 0, -1
 
 @dataclass(frozen=True, slots=True)
 class LabelCaptions:
-    """Captions of one label.
+    """The captions of one label.
 
-    `also` names labels that are certainly true of its recordings too (synonyms and more general ones); `unsure`
-    names those that may be: a model must learn neither yes nor no from them.
+    Attributes:
+        label: the label.
+        captions: texts that describe the label's sound.
+        also: other labels that certainly apply to every recording of this label: synonyms and more general labels.
+        unsure: other labels that may apply to recordings of this label. Training treats the pair as unknown: neither a
+            positive nor a negative.
     """
 
     label: str
@@ -27,7 +31,7 @@ class LabelCaptions:
 
 
 def read_label_captions(file: Path) -> dict[str, LabelCaptions]:
-    """Captions by label, from a JSON Lines file with `label`, `captions` and optionally `also` and `unsure`."""
+    """Reads captions by label from a JSON Lines file with the keys `label`, `captions` and optionally `also`, `unsure`."""
     with file.open(encoding="utf-8") as lines:
         entries = [json.loads(line) for line in lines]
     return {
@@ -39,22 +43,31 @@ def read_label_captions(file: Path) -> dict[str, LabelCaptions]:
 
 
 def template_captions(label: str) -> LabelCaptions:
-    """Captions of a label nobody has written any for."""
+    """Makes captions from templates, for a label that has no written captions."""
     return LabelCaptions(label, (label, f"the sound of {label}", f"{label} can be heard"))
 
 
 def captions_for_labels(labels: Sequence[str], written: Mapping[str, LabelCaptions]) -> list[LabelCaptions]:
-    """One entry a label, in the order of `labels`."""
+    """Returns one entry per label, in the order of `labels`: the written captions, or else those from templates."""
     return [written.get(label) or template_captions(label) for label in labels]
 
 
 def label_relations(entries: Sequence[LabelCaptions], curated: Sequence[bool]) -> NDArray[np.int8]:
-    """What a recording of label i says about label j: POSITIVE, NEGATIVE or UNKNOWN; (L, L).
+    """Computes whether a recording of label i is a positive, a negative or an unknown example of label j.
 
-    `also` is followed through (a puppy's bark is a dog's bark is a dog). A narrower label than the recording's is
-    UNKNOWN: a dog's recording may well hold a puppy. `curated` marks the classes of well-filled collections: people
-    told these apart from one another, so between them doubt is a negative (the very pairs a model must learn to tell
-    apart), and a general term only unknown.
+    - `also` is transitive and gives POSITIVE: a puppy's bark is a dog's bark, which is a sound of a dog.
+    - The opposite direction gives UNKNOWN: a recording of a dog may contain a puppy.
+    - `unsure` gives UNKNOWN in both directions.
+    - Between two curated labels, UNKNOWN becomes NEGATIVE and POSITIVE becomes UNKNOWN. Annotators of a large, carefully
+      sorted collection distinguished these labels from one another, so a doubtful pair is a true negative, and these
+      similar pairs are the ones that a model must learn to separate.
+
+    Args:
+        entries: the L labels.
+        curated: whether each label comes from such a collection.
+
+    Returns:
+        POSITIVE, NEGATIVE or UNKNOWN for each pair (i, j): (L, L) int8.
     """
     index = {entry.label: i for i, entry in enumerate(entries)}
     table = np.full((len(entries), len(entries)), NEGATIVE, dtype=np.int8)
@@ -62,21 +75,22 @@ def label_relations(entries: Sequence[LabelCaptions], curated: Sequence[bool]) -
         for name in entry.unsure:
             if name in index:
                 table[i, index[name]] = table[index[name], i] = UNKNOWN
-    certain = _closure(entries, index)
-    table[certain.T & ~certain] = UNKNOWN
-    table[certain] = POSITIVE
-    told_apart = np.outer(curated, curated) & ~np.eye(len(entries), dtype=bool)
-    table[told_apart & ~certain] = NEGATIVE
-    table[told_apart & certain] = UNKNOWN
+    implied = _transitive_closure(entries, index)
+    table[implied.T & ~implied] = UNKNOWN
+    table[implied] = POSITIVE
+    distinguished = np.outer(curated, curated) & ~np.eye(len(entries), dtype=bool)
+    table[distinguished & ~implied] = NEGATIVE
+    table[distinguished & implied] = UNKNOWN
     return table
 
 
-def _closure(entries: Sequence[LabelCaptions], index: Mapping[str, int]) -> NDArray[np.bool_]:
-    reach = np.eye(len(entries), dtype=bool)
+def _transitive_closure(entries: Sequence[LabelCaptions], index: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Whether label i implies label j through one or more steps of `also`: (L, L), true on the diagonal."""
+    implied = np.eye(len(entries), dtype=bool)
     for i, entry in enumerate(entries):
-        reach[i, [index[name] for name in entry.also if name in index]] = True
+        implied[i, [index[name] for name in entry.also if name in index]] = True
     while True:
-        further = (reach.astype(np.float32) @ reach.astype(np.float32)) > 0
-        if (further == reach).all():
-            return reach
-        reach = further
+        longer_chains = (implied.astype(np.float32) @ implied.astype(np.float32)) > 0
+        if (longer_chains == implied).all():
+            return implied
+        implied = longer_chains

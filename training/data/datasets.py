@@ -1,4 +1,4 @@
-"""The data sets that can be read, by name."""
+"""Reads a data set by its name, with the adapter for the format in which it is published."""
 
 import logging
 from collections import Counter
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 Adapter = Callable[[Path, DataIssues], list[Example]]
 
 
-def read_pack(folder: Path, issues: DataIssues) -> list[Example]:  # noqa: ARG001 - its table is right or refused
-    """The recordings of a CSV pack; each is captioned with its label and, where there is one, its title."""
+def read_pack(folder: Path, issues: DataIssues) -> list[Example]:  # noqa: ARG001 - an invalid table raises
+    """Reads a CSV pack. The captions of a recording are its label and, if it has one, its title."""
     return [Example(r.path, r.split, tuple(filter(None, (r.label, r.title)))) for r in read_pack_table(folder)]
 
 
@@ -39,50 +39,55 @@ ADAPTERS: Mapping[str, Adapter] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The examples of a data set whose files are there, and what was left out."""
+class DatasetReading:
+    """The usable examples of a data set, whose files exist, and the issues of all entries that were left out."""
 
     examples: tuple[Example, ...]
     issues: tuple[DataIssue, ...]
 
     def counts(self) -> dict[str, int]:
-        """How many issues there are of each kind that occurs."""
+        """Number of issues of each kind that occurs."""
         return dict(Counter(issue.kind for issue in self.issues))
 
 
-def read_with_issues(name: str, folder: Path) -> Reading:
-    """The examples of the data set `name` whose published files lie in `folder`, and what was left out of them.
+def read_with_issues(name: str, folder: Path) -> DatasetReading:
+    """Reads a data set and collects the issues of the entries that are left out.
+
+    Args:
+        name: one of ADAPTERS.
+        folder: the folder with the files of the data set, as published.
 
     Raises:
-        ValueError: there is no such data set, or its tables are not as published.
-        FileNotFoundError: a table is not there.
+        ValueError: No data set has this name, or its tables do not have the published format.
+        FileNotFoundError: A table is missing.
     """
     if name not in ADAPTERS:
         raise ValueError(f"data set {name!r}; one of {', '.join(sorted(ADAPTERS))} is accepted")
     issues = DataIssues()
     usable = list(_usable(ADAPTERS[name](folder, issues), issues))
-    return Reading(tuple(usable), tuple(issues.found))
+    return DatasetReading(tuple(usable), tuple(issues.recorded))
 
 
 def read_dataset(name: str, folder: Path) -> list[Example]:
-    """The same examples alone; what was left out is counted in the log.
+    """Reads the usable examples of a data set, and logs the number of entries left out by kind of issue.
 
     Raises:
-        ValueError: there is no such data set, or its tables are not as published.
-        FileNotFoundError: a table is not there.
+        ValueError: No data set has this name, or its tables do not have the published format.
+        FileNotFoundError: A table is missing.
     """
     reading = read_with_issues(name, folder)
     for kind, count in reading.counts().items():
         first = next(issue for issue in reading.issues if issue.kind == kind)
-        logger.warning("%s in %s: %d of kind %r left out; the first: %s", name, folder, count, kind, first)
+        logger.warning("%s in %s: left out %d entries, %s; the first: %s", name, folder, count, kind, first)
     return list(reading.examples)
 
 
 def _usable(examples: Iterable[Example], issues: DataIssues) -> Iterable[Example]:
+    """Yields the examples that have a file and a caption or an event, and records an issue for each of the rest."""
     for example in examples:
         if not example.path.is_file():
-            issues.add(MISSING_FILE, str(example.path), "is not there")
+            issues.add(MISSING_FILE, str(example.path), "file not found")
         elif not example.captions and not example.events:
-            issues.add(BROKEN_ROW, str(example.path), "nothing is said of it")
+            issues.add(BROKEN_ROW, str(example.path), "has neither a caption nor an event")
         else:
             yield example

@@ -1,4 +1,4 @@
-"""One recording with what is said of it: the type that every data set becomes."""
+"""A recording with its captions and events: the type to which every data set is converted."""
 
 import itertools
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class CaptionedEvent:
-    """An annotated event: what is heard in [onset_s, offset_s) of its recording, in seconds.
+    """An event: `caption` describes a sound in the interval [onset_s, offset_s) of a recording, in seconds.
 
     Raises:
-        ValueError: the event ends before it begins, begins before its recording, or has no caption.
+        ValueError: The onset is negative, the offset is not after the onset or not finite, or the caption is blank.
     """
 
     onset_s: float
@@ -29,10 +29,16 @@ class CaptionedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A recording, the captions of the whole of it, and its annotated events; either may be none.
+    """A recording of a data set.
+
+    Attributes:
+        path: the audio file.
+        split: one of SPLITS.
+        captions: captions that describe the whole recording; may be empty.
+        events: annotated events; may be empty.
 
     Raises:
-        ValueError: the split is not one of SPLITS.
+        ValueError: The split is not one of SPLITS.
     """
 
     path: Path
@@ -46,7 +52,7 @@ class Example:
 
 
 def merge_touching(events: Iterable[CaptionedEvent]) -> tuple[CaptionedEvent, ...]:
-    """Events in the order of their onsets, those of one caption that touch or overlap made one."""
+    """Merges events with the same caption that touch or overlap, and sorts the result by onset."""
     merged: dict[str, list[CaptionedEvent]] = {}
     for event in sorted(events, key=lambda e: (e.onset_s, e.offset_s)):
         same = merged.setdefault(event.caption, [])

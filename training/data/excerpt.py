@@ -1,4 +1,4 @@
-"""Excerpts of recordings: which captions and events stay true when a stretch is cut out."""
+"""Cuts excerpts out of recordings, and decides which captions and events still describe an excerpt."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,19 @@ _TOLERANCE_S = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ExcerptRecipe:
-    """How recordings are cut.
+    """How excerpts are cut.
 
     Attributes:
-        length_s: an excerpt's length; a shorter recording is one whole.
-        min_event_s: an event of which less is left in the excerpt is dropped, unless it was never longer.
-        min_caption_share: a caption of the whole recording is kept where the excerpt holds all of its annotated events
-            at least in part; where none are annotated, nothing says what was cut off, and the excerpt must hold this
-            share of the recording. (TACOS' own code cuts 30 s at random and keeps every caption: the share 0.)
+        length_s: length of an excerpt, in seconds. A shorter recording is used whole.
+        min_event_s: shortest part of an event that is kept, in seconds. An event of which the excerpt contains less is
+            dropped, unless the excerpt contains the whole event.
+        min_caption_share: smallest part of a recording without events, as a fraction of its length, that the captions
+            of the recording still describe. In a recording with events, its captions are instead kept if the excerpt
+            contains a part of every event. (TACOS' published code cuts 30 s at random and keeps every caption, which
+            corresponds to 0.)
 
     Raises:
-        ValueError: a length is not positive, or the share is not within 0 and 1.
+        ValueError: A length is not positive, or the share is not in [0, 1].
     """
 
     length_s: float = 10.0
@@ -35,7 +37,10 @@ class ExcerptRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The stretch [onset_s, onset_s + length_s) of a recording, and what is said of it; events count from its onset."""
+    """The interval [onset_s, onset_s + length_s) of a recording, with the captions and events that describe it.
+
+    The times of `events` are relative to the start of the excerpt.
+    """
 
     onset_s: float
     length_s: float
@@ -44,27 +49,29 @@ class Excerpt:
 
 
 def draw_excerpt(rng: Generator, example: Example, recording_s: float, recipe: ExcerptRecipe) -> Excerpt:
-    """An excerpt anywhere in a recording that lasts `recording_s`, all of it equally likely."""
+    """Cuts an excerpt at a uniformly random position of a recording that is `recording_s` seconds long."""
     latest_s = max(0.0, recording_s - recipe.length_s)
     return cut_excerpt(example, recording_s, rng.uniform(0.0, latest_s) if latest_s else 0.0, recipe)
 
 
 def cut_excerpt(example: Example, recording_s: float, onset_s: float, recipe: ExcerptRecipe) -> Excerpt:
-    """The excerpt of a recording from `onset_s` on, with the captions and events that are true of it.
+    """Cuts the excerpt that starts at `onset_s`, and keeps the captions and events that describe it.
 
-    Events end with the recording: annotations run past it by rounding, and one that lies behind it was never heard.
+    Events are cut at the end of the recording, because rounding puts some offsets after it. An event that starts after
+    the end of the recording is ignored.
     """
     length_s = min(recipe.length_s, recording_s - onset_s)
-    heard = [event for event in example.events if event.onset_s < recording_s]
-    kept = [part for event in heard if (part := _cut(event, recording_s, onset_s, length_s, recipe)) is not None]
-    large = length_s >= recipe.min_caption_share * recording_s - _TOLERANCE_S
-    said = len(kept) == len(heard) if heard else large
-    return Excerpt(onset_s, length_s, example.captions if said else (), tuple(kept))
+    audible = [event for event in example.events if event.onset_s < recording_s]
+    kept = [part for event in audible if (part := _cut_event(event, recording_s, onset_s, length_s, recipe))]
+    is_large_part = length_s >= recipe.min_caption_share * recording_s - _TOLERANCE_S
+    captions_apply = len(kept) == len(audible) if audible else is_large_part
+    return Excerpt(onset_s, length_s, example.captions if captions_apply else (), tuple(kept))
 
 
-def _cut(
+def _cut_event(
     event: CaptionedEvent, recording_s: float, onset_s: float, length_s: float, recipe: ExcerptRecipe
 ) -> CaptionedEvent | None:
+    """The part of an event inside the excerpt [onset_s, onset_s + length_s), or None if too little of it remains."""
     end_s = min(event.offset_s, recording_s)
     first_s, last_s = max(0.0, event.onset_s - onset_s), min(length_s, end_s - onset_s)
     if last_s - first_s < min(recipe.min_event_s, end_s - event.onset_s) - _TOLERANCE_S or last_s <= first_s:

@@ -1,4 +1,7 @@
-"""Batches drawn from several data sets at once, each a pure function of the seed and its number, so that a run can go on."""
+"""Batches of excerpts, drawn from several data sets by weight.
+
+Each batch is a function of the seed and the batch number only, so an interrupted run can be resumed.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +20,19 @@ from training.data.decoding import UnreadableRecordingError, decode, recording_d
 from training.data.example import Example
 from training.data.excerpt import Excerpt, ExcerptRecipe, draw_excerpt
 
-DRAWS_PER_RECORDING = 100
-"""Draws in vain, on average, before a batch is given up: then hardly a file can be read, or hardly one has a caption."""
+MAX_DRAWS_PER_ITEM = 100
+"""Average number of draws per item of a batch after which the batch fails.
+
+So many draws are needed only if almost no file can be decoded or almost no excerpt has a caption.
+"""
 REDRAWS = 20
-FIRST_FEW = 5
+"""Draws from a data set until a recording is drawn that the batch does not contain yet."""
+MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class WeightedDataset:
-    """A data set in a recipe: its name, its folder, and how often it is drawn, in proportion to `weight`."""
+    """A data set in a recipe: its name, its folder, and its weight. Data sets are drawn in proportion to their weights."""
 
     name: str
     folder: Path
@@ -34,10 +41,10 @@ class WeightedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ExamplePool:
-    """Examples that are drawn equally often, together in proportion to `weight`.
+    """Examples that are drawn with equal probability; pools are drawn in proportion to their weights.
 
     Raises:
-        ValueError: there are none, or the weight is not positive.
+        ValueError: The pool is empty, or the weight is not positive and finite.
     """
 
     examples: tuple[Example, ...] = field(repr=False)
@@ -46,33 +53,41 @@ class ExamplePool:
 
     def __post_init__(self) -> None:
         if not self.examples or not 0 < self.weight < float("inf"):
-            raise ValueError(f"{len(self.examples)} examples of {self.name!r} with the weight {self.weight}")
+            raise ValueError(
+                f"{len(self.examples)} examples of {self.name!r} with weight {self.weight}; "
+                "at least one example and a positive weight are accepted"
+            )
 
 
-def read_example_pools(shares: Sequence[WeightedDataset], split: str) -> list[ExamplePool]:
-    """The examples of one split of some data sets.
+def read_example_pools(datasets: Sequence[WeightedDataset], split: str) -> list[ExamplePool]:
+    """Reads the examples of one split of each data set.
 
     Raises:
-        ValueError: a data set is not known, not as published, or has no such split.
-        FileNotFoundError: a table is not there.
+        ValueError: A data set is unknown, does not have the published format, or has no example in this split.
+        FileNotFoundError: A table is missing.
     """
-    parts: list[ExamplePool] = []
-    for share in shares:
-        examples = tuple(example for example in read_dataset(share.name, share.folder) if example.split == split)
-        parts.append(ExamplePool(examples, share.weight, f"{share.name} in {share.folder}, split {split}"))
-    return parts
+    pools: list[ExamplePool] = []
+    for dataset in datasets:
+        examples = tuple(example for example in read_dataset(dataset.name, dataset.folder) if example.split == split)
+        pools.append(ExamplePool(examples, dataset.weight, f"{dataset.name} in {dataset.folder}, split {split}"))
+    return pools
 
 
 class ExcerptBatches(Dataset[CaptionedBatch]):
-    """Batch number i is drawn with the seed (seed, i): a data set by weight, one of its examples, an excerpt of it.
+    """Batches of random excerpts. Batch number i is drawn with the seed (seed, i).
 
-    A recording that cannot be decoded, and an excerpt of which nothing is known, is replaced by another draw. Of a
-    recording with annotated events something is known everywhere: what is not heard.
+    Each item is drawn in three steps: a pool by weight, an example of the pool, and an excerpt of the example. The item
+    is drawn again if its recording cannot be decoded, or if the excerpt has no caption and its recording has no
+    annotated events. An excerpt without events of an annotated recording is kept, because it is known that none of
+    the events is heard in it.
+
+    Raises:
+        ValueError: The length of excerpts is not a positive multiple of the hop.
     """
 
     def __init__(
         self,
-        parts: Sequence[ExamplePool],
+        pools: Sequence[ExamplePool],
         recipe: ExcerptRecipe,
         grid: FrameGrid,
         *,
@@ -80,74 +95,77 @@ class ExcerptBatches(Dataset[CaptionedBatch]):
         n_batches: int,
         seed: int,
     ) -> None:
-        self.parts, self.recipe, self.grid = tuple(parts), recipe, grid
+        self.pools, self.recipe, self.grid = tuple(pools), recipe, grid
         self.batch, self.n_batches, self.seed = batch, n_batches, seed
         self.n_frames = grid.frames_for(recipe.length_s)
         if self.n_frames < 1 or grid.n_samples(self.n_frames) != grid.samples_for(recipe.length_s):
-            raise ValueError(f"excerpts last {recipe.length_s} s; whole frames of {grid.hop_s} s are accepted")
-        weights = np.array([part.weight for part in self.parts])
-        self._shares = weights / weights.sum()
+            raise ValueError(f"excerpts last {recipe.length_s} s; a multiple of {grid.hop_s} s is accepted")
+        weights = np.array([pool.weight for pool in self.pools])
+        self._probabilities = weights / weights.sum()
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __getitem__(self, index: int) -> CaptionedBatch:
-        """Batch number `index` of the run.
+        """Draws batch number `index`.
 
         Raises:
-            RuntimeError: nearly all draws were in vain.
+            RuntimeError: Almost no draw gave an item.
         """
         rng = np.random.default_rng([self.seed, index])
-        drawn: list[tuple[Excerpt, NDArray[np.float32]]] = []
-        taken, unreadable = set[Path](), list[str]()
-        for _ in range(self.batch * DRAWS_PER_RECORDING):
-            example = self._draw(rng, taken)
-            taken.add(example.path)
+        items: list[tuple[Excerpt, NDArray[np.float32]]] = []
+        drawn_paths, unreadable = set[Path](), list[str]()
+        for _ in range(self.batch * MAX_DRAWS_PER_ITEM):
+            example = self._draw(rng, drawn_paths)
+            drawn_paths.add(example.path)
             try:
                 excerpt = draw_excerpt(rng, example, recording_duration_s(example.path), self.recipe)
                 if excerpt.captions or example.events:
                     samples = decode(example.path, self.grid.sample_rate_hz, excerpt.onset_s, excerpt.length_s)
-                    drawn.append((excerpt, samples))
+                    items.append((excerpt, samples))
             except UnreadableRecordingError as error:
                 unreadable.append(str(error.path))
-            if len(drawn) == self.batch:
-                return self._collate(drawn, unreadable)
+            if len(items) == self.batch:
+                return self._collate(items, unreadable)
         raise RuntimeError(
-            f"{self.batch * DRAWS_PER_RECORDING} draws gave {len(drawn)} of {self.batch} recordings: "
-            f"{len(unreadable)} could not be decoded ({', '.join(unreadable[:FIRST_FEW])}), the others say nothing"
+            f"{self.batch * MAX_DRAWS_PER_ITEM} draws gave {len(items)} of {self.batch} recordings: "
+            f"{len(unreadable)} could not be decoded ({', '.join(unreadable[:MAX_LISTED])}), "
+            "the other excerpts have no caption"
         )
 
     def __iter__(self) -> Iterator[CaptionedBatch]:
         return (self[i] for i in range(len(self)))
 
-    def _draw(self, rng: Generator, taken: set[Path]) -> Example:
-        """An example of a recording that the batch does not hold yet, if there is another in its data set."""
-        examples = self.parts[rng.choice(len(self.parts), p=self._shares)].examples
-        drawn = (examples[int(rng.integers(len(examples)))] for _ in range(REDRAWS))
-        example = next(drawn)
-        while example.path in taken and (another := next(drawn, None)):
+    def _draw(self, rng: Generator, drawn_paths: set[Path]) -> Example:
+        """Draws an example from a pool, if possible one whose recording is not in `drawn_paths`."""
+        examples = self.pools[rng.choice(len(self.pools), p=self._probabilities)].examples
+        draws = (examples[int(rng.integers(len(examples)))] for _ in range(REDRAWS))
+        example = next(draws)
+        while example.path in drawn_paths and (another := next(draws, None)):
             example = another
         return example
 
     def _collate(
-        self, drawn: Sequence[tuple[Excerpt, NDArray[np.float32]]], unreadable: Sequence[str]
+        self, items: Sequence[tuple[Excerpt, NDArray[np.float32]]], unreadable: Sequence[str]
     ) -> CaptionedBatch:
+        """Pads the excerpts to one length, and converts the times of their events to frames."""
         n_samples = self.grid.n_samples(self.n_frames)
-        waveform, valid = np.zeros((len(drawn), n_samples), dtype=np.float32), list[int]()
+        waveform, valid_frames = np.zeros((len(items), n_samples), dtype=np.float32), list[int]()
         captions, events = list[GlobalCaption](), list[CaptionedFrames]()
-        for b, (excerpt, samples) in enumerate(drawn):
+        for b, (excerpt, samples) in enumerate(items):
             samples = samples[:n_samples]
             waveform[b, : len(samples)] = samples
-            valid.append(self.grid.n_frames(len(samples)))
+            n_valid = self.grid.n_frames(len(samples))
+            valid_frames.append(n_valid)
             captions += [GlobalCaption(b, text) for text in excerpt.captions]
             for event in excerpt.events:
                 first, end = self.grid.frames_touched(event.onset_s, event.offset_s)
-                events.append(CaptionedFrames(b, min(first, valid[b] - 1), min(end, valid[b]), event.caption))
+                events.append(CaptionedFrames(b, min(first, n_valid - 1), min(end, n_valid), event.caption))
         return CaptionedBatch(
-            torch.from_numpy(waveform),
-            torch.tensor(valid),
-            self.n_frames,
-            tuple(captions),
-            tuple(events),
-            tuple(unreadable),
+            waveform=torch.from_numpy(waveform),
+            valid_frames=torch.tensor(valid_frames),
+            n_frames=self.n_frames,
+            captions=tuple(captions),
+            events=tuple(events),
+            unreadable=tuple(unreadable),
         )

@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, and what is done about it: it is noted and left out, or ends the reading."""
+"""The faults of a data set, and the two ways to treat them: record the fault and skip the entry, or stop reading."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,33 +14,42 @@ KINDS = (MISSING_FILE, UNREADABLE_FILE, BROKEN_ROW, LATE_EVENT, IN_TWO_SPLITS)
 
 @dataclass(frozen=True, slots=True)
 class DataIssue:
-    """Something that is wrong with a data set: its kind (one of KINDS), where it stands, and what it is."""
+    """One fault of a data set.
+
+    Attributes:
+        kind: one of KINDS.
+        where: the file, and the line or entry in it.
+        description: the fault in words.
+
+    Raises:
+        ValueError: The kind is not one of KINDS.
+    """
 
     kind: str
     where: str
-    what: str
+    description: str
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind is {self.kind!r}; one of {', '.join(KINDS)} is accepted")
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        return f"{self.where}: {self.description}"
 
 
 @dataclass(slots=True)
 class DataIssues:
-    """Collects what is left out while a data set is read."""
+    """Collects the faults of the entries that are skipped while a data set is read."""
 
-    found: list[DataIssue] = field(default_factory=list)
+    recorded: list[DataIssue] = field(default_factory=list)
 
-    def add(self, kind: str, where: str, what: str) -> None:
-        """Notes one issue."""
-        self.found.append(DataIssue(kind, where, what))
+    def add(self, kind: str, where: str, description: str) -> None:
+        """Records one fault."""
+        self.recorded.append(DataIssue(kind, where, description))
 
     @contextlib.contextmanager
     def record_errors(self, where: str) -> Iterator[None]:
-        """A ValueError within is a broken row, which is noted and left out."""
+        """Turns a ValueError that the block raises into a recorded BROKEN_ROW at `where`."""
         try:
             yield
         except ValueError as error:
@@ -48,10 +57,10 @@ class DataIssues:
 
 
 class StrictIssues(DataIssues):
-    """Leaves nothing out: the first issue is a ValueError."""
+    """Skips no entry: the first fault raises ValueError, with the fault's place in the message."""
 
     __slots__ = ()
 
-    def add(self, kind: str, where: str, what: str) -> None:  # noqa: ARG002 - whatever it is
+    def add(self, kind: str, where: str, description: str) -> None:  # noqa: ARG002 - all kinds are treated alike
         """Raises ValueError."""
-        raise ValueError(f"{where}: {what}")
+        raise ValueError(f"{where}: {description}")

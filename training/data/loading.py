@@ -1,4 +1,4 @@
-"""Batches in a given order, made in worker processes; what could not be decoded is told at the end."""
+"""Loads batches in a given order with worker processes, and logs the files that could not be decoded."""
 
 import logging
 from collections import Counter
@@ -10,12 +10,18 @@ from torch.utils.data import DataLoader, Dataset
 from training.data.batch import CaptionedBatch
 
 logger = logging.getLogger(__name__)
-FIRST_FEW = 5
+MAX_LISTED = 5
 B = TypeVar("B", bound=CaptionedBatch)
 
 
 def load_batches(batches: Dataset[B], numbers: range, workers: int) -> Iterator[B]:
-    """The batches of these numbers in order, made in `workers` processes (0: in this one)."""
+    """Yields the batches with the given numbers, in order; at the end, logs the files that could not be decoded.
+
+    Args:
+        batches: the batches by number.
+        numbers: numbers of the batches to load.
+        workers: number of worker processes; 0 loads in this process.
+    """
     unreadable: Counter[str] = Counter()
     loader = DataLoader(
         batches, batch_size=None, sampler=numbers, num_workers=workers, prefetch_factor=4 if workers else None
@@ -26,5 +32,7 @@ def load_batches(batches: Dataset[B], numbers: range, workers: int) -> Iterator[
             yield batch
     finally:
         if unreadable:
-            few = ", ".join(sorted(unreadable)[:FIRST_FEW])
-            logger.warning("%d recordings could not be decoded, %d draws: %s", len(unreadable), unreadable.total(), few)
+            listed = ", ".join(sorted(unreadable)[:MAX_LISTED])
+            logger.warning(
+                "%d recordings could not be decoded (drawn %d times): %s", len(unreadable), unreadable.total(), listed
+            )

@@ -1,9 +1,10 @@
-"""The CSV pack: recordings with one sound source each, as a table beside a folder of audio.
+"""The CSV pack: a table of recordings with one sound source each, beside a folder of audio.
 
-The layout, which anybody can make of their own recordings: `FOLDER/clips.csv` (UTF-8) with a header row and at least the
-columns `path` (relative to FOLDER), `label`, `split` (`train` or `val`); `source`, `group`, `title`, `author` and
-`licence` are read where they are there. Any format that libsndfile reads, any sample rate, any number of channels.
-Recordings of one `group` should be in one split, or validation measures memory.
+Anyone can make a pack of their recordings: `FOLDER/clips.csv` is a table in UTF-8 with a header row. Its required
+columns are `path` (relative to FOLDER), `label` and `split` (`train` or `val`). The columns `source`, `group`, `title`,
+`author` and `licence` are optional. Audio may have any format that libsndfile reads, any sample rate and any number of
+channels. Recordings of the same `group` (for example, of one author) should be in the same split: otherwise validation
+rewards memorized recordings.
 """
 
 import re
@@ -23,7 +24,7 @@ TABLE = "clips.csv"
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One row of the table; `title` is the uploader's own, cleaned of file name extensions, or empty."""
+    """One row of the table. `title` is the uploader's title as plain words (see `clean_title`), or empty."""
 
     path: Path
     label: str
@@ -35,7 +36,7 @@ class Recording:
 
 
 def clean_title(title: str) -> str:
-    """A file name or title as words: no extension, digits or underscores.
+    """Turns a file name or a title into lower-case words, without file name ending, digits and underscores.
 
     >>> clean_title("Dog_barking-03.wav")
     'dog barking'
@@ -46,16 +47,16 @@ def clean_title(title: str) -> str:
 
 
 def read_pack_table(folder: Path) -> list[Recording]:
-    """The recordings that `folder/clips.csv` lists, in its order.
+    """Reads the recordings that `folder/clips.csv` lists, in its order.
 
     Raises:
-        FileNotFoundError: there is no table.
-        ValueError: a column is missing, or a row is broken, has no path or no label, or a split that is neither `train`
-            nor `val`; the message names file and line.
+        FileNotFoundError: The table is missing.
+        ValueError: A column is missing, or a row is broken, has no path or no label, or has a split other than `train`
+            and `val`. The message names the file and the line.
     """
-    recordings, strict = list[Recording](), StrictIssues()
-    for where, row in read_rows(folder / TABLE, ("path", "label", "split"), strict):
-        with strict.record_errors(where):
+    recordings, issues = list[Recording](), StrictIssues()
+    for where, row in read_rows(folder / TABLE, ("path", "label", "split"), issues):
+        with issues.record_errors(where):
             recordings.append(_recording(folder, row))
     return recordings
 
@@ -64,7 +65,7 @@ def _recording(folder: Path, row: dict[str, str]) -> Recording:
     if row["split"] not in ("train", "val"):
         raise ValueError(f"split is {row['split']!r}; 'train' or 'val' is accepted")
     if not row["path"].strip():
-        raise ValueError(f"path is {row['path']!r}; that of a recording is accepted")
+        raise ValueError(f"path is {row['path']!r}; the path of a recording is accepted")
     return Recording(
         path=folder / row["path"],
         label=required_text(row, "label"),
@@ -78,7 +79,13 @@ def _recording(folder: Path, row: dict[str, str]) -> Recording:
 
 @dataclass(frozen=True, slots=True)
 class AudioStore:
-    """Decoded recordings in memory, end to end as 16-bit samples; i in a `Recording` list is i here."""
+    """Decoded recordings in memory, concatenated as 16-bit samples.
+
+    Attributes:
+        samples: the samples of all recordings: (N,) int16.
+        offsets: recording i has the samples `offsets[i]` to `offsets[i + 1]`: (number of recordings + 1,) int64.
+        sample_rate_hz: the sample rate of all recordings.
+    """
 
     samples: NDArray[np.int16]
     offsets: NDArray[np.int64]
@@ -86,18 +93,18 @@ class AudioStore:
 
     @classmethod
     def decode(cls, recordings: Sequence[Recording], sample_rate_hz: int) -> "AudioStore":
-        """Decodes every recording once (about 1,000 times faster than real time)."""
-        parts = [np.round(decode(r.path, sample_rate_hz).clip(-1, 1) * 32767).astype(np.int16) for r in recordings]
-        offsets = np.cumsum([0, *(len(part) for part in parts)])
-        return cls(np.concatenate(parts), offsets, sample_rate_hz)
+        """Decodes each recording once, in the given order (about 1,000 times faster than real time)."""
+        decoded = [np.round(decode(r.path, sample_rate_hz).clip(-1, 1) * 32767).astype(np.int16) for r in recordings]
+        offsets = np.cumsum([0, *(len(samples) for samples in decoded)])
+        return cls(np.concatenate(decoded), offsets, sample_rate_hz)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
-        """Samples of one recording in [-1, 1]: (N,)."""
-        own = self.samples[self.offsets[index] : self.offsets[index + 1]]
-        return own.astype(np.float32) / np.float32(32767)
+        """Samples of recording number `index`, in [-1, 1]: (N,)."""
+        samples = self.samples[self.offsets[index] : self.offsets[index + 1]]
+        return samples.astype(np.float32) / np.float32(32767)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[i] for i in range(len(self)))

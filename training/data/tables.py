@@ -1,4 +1,4 @@
-"""Tables: rows of CSV and TSV files and entries of JSON files; a broken one is left out or refused, and never repaired."""
+"""Reads rows of CSV and TSV tables and entries of JSON files; a broken entry is skipped or refused, never repaired."""
 
 import contextlib
 import csv
@@ -18,16 +18,24 @@ def read_rows(
     delimiter: str = ",",
     header: Sequence[str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a table, each with the words for where it stands. `header` names the columns of a table without one.
+    """Yields the rows of a table, each with its place: the file and the line as text.
 
-    A row is a issue, which is left out or ends the reading (`StrictIssues`), when its quotes or its number of fields are wrong,
-    or one of `columns` goes over lines: an opening quote too many would else swallow the rows after it.
+    A row is broken if its quoting or its number of fields is wrong, or if one of the required fields contains a line
+    break: a superfluous opening quote would otherwise swallow the following rows. A broken row is added to `issues`,
+    which skips it or raises (`StrictIssues`).
+
+    Args:
+        file: the table.
+        columns: names of the required columns.
+        issues: receives the broken rows.
+        delimiter: the character between two fields.
+        header: names of the columns of a table that has no header row.
 
     Raises:
-        FileNotFoundError: there is no such table.
-        ValueError: one of `columns` is missing, the table is not text, or a row is refused.
+        FileNotFoundError: The table is missing.
+        ValueError: A required column is missing, the table is not text, or `issues` refuses a row.
     """
-    with _opened(file) as lines:
+    with _open_text(file) as lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         names = list(header or next(reader, ()))
         if missing := sorted(set(columns) - set(names)):
@@ -39,19 +47,20 @@ def _rows(
     reader: Any, names: Sequence[str], columns: Collection[str], table: Path, issues: DataIssues
 ) -> Iterator[tuple[str, dict[str, str]]]:
     while True:
-        first = reader.line_num + 1
+        first_line = reader.line_num + 1
         try:
             fields, error = next(reader), ""
         except StopIteration:
             return
-        except csv.Error as wrong:
-            fields, error = [], str(wrong)
-        lines = f"line {first}" if first == reader.line_num else f"lines {first} to {reader.line_num}"
+        except csv.Error as csv_error:
+            fields, error = [], str(csv_error)
+        last_line = reader.line_num
+        lines = f"line {first_line}" if first_line == last_line else f"lines {first_line} to {last_line}"
         where, row = f"{table}, {lines}", dict(zip(names, fields, strict=False))
         if fields and len(fields) != len(names):
             error = f"{len(fields)} fields; {len(names)} are accepted"
-        elif torn := [name for name in columns if len(row.get(name, "").splitlines()) > 1]:
-            error = f"{torn[0]} goes over lines"
+        elif multiline := [name for name in columns if len(row.get(name, "").splitlines()) > 1]:
+            error = f"{multiline[0]} contains a line break"
         if error:
             issues.add(BROKEN_ROW, where, error)
         elif fields:
@@ -59,28 +68,28 @@ def _rows(
 
 
 def read_header(file: Path) -> list[str]:
-    """The names of a CSV table's columns.
+    """Reads the column names of a CSV table.
 
     Raises:
-        FileNotFoundError: there is no such table.
-        ValueError: it is not text.
+        FileNotFoundError: The table is missing.
+        ValueError: The table is not text.
     """
-    with _opened(file) as lines:
+    with _open_text(file) as lines:
         return next(csv.reader(lines), [])
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[TextIO]:
-    """A table as text, with or without the byte order mark that Excel writes."""
+def _open_text(file: Path) -> Iterator[TextIO]:
+    """Opens a table as UTF-8 text, with or without the byte order mark that Excel writes."""
     with file.open(newline="", encoding="utf-8-sig") as lines:
         try:
             yield lines
         except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{file} is no table of UTF-8 text: {error}") from error
+            raise ValueError(f"{file} is not a table in UTF-8: {error}") from error
 
 
 def write_table(file: Path, columns: Iterable[str], rows: Iterable[dict[str, str]], delimiter: str = ",") -> None:
-    """Writes a table; the file is the old one or the whole new one, whatever happens."""
+    """Writes a table, and replaces an existing one only when the new one is complete."""
     part = file.with_name(f"{file.name}.part")
     with part.open("w", encoding="utf-8", newline="") as target:
         writer = csv.DictWriter(target, list(columns), delimiter=delimiter, lineterminator="\n")
@@ -90,11 +99,11 @@ def write_table(file: Path, columns: Iterable[str], rows: Iterable[dict[str, str
 
 
 def read_json(file: Path) -> Any:
-    """What a JSON file holds.
+    """Reads the content of a JSON file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not JSON.
+        FileNotFoundError: The file is missing.
+        ValueError: The file is not JSON.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8-sig"))
@@ -103,10 +112,10 @@ def read_json(file: Path) -> Any:
 
 
 def required_text(row: Any, name: str) -> str:
-    """A field that must say something, its white space made single.
+    """Returns the text of a field, with every run of white space replaced by one space.
 
     Raises:
-        ValueError: the field is not there, is not text, or is empty.
+        ValueError: The field is missing, is not text, or is blank.
     """
     value = row.get(name) if isinstance(row, Mapping) else None
     if not isinstance(value, str) or not value.strip():
@@ -115,7 +124,11 @@ def required_text(row: Any, name: str) -> str:
 
 
 def required_list(row: Any, name: str) -> list[Any]:
-    """A field that must be a list. Raises ValueError where it is not."""
+    """Returns a field that holds a list.
+
+    Raises:
+        ValueError: The field is missing or is not a list.
+    """
     value = row.get(name) if isinstance(row, Mapping) else None
     if not isinstance(value, list):
         raise ValueError(f"{name} is {value!r:.80}; a list is accepted")
@@ -123,12 +136,19 @@ def required_list(row: Any, name: str) -> list[Any]:
 
 
 def existing_tables(folder: Path, tables: Mapping[str, str]) -> dict[Path, str]:
-    """Those of some tables, each with what it stands for, that a folder holds; a data set may be there in part.
+    """Selects the tables that exist in a folder, since a copy of a data set may hold only some of its splits.
+
+    Args:
+        folder: the folder of the data set.
+        tables: a value for each table name, usually the table's split.
+
+    Returns:
+        The value for the path of each table that exists.
 
     Raises:
-        FileNotFoundError: none of them is there.
+        FileNotFoundError: None of the tables exists.
     """
-    there = {folder / name: meaning for name, meaning in tables.items() if (folder / name).is_file()}
-    if not there:
+    existing = {folder / name: value for name, value in tables.items() if (folder / name).is_file()}
+    if not existing:
         raise FileNotFoundError(f"{folder} holds none of {', '.join(tables)}")
-    return there
+    return existing

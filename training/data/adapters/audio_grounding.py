@@ -1,14 +1,17 @@
 """AudioGrounding 2 (arXiv 2102.11474, 2401.02584): recordings of AudioCaps, with the times of each phrase of a caption.
 
-The folder, as the Zenodo record that https://github.com/wsntxxn/TextToAudioGrounding links unpacks:
+The folder holds the files of the Zenodo record that https://github.com/wsntxxn/TextToAudioGrounding links to:
 
-    train.json, val.json, test.json   [{"audiocap_id", "audio_id": "Y<youtube id>.wav", "tokens",
-                                        "phrases": [{"phrase", "start_index", "end_index",
-                                                     "segments": [[onset, offset], ...]}, ...]}, ...], in seconds
-    anywhere below                    the audio files, by `audio_id`, in any format
+- `train.json`, `val.json` and `test.json`: one list of items per split. Each item is a caption of a recording::
 
-One item is one example, also where two items caption the same recording: evaluation makes them one again. The
-caption is its tokens with single spaces. Splits whose table is there are read.
+      {"audiocap_id", "audio_id": "Y<youtube id>.wav", "tokens",
+       "phrases": [{"phrase", "start_index", "end_index", "segments": [[onset, offset], ...]}, ...]}
+
+  The onsets and offsets of the segments, in which a phrase is heard, are in seconds.
+- The audio files, in any subfolder and any format, named after `audio_id`.
+
+Splits without a table are skipped. Each item becomes one example, even if two items describe the same recording;
+evaluation merges such items. The caption of an example is its tokens joined by single spaces.
 """
 
 from pathlib import Path, PurePath
@@ -21,17 +24,17 @@ from training.data.tables import existing_tables, read_json, required_list, requ
 
 
 def read_audio_grounding(folder: Path, issues: DataIssues) -> list[Example]:
-    """The items of all tables, in their order; a broken phrase or segment is left out of its item.
+    """Reads the items of all tables, in their order. A broken phrase or segment is left out of its item.
 
     Raises:
-        FileNotFoundError: no table is there.
-        ValueError: a table is not as published.
+        FileNotFoundError: No table exists.
+        ValueError: A table does not have the published format.
     """
     audio, examples = AudioIndex(folder), list[Example]()
     for table, split in existing_tables(folder, {f"{split}.json": split for split in ("train", "val", "test")}).items():
         items = read_json(table)
         if not isinstance(items, list):
-            raise ValueError(f"{table} holds no list of items")
+            raise ValueError(f"{table} does not hold a list of items")
         for number, item in enumerate(items):
             where = f"{table}, item {number}"
             with issues.record_errors(where):
@@ -56,7 +59,7 @@ def _events(phrases: list[Any], where: str, issues: DataIssues) -> list[Captione
 
 
 def _words(item: Any, name: str) -> str:
-    """Tokens are published as text with spaces, and as lists."""
+    """Returns a text field. The published tables hold tokens either as one text or as a list of words."""
     if isinstance(item, dict) and isinstance(item.get(name), list):
         item = {name: " ".join(map(str, item[name]))}
     return required_text(item, name)

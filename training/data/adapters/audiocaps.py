@@ -1,12 +1,13 @@
-"""AudioCaps (NAACL 2019): ten seconds of a YouTube video each, with captions; version 1 or 2.
+"""AudioCaps (NAACL 2019), version 1 or 2: excerpts of 10 s from YouTube videos, with captions.
 
-The folder, the tables as https://github.com/cdjkim/audiocaps publishes them (`dataset/` or `dataset2.0/`):
+The folder holds:
 
-    train.csv, val.csv, test.csv   audiocap_id, youtube_id, start_time, caption : one row a caption
-    anywhere below                 the audio, which is not published: `<youtube_id>_<start_time>` as the package
-                                   aac-datasets names it, `Y<youtube_id>` or `<youtube_id>`, in any format
+- `train.csv`, `val.csv` and `test.csv`, from `dataset/` or `dataset2.0/` of https://github.com/cdjkim/audiocaps: one row
+  per caption, with the columns `audiocap_id`, `youtube_id`, `start_time` and `caption`.
+- The audio files, in any subfolder and any format. They are not published. Their names are `<youtube_id>_<start_time>`
+  (as the package aac-datasets names them), `Y<youtube_id>` or `<youtube_id>`.
 
-Rows of one recording (five each in `val` and `test`) are one example. Splits whose table is there are read.
+Splits without a table are skipped. The rows of one recording (five in `val` and `test`) become one example.
 """
 
 from collections import defaultdict
@@ -21,11 +22,11 @@ COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 
 
 def read_audiocaps(folder: Path, issues: DataIssues) -> list[Example]:
-    """The recordings of all tables, in the order of their first rows.
+    """Reads the recordings of all tables, in the order of their first rows.
 
     Raises:
-        FileNotFoundError: no table is there.
-        ValueError: a table is not as published.
+        FileNotFoundError: No table exists.
+        ValueError: A table does not have the published format.
     """
     audio, examples = AudioIndex(folder), list[Example]()
     for table, split in existing_tables(folder, {f"{split}.csv": split for split in ("train", "val", "test")}).items():
@@ -35,5 +36,5 @@ def read_audiocaps(folder: Path, issues: DataIssues) -> list[Example]:
                 video, caption = required_text(row, "youtube_id"), required_text(row, "caption")
                 path = audio.find(f"{video}_{row['start_time']}", f"Y{video}", video)
                 captions[path].append(caption)
-        examples += [Example(path, split, tuple(said)) for path, said in captions.items()]
+        examples += [Example(path, split, tuple(texts)) for path, texts in captions.items()]
     return examples

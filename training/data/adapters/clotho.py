@@ -1,12 +1,12 @@
-"""Clotho 2.1 (arXiv 1910.09387): Freesound recordings of 15 to 30 s with five captions each.
+"""Clotho 2.1 (arXiv 1910.09387): Freesound recordings of 15 to 30 s, with five captions each.
 
-The folder, as the Zenodo record 4783391 unpacks:
+The folder holds the unpacked files of the Zenodo record 4783391:
 
-    clotho_captions_development.csv, clotho_captions_validation.csv, clotho_captions_evaluation.csv
-                                             file_name, caption_1 ... caption_5 : one row a recording
-    development/, validation/, evaluation/   the WAV files
+- `clotho_captions_development.csv`, `clotho_captions_validation.csv` and `clotho_captions_evaluation.csv`: one row per
+  recording, with the columns `file_name` and `caption_1` to `caption_5`.
+- `development/`, `validation/` and `evaluation/`: the WAV files.
 
-The splits are `train` (development), `val` (validation) and `test` (evaluation); those whose table is there are read.
+The splits are `train` (development), `val` (validation) and `test` (evaluation). Splits without a table are skipped.
 """
 
 from pathlib import Path
@@ -20,11 +20,11 @@ CAPTIONS = tuple(f"caption_{i}" for i in range(1, 6))
 
 
 def read_clotho(folder: Path, issues: DataIssues) -> list[Example]:
-    """The recordings of all tables, in their order; a recording whose captions are not all there is left out.
+    """Reads the recordings of all tables, in their order. A recording with a missing caption is left out.
 
     Raises:
-        FileNotFoundError: no table is there.
-        ValueError: a table is not as published.
+        FileNotFoundError: No table exists.
+        ValueError: A table does not have the published format.
     """
     examples: list[Example] = []
     for table, part in existing_tables(folder, {f"clotho_captions_{part}.csv": part for part in SPLITS}).items():

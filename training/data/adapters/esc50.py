@@ -1,12 +1,13 @@
-"""ESC-50 (ACM MM 2015): 2,000 recordings of 5 s in 50 categories, for classification without training on them.
+"""ESC-50 (ACM MM 2015): 2,000 recordings of 5 s with 50 labels, used for zero-shot classification.
 
-The folder, as https://github.com/karolpiczak/ESC-50 unpacks:
+The folder holds the files of https://github.com/karolpiczak/ESC-50:
 
-    meta/esc50.csv   filename, fold, target, category, esc10, src_file, take : one row a recording
-    audio/           the WAV files
+- `meta/esc50.csv`: one row per recording, with the columns `filename`, `fold`, `target`, `category`, `esc10`, `src_file`
+  and `take`.
+- `audio/`: the WAV files.
 
-Each is captioned with its category in words. The five folds, between which no source recording is shared, are the
-splits: 1 to 3 are `train`, 4 is `val`, 5 is `test`.
+The caption of a recording is its category, with spaces for underscores. The data set has five folds, which share no
+source recording: folds 1 to 3 are the split `train`, fold 4 is `val`, and fold 5 is `test`.
 """
 
 from pathlib import Path
@@ -19,11 +20,11 @@ SPLIT_OF_FOLD = {"1": "train", "2": "train", "3": "train", "4": "val", "5": "tes
 
 
 def read_esc50(folder: Path, issues: DataIssues) -> list[Example]:
-    """The recordings that `meta/esc50.csv` lists, in its order.
+    """Reads the recordings that `meta/esc50.csv` lists, in its order.
 
     Raises:
-        FileNotFoundError: the table is not there.
-        ValueError: the table is not as published.
+        FileNotFoundError: The table is missing.
+        ValueError: The table does not have the published format.
     """
     examples: list[Example] = []
     for where, row in read_rows(folder / "meta" / "esc50.csv", ("filename", "fold", "category"), issues):

@@ -1,15 +1,16 @@
-"""TACOS (arXiv 2505.07609): Freesound recordings with captions of regions, and one caption of the whole.
+"""TACOS (arXiv 2505.07609): Freesound recordings with captioned regions, and one caption of each whole recording.
 
-The folder, as the Zenodo record 15379789 unpacks:
+The folder holds the unpacked files of the Zenodo record 15379789:
 
-    metadata.csv            filename, subclass, ... : one row a recording
-    annotations_strong.csv  filename, onset, offset, text : one row a region, in seconds
-    annotations_weak.csv    filename, text (`caption` in the paper's code) : one row a recording
-    test_split.csv          filename : the recordings of the test split
-    audio/                  <freesound id>.mp3, of up to 30 s
+- `metadata.csv`: one row per recording, with the columns `filename`, `subclass` and more.
+- `annotations_strong.csv`: one row per region, with the columns `filename`, `onset` and `offset` in seconds, and `text`.
+- `annotations_weak.csv`: one row per recording, with the columns `filename` and `text` (in the paper's code, `caption`).
+- `test_split.csv`: one row per recording of the test split, with the column `filename`. This file is optional.
+- `audio/`: the recordings, up to 30 s long, as `<freesound id>.mp3`.
 
-The splits are `train` and `test`. Without `test_split.csv` the split is that of the paper's code: 2,000 recordings for
-test, stratified by `subclass`, with scikit-learn's `train_test_split` and the seed 42; of another number, the same share.
+The splits are `train` and `test`. Without `test_split.csv`, recordings are split as in the paper's code: with
+scikit-learn's `train_test_split`, stratified by `subclass`, with the seed 42. The full data set gets 2,000 test
+recordings; a copy with fewer recordings gets the same fraction of them.
 """
 
 from collections import defaultdict
@@ -23,22 +24,23 @@ from training.data.example import CaptionedEvent, Example
 from training.data.issues import DataIssues
 from training.data.tables import read_header, read_rows, required_text
 
-TEST_SHARE = 2_000 / 12_358
+TEST_FRACTION = 2_000 / 12_358
 
 
 def read_tacos(folder: Path, issues: DataIssues) -> list[Example]:
-    """The recordings that `metadata.csv` lists, in its order.
+    """Reads the recordings that `metadata.csv` lists, in its order.
 
     Raises:
-        FileNotFoundError: a table is not there.
-        ValueError: a table is not as published, or too small to be split without `test_split.csv`.
+        FileNotFoundError: A required table is missing.
+        ValueError: A table does not have the published format, or there are too few recordings to split them without
+            `test_split.csv`.
     """
     subclasses: dict[str, str] = {}
     for where, row in read_rows(folder / "metadata.csv", ("filename", "subclass"), issues):
         with issues.record_errors(where):
             name = required_text(row, "filename")
             if name in subclasses:
-                raise ValueError(f"{name} stands in the table twice")
+                raise ValueError(f"{name} is listed twice")
             subclasses[name] = required_text(row, "subclass")
     events = _events(folder, subclasses, issues)
     captions = _captions(folder, subclasses, issues)
@@ -51,28 +53,29 @@ def read_tacos(folder: Path, issues: DataIssues) -> list[Example]:
     ]
 
 
-def _events(folder: Path, known: Mapping[str, str], issues: DataIssues) -> dict[str, list[CaptionedEvent]]:
+def _events(folder: Path, listed: Mapping[str, str], issues: DataIssues) -> dict[str, list[CaptionedEvent]]:
     events: dict[str, list[CaptionedEvent]] = defaultdict(list)
     columns = ("filename", "onset", "offset", "text")
     for where, row in read_rows(folder / "annotations_strong.csv", columns, issues):
         with issues.record_errors(where):
             event = CaptionedEvent(float(row["onset"]), float(row["offset"]), required_text(row, "text"))
-            events[_known(row["filename"], known)].append(event)
+            events[_listed(row["filename"], listed)].append(event)
     return events
 
 
-def _captions(folder: Path, known: Mapping[str, str], issues: DataIssues) -> dict[str, list[str]]:
+def _captions(folder: Path, listed: Mapping[str, str], issues: DataIssues) -> dict[str, list[str]]:
     table = folder / "annotations_weak.csv"
     column = "caption" if "caption" in read_header(table) else "text"
     captions: dict[str, list[str]] = defaultdict(list)
     for where, row in read_rows(table, ("filename", column), issues):
         with issues.record_errors(where):
-            captions[_known(row["filename"], known)].append(required_text(row, column))
+            captions[_listed(row["filename"], listed)].append(required_text(row, column))
     return captions
 
 
-def _known(name: str, known: Mapping[str, str]) -> str:
-    if name not in known:
+def _listed(name: str, listed: Mapping[str, str]) -> str:
+    """Returns the file name of a recording; raises ValueError if metadata.csv does not list it."""
+    if name not in listed:
         raise ValueError(f"{name!r} is not in metadata.csv")
     return name
 
@@ -84,20 +87,23 @@ def _test_split(folder: Path, subclasses: Mapping[str, str], issues: DataIssues)
     test: set[str] = set()
     for where, row in read_rows(table, ("filename",), issues):
         with issues.record_errors(where):
-            test.add(_known(row["filename"], subclasses))
+            test.add(_listed(row["filename"], subclasses))
     return test
 
 
 def stratified_test_split(subclasses: Mapping[str, str]) -> set[str]:
-    """The names for test, of names with their subclass.
+    """Draws the recordings of the test split, stratified by subclass.
+
+    Args:
+        subclasses: the subclass of each recording, by file name.
 
     Raises:
-        ValueError: a subclass has one name alone, or there are more subclasses than names for test.
+        ValueError: A subclass has only one recording, or there are more subclasses than test recordings.
     """
     try:
         _, test = train_test_split(
             list(subclasses),
-            test_size=TEST_SHARE,
+            test_size=TEST_FRACTION,
             stratify=list(subclasses.values()),
             random_state=seeds.TACOS_TEST_SPLIT,
         )

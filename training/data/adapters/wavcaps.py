@@ -1,16 +1,18 @@
 """WavCaps (arXiv 2303.17395): recordings of four sources, each with one caption that a language model wrote.
 
-The folder, the tables as https://huggingface.co/datasets/cvssp/WavCaps publishes them:
+The folder holds the files of https://huggingface.co/datasets/cvssp/WavCaps:
 
-    json_files/AudioSet_SL/as_final.json, json_files/BBC_Sound_Effects/bbc_final.json,
-    json_files/FreeSound/fsd_final.json, json_files/SoundBible/sb_final.json
-                                {"num_captions_per_audio": 1, "data": [{"id", "caption", "duration", ...}, ...]}
-    json_files/blacklist/*.json {"AudioSet": [id, ...], "FreeSound": [id, ...]} : recordings of other sets' test splits
-    audio/<source>/             what `Zip_files/<source>` unpacks to, in any subfolder: <id>.flac, or another format;
-                                AudioSet's ids end in `.wav`
+- `json_files/AudioSet_SL/as_final.json`, `json_files/BBC_Sound_Effects/bbc_final.json`,
+  `json_files/FreeSound/fsd_final.json` and `json_files/SoundBible/sb_final.json`: one table per source, of the form
+  `{"num_captions_per_audio": 1, "data": [{"id", "caption", "duration", ...}, ...]}`. The ids of AudioSet end in `.wav`.
+- `json_files/blacklist/*.json`: recordings that are in the test splits of other data sets, of the form
+  `{"AudioSet": [id, ...], "FreeSound": [id, ...]}`.
+- `audio/<source>/`: the unpacked archives of `Zip_files/<source>`. The recordings are `<id>.flac`, or another format,
+  in any subfolder.
 
-Sources whose table is there are read. Everything is `train`; what a blacklist names is left out, so that AudioCaps,
-Clotho, ESC-50, UrbanSound8K and VGGSound stay unseen (a list that is not wanted can be deleted).
+Sources without a table are skipped. All recordings are in the split `train`. Recordings on a blacklist are left out, so
+that AudioCaps, Clotho, ESC-50, UrbanSound8K and VGGSound can be used as unseen test data. To train on such recordings
+nevertheless, delete the blacklist.
 """
 
 import logging
@@ -33,23 +35,23 @@ TABLES = {
 
 
 def read_wavcaps(folder: Path, issues: DataIssues) -> list[Example]:
-    """The recordings of all sources that no blacklist names.
+    """Reads the recordings of all sources, without those on a blacklist.
 
     Raises:
-        FileNotFoundError: no table is there.
-        ValueError: a table or a blacklist is not as published.
+        FileNotFoundError: No table exists.
+        ValueError: A table or a blacklist does not have the published format.
     """
-    blacklist, examples, left_out = _blacklist(folder / "json_files" / "blacklist"), list[Example](), 0
+    blacklist, examples, n_left_out = _read_blacklists(folder / "json_files" / "blacklist"), list[Example](), 0
     for table, source in existing_tables(folder / "json_files", TABLES).items():
-        audio, unwanted = AudioIndex(folder / "audio" / source), blacklist[source.removesuffix("_SL")]
+        audio, blacklisted = AudioIndex(folder / "audio" / source), blacklist[source.removesuffix("_SL")]
         for number, entry in enumerate(_entries(table)):
             with issues.record_errors(f"{table}, entry {number}"):
                 name, caption = required_text(entry, "id").removesuffix(".wav"), required_text(entry, "caption")
-                if name in unwanted:
-                    left_out += 1
+                if name in blacklisted:
+                    n_left_out += 1
                 else:
                     examples.append(Example(audio.find(name), "train", (caption,)))
-    logger.info("WavCaps: %d recordings are left out because a blacklist names them", left_out)
+    logger.info("WavCaps: %d recordings are left out because they are on a blacklist", n_left_out)
     return examples
 
 
@@ -60,12 +62,13 @@ def _entries(table: Path) -> list[Any]:
     return content["data"]
 
 
-def _blacklist(folder: Path) -> dict[str, set[str]]:
+def _read_blacklists(folder: Path) -> dict[str, set[str]]:
+    """Reads the blacklisted ids of each source."""
     names: dict[str, set[str]] = defaultdict(set)
     for file in sorted(folder.glob("*.json")):
         lists = read_json(file)
         if not isinstance(lists, dict) or not all(isinstance(ids, list) for ids in lists.values()):
-            raise ValueError(f"{file} holds no lists of ids by source")
+            raise ValueError(f"{file} does not hold a list of ids for each source")
         for source, ids in lists.items():
             names[source] |= {str(name).removesuffix(".wav") for name in ids}
     return names

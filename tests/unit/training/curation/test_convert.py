@@ -150,7 +150,7 @@ def test_errors_name_file_and_line(name: str, content: str, message: str, tmp_pa
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_not_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / "clip.txt").write_bytes(b"RIFF\xff\xfe")
-    with pytest.raises(ValueError, match=r"clip.txt(: not a text file in| is no table of) UTF-8"):
+    with pytest.raises(ValueError, match=r"clip.txt(: not a text file in| is not a table in) UTF-8"):
         FORMATS[name].read(tmp_path / "clip.txt", "")
 
 

@@ -72,7 +72,7 @@ def test_what_is_not_audio_or_not_all_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^cannot be opened: Format not recognised\.$"):
         prepare(tmp_path / "a.ogg", tmp_path / "a.flac")
     soundfile.write(tmp_path / "a.wav", silence(0), SAMPLE_RATE_HZ)
-    with pytest.raises(ValueError, match=r"^promises 0 samples"):
+    with pytest.raises(ValueError, match=r"^header announces 0 samples"):
         prepare(tmp_path / "a.wav", tmp_path / "a.flac")
     soundfile.write(tmp_path / "b.wav", tone(3), SAMPLE_RATE_HZ)
     with pytest.raises(ValueError, match=r"lasts 3\.0 s of the 10\.0 s"):

@@ -4,7 +4,7 @@ from tests.tiny_audio import write_burst
 from training.data.audio_files import AudioIndex, audio_files
 
 
-def test_audio_is_found_in_any_subfolder_linked_ones_too(tmp_path: Path) -> None:
+def test_audio_files_in_subfolders_and_linked_folders_are_listed(tmp_path: Path) -> None:
     elsewhere = write_burst(tmp_path / "elsewhere" / "linked.flac").parent
     direct = write_burst(tmp_path / "data" / "deep" / "er" / "a.WAV")
     (tmp_path / "data" / "notes.txt").write_text("no audio")
@@ -20,7 +20,7 @@ def test_a_format_that_cannot_be_read_does_not_hide_one_that_can(tmp_path: Path)
     assert audio_files(tmp_path) == [wav]
 
 
-def test_a_file_is_found_by_the_first_name_that_there_is(tmp_path: Path) -> None:
+def test_the_index_returns_the_file_of_the_first_existing_stem(tmp_path: Path) -> None:
     wav, flac = write_burst(tmp_path / "x" / "b.wav"), write_burst(tmp_path / "a" / "b.flac")
     index = AudioIndex(tmp_path)
     assert index.find("a", "b") == flac != wav

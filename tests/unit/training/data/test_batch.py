@@ -8,12 +8,12 @@ def batch(captions: tuple[GlobalCaption, ...] = (), events: tuple[CaptionedFrame
     return CaptionedBatch(torch.zeros(2, 40), torch.tensor([4, 2]), 4, captions, events)
 
 
-def test_an_event_is_active_from_its_first_frame_up_to_its_end() -> None:
+def test_an_event_covers_the_frames_from_its_first_up_to_its_end() -> None:
     events = (CaptionedFrames(0, 1, 3, "a dog"), CaptionedFrames(1, 0, 2, "rain"))
     assert batch(events=events).event_mask().tolist() == [[False, True, True, False], [True, True, False, False]]
 
 
-def test_no_events_are_active_without_events() -> None:
+def test_the_event_mask_of_a_batch_without_events_is_empty() -> None:
     assert batch().event_mask().shape == (0, 4)
 
 
@@ -35,6 +35,6 @@ def test_an_event_outside_the_valid_frames_of_a_recording_is_refused(event: Capt
         batch(events=(event,))
 
 
-def test_a_caption_of_no_recording_is_refused() -> None:
-    with pytest.raises(ValueError, match="none of 2 recordings"):
+def test_a_caption_of_a_recording_outside_the_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="none of the 2 recordings"):
         batch(captions=(GlobalCaption(2, "a"),))

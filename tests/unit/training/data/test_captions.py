@@ -20,7 +20,7 @@ DOGS = (
 )
 
 
-def test_what_a_recording_says_of_other_labels() -> None:
+def test_a_label_is_positive_for_what_it_implies_and_unknown_for_what_it_may_be() -> None:
     expected = [
         [POSITIVE, UNKNOWN, UNKNOWN, NEGATIVE],
         [POSITIVE, POSITIVE, UNKNOWN, NEGATIVE],
@@ -30,14 +30,14 @@ def test_what_a_recording_says_of_other_labels() -> None:
     np.testing.assert_array_equal(label_relations(DOGS, [False] * 4), expected)
 
 
-def test_classes_that_people_told_apart_are_negatives_of_each_other() -> None:
+def test_doubtful_pairs_of_curated_labels_are_negatives() -> None:
     table = label_relations(DOGS, [True, False, True, True])
     assert table[2, 3] == table[3, 2] == NEGATIVE
     assert table[2, 0] == UNKNOWN
     assert table[1, 0] == POSITIVE
 
 
-def test_a_label_without_captions_gets_plain_ones() -> None:
+def test_a_label_without_written_captions_gets_captions_from_templates() -> None:
     (entry,) = captions_for_labels(["kazoo"], {})
     assert "kazoo" in entry.captions
 
@@ -49,7 +49,7 @@ def test_the_written_captions_are_clean(name: str) -> None:
         assert all(caption == caption.strip() and 0 < len(caption) < 120 for caption in entry.captions)
 
 
-def test_related_labels_are_labels() -> None:
+def test_every_related_label_has_captions() -> None:
     written = read_label_captions(FOLDER / "labels.jsonl")
     validation = read_label_captions(FOLDER / "validation.jsonl")
     known = set(written) | set(validation)

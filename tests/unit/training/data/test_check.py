@@ -33,7 +33,7 @@ def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[st
     return capsys.readouterr().out.splitlines(), code
 
 
-def test_a_data_set_that_is_whole_is_counted_and_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_data_set_is_counted_and_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines, code = report(capsys, "pack", str(build_tiny_pack(tmp_path)), "--decode")
     assert code == 0
     assert [line.split() for line in lines] == [
@@ -56,14 +56,14 @@ def test_everything_missing_and_broken_is_named_and_fails(tmp_path: Path, capsys
     ]
     assert lines[4:] == [
         "missing file: 7",
-        *(f"  {audio}/Ygone{number}.*: is not there" for number in range(5)),
+        *(f"  {audio}/Ygone{number}.*: file not found" for number in range(5)),
         "  and 2 more",
         "unreadable file: 1",
         f"  {audio}/Yhtml.wav: cannot be opened: Format not recognised.",
         "broken row: 1",
         f"  {folder}/audioset_eval_strong.tsv, line 6: 2 fields; 4 are accepted",
         "event after the end: 1",
-        f"  {audio}/Ya.wav: 'Bark' begins at 9.5 s, after the end at 9.000 s",
+        f"  {audio}/Ya.wav: 'Bark' starts at 9.5 s, after the end at 9.000 s",
         "recording in two splits: 1",
         f"  {audio}/Ya.wav: is in test, train",
         "unused audio files: 1",
@@ -71,13 +71,13 @@ def test_everything_missing_and_broken_is_named_and_fails(tmp_path: Path, capsys
     ]
 
 
-def test_decoding_finds_the_file_that_was_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_decoding_reveals_a_truncated_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines, code = report(capsys, "audioset-strong", str(build_broken_audioset(tmp_path)), "--decode")
     assert code == 1
     assert "unreadable file: 2" in lines
     assert any("Ycut.mp3: ends after" in line for line in lines)
 
 
-def test_a_folder_that_is_not_as_published_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_the_published_files_gives_an_error_message(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"clotho cannot be read: .* holds none of clotho_captions_development.csv"):
         main(["clotho", str(tmp_path)])

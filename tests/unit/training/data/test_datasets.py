@@ -23,7 +23,7 @@ def test_an_empty_folder_is_an_error_that_names_it(tmp_path, name):
         read_dataset(name, tmp_path)
 
 
-def test_what_is_left_out_is_counted_in_the_log_with_an_example(tmp_path, caplog):
+def test_the_log_counts_the_entries_left_out_and_shows_the_first(tmp_path, caplog):
     folder = build_tiny_pack(tmp_path)
     for name in ("tone0", "hiss1"):
         (folder / "clips" / f"{name}.flac").unlink()
@@ -32,5 +32,5 @@ def test_what_is_left_out_is_counted_in_the_log_with_an_example(tmp_path, caplog
     missing = folder / "clips" / "tone0.flac"
     assert (
         record.getMessage()
-        == f"pack in {folder}: 2 of kind 'missing file' left out; the first: {missing}: is not there"
+        == f"pack in {folder}: left out 2 entries, missing file; the first: {missing}: file not found"
     )

@@ -12,7 +12,9 @@ from training.data.example import CaptionedEvent, Example, merge_touching
 @pytest.mark.parametrize(
     ("onset_s", "offset_s", "caption"), [(-1, 2, "a"), (2, 2, "a"), (0, float("inf"), "a"), (0, 1, " ")]
 )
-def test_an_event_that_cannot_be_is_refused(onset_s: float, offset_s: float, caption: str) -> None:
+def test_an_event_with_invalid_times_or_a_blank_caption_is_refused(
+    onset_s: float, offset_s: float, caption: str
+) -> None:
     with pytest.raises(ValueError, match=f"event from {onset_s} s"):
         CaptionedEvent(onset_s, offset_s, caption)
 
@@ -22,7 +24,7 @@ def test_an_unknown_split_is_refused() -> None:
         Example(Path("a.wav"), "dev")
 
 
-def test_touching_and_overlapping_events_of_one_caption_are_one() -> None:
+def test_touching_and_overlapping_events_with_one_caption_are_merged() -> None:
     events = [
         CaptionedEvent(4, 5, "dog"),
         CaptionedEvent(0, 2, "dog"),
@@ -44,13 +46,13 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS, max_size=12))
-def test_merging_leaves_every_moment_as_it_was_and_a_gap_between_events(events: list[CaptionedEvent]) -> None:
+def test_merging_changes_no_second_and_leaves_a_gap_between_events(events: list[CaptionedEvent]) -> None:
     merged = merge_touching(events)
 
-    def heard(found: Iterable[CaptionedEvent]) -> set[tuple[int, str]]:
-        return {(moment, e.caption) for e in found for moment in range(int(e.onset_s), int(e.offset_s))}
+    def seconds(events: Iterable[CaptionedEvent]) -> set[tuple[int, str]]:
+        return {(second, e.caption) for e in events for second in range(int(e.onset_s), int(e.offset_s))}
 
-    assert heard(merged) == heard(events)
+    assert seconds(merged) == seconds(events)
     for caption in "ab":
-        own = [event for event in merged if event.caption == caption]
-        assert all(before.offset_s < after.onset_s for before, after in itertools.pairwise(own))
+        of_caption = [event for event in merged if event.caption == caption]
+        assert all(before.offset_s < after.onset_s for before, after in itertools.pairwise(of_caption))

@@ -30,7 +30,7 @@ def test_a_table_that_excel_saved_is_read(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ("b.wav,,train", "label is ''; text is accepted"),
-        (",dog,train", "path is ''; that of a recording is accepted"),
+        (",dog,train", "path is ''; the path of a recording is accepted"),
         ("b.wav", "1 fields; 3 are accepted"),
         ("b.wav,dog,loud,train", "4 fields; 3 are accepted"),
     ],
@@ -55,7 +55,7 @@ def test_a_title_becomes_words(title: str, words: str) -> None:
     assert clean_title(title) == words
 
 
-def test_the_store_gives_back_each_recording(tiny_pack: Path) -> None:
+def test_the_store_returns_the_samples_of_each_recording(tiny_pack: Path) -> None:
     recordings = read_pack_table(tiny_pack)
     store = AudioStore.decode(recordings, 16_000)
     assert len(store) == len(recordings)

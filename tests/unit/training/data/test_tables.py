@@ -15,8 +15,8 @@ def rows(
 ) -> tuple[list[tuple[str, str]], list[str]]:
     table, issues = tmp_path / "t.csv", DataIssues()
     table.write_bytes(text if isinstance(text, bytes) else text.encode())
-    found = [(row["a"], row["b"]) for _, row in read_rows(table, columns, issues)]
-    return found, [str(issue).removeprefix(f"{tmp_path}/") for issue in issues.found]
+    values = [(row["a"], row["b"]) for _, row in read_rows(table, columns, issues)]
+    return values, [str(issue).removeprefix(f"{tmp_path}/") for issue in issues.recorded]
 
 
 def test_quotes_commas_blank_lines_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
@@ -24,26 +24,26 @@ def test_quotes_commas_blank_lines_and_a_byte_order_mark_are_read(tmp_path: Path
     assert rows(tmp_path, text) == ([("1", 'x, "y"'), ("2", "é")], [])
 
 
-def test_a_row_with_wrong_fields_is_told_and_the_next_one_is_read(tmp_path: Path) -> None:
-    found, issues = rows(tmp_path, "a,b\n1\n1,2,3\n4,5\n")
-    assert found == [("4", "5")]
+def test_a_row_with_a_wrong_number_of_fields_is_recorded_and_the_next_row_is_read(tmp_path: Path) -> None:
+    values, issues = rows(tmp_path, "a,b\n1\n1,2,3\n4,5\n")
+    assert values == [("4", "5")]
     assert issues == ["t.csv, line 2: 1 fields; 2 are accepted", "t.csv, line 3: 3 fields; 2 are accepted"]
 
 
-def test_a_quote_too_many_is_told_with_the_lines_that_it_swallows(tmp_path: Path) -> None:
-    found, issues = rows(tmp_path, 'a,b\n1,"x\n2,y\n3,z"\n4,5\n6,"w"v\n7,8\n')
-    assert found == [("4", "5"), ("7", "8")]
-    assert issues[0] == "t.csv, lines 2 to 4: b goes over lines"
+def test_a_superfluous_quote_is_recorded_with_the_lines_that_it_swallows(tmp_path: Path) -> None:
+    values, issues = rows(tmp_path, 'a,b\n1,"x\n2,y\n3,z"\n4,5\n6,"w"v\n7,8\n')
+    assert values == [("4", "5"), ("7", "8")]
+    assert issues[0] == "t.csv, lines 2 to 4: b contains a line break"
     assert issues[1].startswith("t.csv, line 6: ")
 
 
-def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
-    found, issues = rows(tmp_path, 'a,b\n1,2\n3,"x\n4,5\n')
-    assert found == [("1", "2")]
+def test_a_quote_that_is_never_closed_is_recorded(tmp_path: Path) -> None:
+    values, issues = rows(tmp_path, 'a,b\n1,2\n3,"x\n4,5\n')
+    assert values == [("1", "2")]
     assert issues == ["t.csv, lines 3 to 4: unexpected end of data"]
 
 
-def test_a_column_that_is_not_needed_may_go_over_lines(tmp_path: Path) -> None:
+def test_an_optional_column_may_contain_line_breaks(tmp_path: Path) -> None:
     assert rows(tmp_path, 'a,b\n1,"x\ny"\n', columns=("a",)) == ([("1", "x\ny")], [])
 
 
@@ -52,24 +52,24 @@ def test_a_column_that_is_not_needed_may_go_over_lines(tmp_path: Path) -> None:
     [
         (b"", r"lacks the columns \['a', 'b'\]"),
         (b"a;b\n", r"it has \['a;b'\]"),
-        (b"a,b\n\xff\xfe,1\n", "no table of UTF-8"),
-        (b'"a,b\n', "no table of UTF-8"),
+        (b"a,b\n\xff\xfe,1\n", "not a table in UTF-8"),
+        (b'"a,b\n', "not a table in UTF-8"),
     ],
 )
-def test_what_is_no_such_table_is_an_error(tmp_path: Path, text: bytes, message: str) -> None:
+def test_a_file_that_is_not_such_a_table_is_an_error(tmp_path: Path, text: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rows(tmp_path, text)
 
 
-def test_a_header_is_read_as_the_rows_are(tmp_path: Path) -> None:
+def test_a_header_is_read_with_the_same_encoding_as_the_rows(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("\ufeffa,b\n".encode())
     assert read_header(tmp_path / "t.csv") == ["a", "b"]
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"t.csv is no table of UTF-8"):
+    with pytest.raises(ValueError, match=r"t.csv is not a table in UTF-8"):
         read_header(tmp_path / "t.csv")
 
 
-def test_the_strict_way_ends_at_the_first_problem_and_names_its_file_and_line(tmp_path: Path) -> None:
+def test_strict_reading_raises_at_the_first_issue_and_names_its_file_and_line(tmp_path: Path) -> None:
     table, read = tmp_path / "t.csv", list[str]()
     table.write_text("a,b\n1,2\n3\n4,5,6\n")
     with pytest.raises(ValueError, match=f"^{table}, line 3: 1 fields; 2 are accepted$"):
@@ -80,21 +80,21 @@ def test_the_strict_way_ends_at_the_first_problem_and_names_its_file_and_line(tm
 
 
 @given(st.text(st.sampled_from('a,"\n\r;x'), max_size=60))
-def test_every_line_of_a_table_is_a_row_or_a_problem_or_blank(text: str) -> None:
+def test_every_line_of_a_table_is_a_row_or_an_issue_or_blank(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         table, issues = Path(folder) / "t.csv", DataIssues()
         table.write_bytes(f"a,b\n{text}\nlast,row\n".encode())
         places = [where for where, _ in read_rows(table, ("a", "b"), issues)]
-        places += [issue.where for issue in issues.found]
+        places += [issue.where for issue in issues.recorded]
         lines = table.read_bytes().decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    told: list[int] = []
+    reported: list[int] = []
     for first, last in (re.fullmatch(r".*/t.csv, lines? (\d+)(?: to (\d+))?", place).groups() for place in places):
-        told += range(int(first), int(last or first) + 1)
-    assert len(told) == len(set(told))
-    assert set(told) >= {number for number, line in enumerate(lines, 1) if number > 1 and line}
+        reported += range(int(first), int(last or first) + 1)
+    assert len(reported) == len(set(reported))
+    assert set(reported) >= {number for number, line in enumerate(lines, 1) if number > 1 and line}
 
 
-def test_a_field_that_says_nothing_is_refused() -> None:
+def test_a_blank_or_missing_field_is_refused() -> None:
     assert required_text({"a": " a \n dog "}, "a") == "a dog"
     for row in ({}, {"a": " "}, {"a": 3}, {"a": None}, [], 7):
         with pytest.raises(ValueError, match=r"a is .*; text is accepted"):
@@ -103,12 +103,12 @@ def test_a_field_that_says_nothing_is_refused() -> None:
         required_list({"a": "x"}, "a")
 
 
-def test_json_that_is_none_is_an_error(tmp_path: Path) -> None:
+def test_invalid_json_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_bytes(b"\xff{")
     with pytest.raises(ValueError, match=r"t.json is not JSON"):
         read_json(tmp_path / "t.json")
 
 
-def test_of_no_table_there_the_accepted_ones_are_named(tmp_path: Path) -> None:
+def test_if_no_table_exists_the_accepted_ones_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds none of a.csv, b.csv"):
         existing_tables(tmp_path, {"a.csv": "train", "b.csv": "val"})

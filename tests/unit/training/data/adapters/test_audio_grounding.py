@@ -32,12 +32,12 @@ def test_each_segment_of_a_phrase_is_an_event_and_the_tokens_are_the_caption(tmp
     assert (rain.split, rain.captions, rain.events) == ("test", ("rain falls",), (CaptionedEvent(0, 10, "rain"),))
 
 
-def test_items_of_one_recording_stay_apart(tmp_path: Path) -> None:
+def test_items_of_one_recording_become_separate_examples(tmp_path: Path) -> None:
     examples = read_dataset("audio-grounding", build(tmp_path, [item("Yabc.wav", [DOG], tokens="a dog")]))
     assert [example.captions for example in examples[:2]] == [("a dog barks , then rain",), ("a dog",)]
 
 
-def test_broken_phrases_segments_and_items_are_told_and_the_rest_is_kept(tmp_path: Path) -> None:
+def test_broken_phrases_segments_and_items_are_recorded_and_the_rest_is_kept(tmp_path: Path) -> None:
     phrases = [{"phrase": "a cat", "segments": []}, {"phrase": "", "segments": [[0, 1]]}, {"phrase": "rain"},
                {"phrase": "wind", "segments": [[2, 1], "x", [4, 5]]}]  # fmt: skip
     broken = [item("Yabc.wav", phrases), item("Ygone.wav", [DOG]), item("Yabc.wav", "none"), 7]
@@ -51,11 +51,11 @@ def test_broken_phrases_segments_and_items_are_told_and_the_rest_is_kept(tmp_pat
         "train.json, item 1, phrase 3: segment 'x'; [onset, offset] in seconds is accepted",
         "train.json, item 3: phrases is 'none'; a list is accepted",
         "train.json, item 4: audio_id is None; text is accepted",
-        "Ygone.*: is not there",
+        "Ygone.*: file not found",
     ]
 
 
-def test_a_table_of_no_items_is_an_error(tmp_path: Path) -> None:
+def test_a_table_that_is_not_a_list_is_an_error(tmp_path: Path) -> None:
     (build(tmp_path) / "train.json").write_text('{"data": []}')
-    with pytest.raises(ValueError, match=r"train.json holds no list of items"):
+    with pytest.raises(ValueError, match=r"train.json does not hold a list of items"):
         read_dataset("audio-grounding", tmp_path)

@@ -16,14 +16,14 @@ def build(folder: Path) -> Path:
     return folder
 
 
-def test_captions_of_one_recording_are_one_example_whatever_its_file_is_called(tmp_path: Path) -> None:
+def test_the_captions_of_a_recording_are_one_example_for_every_naming_of_its_file(tmp_path: Path) -> None:
     rain, dog, cat = read_dataset("audiocaps", build(tmp_path))
     assert (rain.path.name, rain.split, rain.captions) == ("-abc_def_123_30.flac", "train", ("Rain, then wind",))
     assert (dog.path.name, dog.split, dog.captions) == ("Yxyz.wav", "val", ("A dog", "A dog barks"))
     assert (cat.path.name, cat.split, cat.captions) == ("plain.ogg", "val", ("A cat",))
 
 
-def test_a_row_without_a_caption_and_a_video_without_a_file_are_told(tmp_path: Path) -> None:
+def test_a_row_without_a_caption_and_a_video_without_a_file_are_recorded(tmp_path: Path) -> None:
     issues = read_with_issues("audiocaps", build(tmp_path)).issues
     assert [(issue.kind, issue.where) for issue in issues] == [
         ("broken row", f"{tmp_path}/train.csv, line 4"),

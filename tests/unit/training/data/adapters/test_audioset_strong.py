@@ -27,7 +27,7 @@ def build(folder: Path) -> Path:
     return folder
 
 
-def test_events_carry_the_names_of_their_labels_and_touching_ones_are_one(tmp_path: Path) -> None:
+def test_events_are_captioned_with_label_names_and_touching_events_are_merged(tmp_path: Path) -> None:
     train, test = read_dataset("audioset-strong", build(tmp_path))
     assert (train.path.name, train.split, train.events) == ("train_0.wav", "train", (CaptionedEvent(0, 1, "Speech"),))
     assert (test.path.name, test.split, test.captions) == ("Ya_b-c.mp3", "test", ())
@@ -38,16 +38,16 @@ def test_events_carry_the_names_of_their_labels_and_touching_ones_are_one(tmp_pa
     )
 
 
-def test_unknown_labels_wrong_times_and_missing_files_are_told(tmp_path: Path) -> None:
+def test_unknown_labels_wrong_times_and_missing_files_are_recorded(tmp_path: Path) -> None:
     issues = read_with_issues("audioset-strong", build(tmp_path)).issues
     assert [str(issue).removeprefix(f"{tmp_path}/") for issue in issues] == [
         "audioset_eval_strong.tsv, line 7: label '/m/unknown' is not in mid_to_display_name.tsv",
         "audioset_eval_strong.tsv, line 8: could not convert string to float: 'end'",
-        "audio/Ygone.*: is not there",
+        "audio/Ygone.*: file not found",
     ]
 
 
-def test_without_the_names_of_labels_nothing_is_read(tmp_path: Path) -> None:
+def test_a_missing_table_of_label_names_is_an_error(tmp_path: Path) -> None:
     (build(tmp_path) / "mid_to_display_name.tsv").unlink()
     with pytest.raises(FileNotFoundError, match="mid_to_display_name"):
         read_dataset("audioset-strong", tmp_path)

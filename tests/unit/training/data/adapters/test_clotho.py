@@ -29,7 +29,7 @@ def test_each_recording_has_five_captions_and_the_split_of_its_folder(tmp_path: 
     assert [example.split for example in (horn, b, c)] == ["train", "val", "test"]
 
 
-def test_a_missing_caption_and_a_missing_file_are_told(tmp_path: Path) -> None:
+def test_a_missing_caption_and_a_missing_file_are_recorded(tmp_path: Path) -> None:
     issues = read_with_issues("clotho", build(tmp_path)).issues
     assert [(issue.kind, issue.where) for issue in issues] == [
         ("broken row", f"{tmp_path}/clotho_captions_development.csv, line 3"),

@@ -17,20 +17,20 @@ def build(folder: Path) -> Path:
     return folder
 
 
-def test_folds_are_splits_and_categories_are_words(tmp_path: Path) -> None:
+def test_folds_become_splits_and_categories_become_words(tmp_path: Path) -> None:
     examples = read_dataset("esc50", build(tmp_path))
     assert [example.split for example in examples] == ["train", "train", "train", "val", "test"]
     assert {example.captions for example in examples} == {("clock alarm",)}
 
 
-def test_an_unknown_fold_and_a_missing_file_are_told(tmp_path: Path) -> None:
+def test_an_unknown_fold_and_a_missing_file_are_recorded(tmp_path: Path) -> None:
     issues = read_with_issues("esc50", build(tmp_path)).issues
     assert [str(issue).removeprefix(f"{tmp_path}/") for issue in issues] == [
         "meta/esc50.csv, line 7: fold is '6'; 1 to 5 is accepted",
-        "audio/gone.wav: is not there",
+        "audio/gone.wav: file not found",
     ]
 
 
-def test_without_its_table_it_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_table_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"esc50.csv"):
         read_dataset("esc50", tmp_path)

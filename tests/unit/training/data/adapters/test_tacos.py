@@ -54,7 +54,7 @@ def test_recordings_have_their_regions_their_caption_and_their_split(tmp_path: P
     assert (rain.split, rain.captions) == ("test", ("Rain falls steadily.",))
 
 
-def test_everything_left_out_is_named_with_its_place_and_reason(tmp_path: Path) -> None:
+def test_every_entry_left_out_is_recorded_with_its_place_and_reason(tmp_path: Path) -> None:
     issues = [str(issue).removeprefix(f"{tmp_path}/") for issue in read_with_issues("tacos", build(tmp_path)).issues]
     assert issues == [
         "annotations_strong.csv, line 5: event from 1.5 s to 1.0 s; 0 <= onset < offset is accepted",
@@ -63,12 +63,12 @@ def test_everything_left_out_is_named_with_its_place_and_reason(tmp_path: Path) 
         "annotations_strong.csv, line 8: 5 fields; 4 are accepted",
         "annotations_weak.csv, line 4: text is ''; text is accepted",
         "test_split.csv, line 3: '998.mp3' is not in metadata.csv",
-        "audio/103.mp3: nothing is said of it",
-        "audio/104.mp3: is not there",
+        "audio/103.mp3: has neither a caption nor an event",
+        "audio/104.mp3: file not found",
     ]
 
 
-def test_the_caption_may_be_called_so(tmp_path: Path) -> None:
+def test_the_column_of_captions_may_be_called_caption(tmp_path: Path) -> None:
     dog, _ = read_dataset("tacos", build(tmp_path, annotations_weak="filename,caption\n101.mp3,A dog.\n"))
     assert dog.captions == ("A dog.",)
 
@@ -76,11 +76,11 @@ def test_the_caption_may_be_called_so(tmp_path: Path) -> None:
 def test_a_recording_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
     reading = read_with_issues("tacos", build(tmp_path, metadata=METADATA + "101.mp3,x,Cat,,,0,2\n"))
     assert sum(example.path.name == "101.mp3" for example in reading.examples) == 1
-    assert f"{tmp_path}/metadata.csv, line 7: 101.mp3 stands in the table twice" in map(str, reading.issues)
+    assert f"{tmp_path}/metadata.csv, line 7: 101.mp3 is listed twice" in map(str, reading.issues)
 
 
 @pytest.mark.parametrize("table", ["metadata", "annotations_strong", "annotations_weak"])
-def test_a_table_that_is_not_as_published_or_not_there_is_an_error(tmp_path: Path, table: str) -> None:
+def test_a_table_that_is_missing_or_has_another_format_is_an_error(tmp_path: Path, table: str) -> None:
     with pytest.raises(ValueError, match=f"{table}.csv lacks the columns"):
         read_dataset("tacos", build(tmp_path, **{table: "file;name\n1;2\n"}))
     (tmp_path / f"{table}.csv").unlink()
@@ -88,7 +88,7 @@ def test_a_table_that_is_not_as_published_or_not_there_is_an_error(tmp_path: Pat
         read_dataset("tacos", tmp_path)
 
 
-def test_without_a_published_split_it_is_that_of_the_papers_code() -> None:
+def test_without_a_published_split_the_split_is_that_of_the_papers_code() -> None:
     subclasses = {f"{number}.mp3": f"class {number % 40}" for number in np.random.default_rng(0).permutation(12_358)}
     test = stratified_test_split(subclasses)
     _, expected = train_test_split(
@@ -98,7 +98,7 @@ def test_without_a_published_split_it_is_that_of_the_papers_code() -> None:
     assert test == set(expected)
 
 
-def test_a_copy_too_small_to_be_split_is_told_so(tmp_path: Path) -> None:
+def test_a_copy_too_small_to_be_split_is_an_error(tmp_path: Path) -> None:
     (build(tmp_path) / "test_split.csv").unlink()
     with pytest.raises(ValueError, match=r"4 recordings cannot be split without test_split.csv"):
         read_dataset("tacos", tmp_path)

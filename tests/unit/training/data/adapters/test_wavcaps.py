@@ -43,7 +43,7 @@ def build(folder: Path) -> Path:
     return folder
 
 
-def test_recordings_are_those_of_their_source_and_of_no_blacklist(tmp_path: Path) -> None:
+def test_recordings_come_from_the_folder_of_their_source_and_blacklisted_ones_are_left_out(tmp_path: Path) -> None:
     examples = read_dataset("wavcaps", build(tmp_path))
     assert [(str(e.path.relative_to(tmp_path)), e.captions, e.split) for e in examples] == [
         ("audio/AudioSet_SL/mnt/AudioSet_SL_flac/Yabc.flac", ("Rain falls.",), "train"),
@@ -52,26 +52,26 @@ def test_recordings_are_those_of_their_source_and_of_no_blacklist(tmp_path: Path
     ]
 
 
-def test_broken_entries_and_missing_files_are_told(tmp_path: Path) -> None:
+def test_broken_entries_and_missing_files_are_recorded(tmp_path: Path) -> None:
     issues = read_with_issues("wavcaps", build(tmp_path)).issues
     assert list(map(str, issues)) == [
         f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 1: caption is None; text is accepted",
         f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 2: id is None; text is accepted",
         f"{tmp_path}/json_files/FreeSound/fsd_final.json, entry 3: id is None; text is accepted",
-        f"{tmp_path / 'audio' / 'SoundBible' / 'gone.*'}: is not there",
+        f"{tmp_path / 'audio' / 'SoundBible' / 'gone.*'}: file not found",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"), [("[]", r'sb_final.json does not hold {"data": \[...\]}'), ("{", "is not JSON")]
 )
-def test_a_table_that_is_not_as_published_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+def test_a_table_of_another_format_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     (build(tmp_path) / "json_files" / "SoundBible" / "sb_final.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_dataset("wavcaps", tmp_path)
 
 
-def test_a_blacklist_that_is_not_as_published_is_an_error(tmp_path: Path) -> None:
+def test_a_blacklist_of_another_format_is_an_error(tmp_path: Path) -> None:
     write_table(build(tmp_path), "blacklist/test.json", ["Ytest.wav"])
-    with pytest.raises(ValueError, match=r"test.json holds no lists of ids by source"):
+    with pytest.raises(ValueError, match=r"test.json does not hold a list of ids for each source"):
         read_dataset("wavcaps", tmp_path)
