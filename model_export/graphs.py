@@ -38,7 +38,7 @@ class AudioTower(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveforms (B, N) to frame embeddings (B, T, D)."""
-        return self.model.frames(waveform)
+        return self.model.served_frames(waveform)
 
 
 class TextTower(nn.Module):
@@ -50,7 +50,7 @@ class TextTower(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids and mask (Q, L) to query embeddings (Q, D)."""
-        return self.model.queries(self.encoder(input_ids, attention_mask))
+        return self.model.served_queries(self.encoder(input_ids, attention_mask))
 
 
 def round_to_half(model: LanguageAudioModel) -> None:
@@ -71,9 +71,9 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     hop, lengths = tower.hop_samples, tower.lengths
     axes: dict[int, Any] = {0: Dim("batch")}
     n_frames = tower.window_frames
-    if lengths.most_steps is None:
-        n_frames = lengths.frames(lengths.least_steps + 3)
-        axes[1] = hop * lengths.step_frames * Dim("steps", min=lengths.least_steps) + hop * lengths.rest_frames
+    if lengths.max_steps is None:
+        n_frames = lengths.frames(lengths.min_steps + 3)
+        axes[1] = hop * lengths.step_frames * Dim("steps", min=lengths.min_steps) + hop * lengths.extra_frames
     with traceable(tower):
         _export(AudioTower(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, "frames", file)
     graph = onnx.load(file)

@@ -101,9 +101,7 @@ def example_waveforms(batch: int, n_samples: int) -> Float32:
 def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, model: LanguageAudioModel) -> float:
     """Compares frame embeddings over several lengths and batch sizes."""
     largest, lengths = 0.0, model.audio.lengths
-    others = (
-        () if lengths.most_steps else (lengths.frames(lengths.least_steps), lengths.frames(lengths.least_steps + 3))
-    )
+    others = () if lengths.max_steps else (lengths.frames(lengths.min_steps), lengths.frames(lengths.min_steps + 3))
     for n_frames in (*others, manifest.window_frames):
         for batch in BATCHES:
             waveform = example_waveforms(batch, manifest.grid.n_samples(n_frames))
@@ -111,7 +109,7 @@ def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, mode
             if found.shape != (batch, n_frames, manifest.dimension):
                 raise ShapeDiffers(AUDIO_GRAPH, found.shape, (batch, n_frames, manifest.dimension))
             with torch.inference_mode():
-                expected = model.frames(torch.from_numpy(waveform)).numpy()
+                expected = model.served_frames(torch.from_numpy(waveform)).numpy()
             difference = float(np.abs(found - expected).max())
             if not difference <= AUDIO_TOLERANCE:
                 raise ValuesDiffer(AUDIO_GRAPH, f"batch {batch}, {n_frames} frames", difference, AUDIO_TOLERANCE)
@@ -144,7 +142,7 @@ def _same(graph: str, batched: Float32, single: Float32) -> float:
 def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder) -> float:
     """Compares query embeddings, together and one by one; returns the largest distance of their cosine from 1."""
     with torch.inference_mode():
-        expected = model.queries(encoder.encode(list(QUERIES))).numpy()
+        expected = model.served_queries(encoder.encode(list(QUERIES))).numpy()
     batches: list[list[str]] = [list(QUERIES), *([query] for query in QUERIES)]
     largest = 0.0
     for queries in batches:
@@ -161,7 +159,7 @@ def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel
 
 def embed_queries(session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]) -> Float32:
     """Query embeddings (Q, D) from the text graph."""
-    ids, attention_mask = encoder.tokens(queries)
+    ids, attention_mask = encoder.tokenize(queries)
     return run(session, input_ids=ids.numpy(), attention_mask=attention_mask.numpy())
 
 
@@ -172,8 +170,8 @@ def verify_segments(
     waveform = example_waveforms(1, manifest.window_samples)
     duration_s = manifest.grid.duration_s(manifest.window_samples)
     with torch.inference_mode():
-        queries = model.queries(encoder.encode(list(QUERIES))).numpy()
-        torch_frames = model.frames(torch.from_numpy(waveform))[0].numpy()
+        queries = model.served_queries(encoder.encode(list(QUERIES))).numpy()
+        torch_frames = model.served_frames(torch.from_numpy(waveform))[0].numpy()
     graph_frames = run(session, waveform=waveform)[0]
     largest = 0.0
     for query, embedding in zip(QUERIES, queries, strict=True):

@@ -21,7 +21,7 @@ def write_burst(
     return path
 
 
-def write_noise_that_is_no_audio(path: Path) -> Path:
+def write_undecodable_file(path: Path) -> Path:
     """Writes a file that no decoder knows; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"<html>404 Not Found</html>" * 10)

@@ -87,18 +87,18 @@ class LanguageAudioModel(nn.Module):
         return self.audio.dimension + (self.centre is not None)
 
     @property
-    def trunk_prefixes(self) -> tuple[str, ...]:
+    def pretrained_prefixes(self) -> tuple[str, ...]:
         """What the names of the parameters begin with that were trained before, and learn slower."""
-        return f"audio.{self.audio.trunk_prefix}", "encoder."
+        return f"audio.{self.audio.pretrained_prefix}", "encoder."
 
-    def frames(self, waveform: Tensor) -> Tensor:
+    def served_frames(self, waveform: Tensor) -> Tensor:
         """Waveforms (B, N) to the frame embeddings that are served, (B, T, D or D + 1), of unit norm."""
         frames = self.audio(waveform)
         if self.centre is None:
             return frames
         return torch.cat([frames, torch.ones_like(frames[..., :1])], dim=-1) * math.sqrt(0.5)
 
-    def queries(self, sentences: Tensor) -> Tensor:
+    def served_queries(self, sentences: Tensor) -> Tensor:
         """Sentence embeddings (Q, C) to the query embeddings that are served, (Q, D or D + 1), of unit norm."""
         queries = self.projection(sentences)
         if self.centre is None:

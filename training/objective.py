@@ -42,11 +42,11 @@ class Objective:
         """What a loss counts."""
         return float(getattr(self.recipe.losses, name))
 
-    def total(self, losses: dict[str, Tensor]) -> Tensor:
+    def weighted_sum(self, losses: dict[str, Tensor]) -> Tensor:
         """The weighted sum."""
         return torch.stack([self.weight(name) * value for name, value in losses.items()]).sum()
 
-    def losses(self, batch: CaptionedBatch, step: int) -> dict[str, Tensor]:
+    def compute_losses(self, batch: CaptionedBatch, step: int) -> dict[str, Tensor]:
         """Those of the losses that count, unweighted."""
         precision = PRECISIONS[self.recipe.optimization.precision]
         with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
@@ -69,7 +69,7 @@ class Objective:
         """TACOS' loss of whole clips with their captions."""
         if not self._counts("clip_contrastive"):
             return {}
-        clips = self.model.audio.clip(features, batch.valid_mask())  # (B, D)
+        clips = self.model.audio.clip_embeddings(features, batch.valid_mask())  # (B, D)
         captions = self._queries(self._sentences([caption.text for caption in batch.captions]))  # (P, D)
         recording = torch.tensor(
             [caption.recording for caption in batch.captions], dtype=torch.int64, device=self.device
@@ -99,7 +99,7 @@ class Objective:
                 targets.said,
                 self.recipe.losses.temperature,
             )
-            losses["region_contrastive"] = self.processes.mean(by_region)
+            losses["region_contrastive"] = self.processes.share_of_mean(by_region)
         if self._counts("region_sigmoid"):
             logits = self.model.logits(similarity, captions)
             losses["region_sigmoid"] = frame_sigmoid_loss(logits, *targets.frame_targets())
@@ -127,9 +127,9 @@ class Objective:
         if self._counts("label_sigmoid"):
             losses["label_sigmoid"] = frame_sigmoid_loss(logits, target, known)
         if self._counts("label_contrastive"):
-            losses["label_contrastive"] = self.processes.mean(frame_contrastive_losses(logits, target, known))
+            losses["label_contrastive"] = self.processes.share_of_mean(frame_contrastive_losses(logits, target, known))
         if self._counts("label_overlap"):
-            losses["label_overlap"] = self.processes.mean(overlap_losses(logits, target, known))
+            losses["label_overlap"] = self.processes.share_of_mean(overlap_losses(logits, target, known))
         return losses
 
     def _teacher_losses(

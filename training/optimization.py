@@ -15,7 +15,7 @@ def make_optimizer(model: LanguageAudioModel, config: OptimizationConfig) -> Ada
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = config.trunk_factor if name.startswith(model.trunk_prefixes) else 1.0
+            factor = config.trunk_factor if name.startswith(model.pretrained_prefixes) else 1.0
             factor = config.sigmoid_factor if name.startswith(("log_scale", "bias", "own_sigmoid.")) else factor
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)

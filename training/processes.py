@@ -39,7 +39,7 @@ class Processes:
         dist.all_gather_object(gathered, own)
         return gathered
 
-    def mean(self, values: Tensor) -> Tensor:
+    def share_of_mean(self, values: Tensor) -> Tensor:
         """This process' part of the mean of the values (R,) of all processes, of which any may have none.
 
         Over the processes the mean of the parts is the mean of all values; 0 without any.
@@ -59,7 +59,7 @@ class Processes:
             parameter.grad = (gradient / self.count).view_as(parameter)
 
     @torch.no_grad()
-    def share_weights(self, model: nn.Module) -> None:
+    def broadcast_weights(self, model: nn.Module) -> None:
         """Gives every process the weights of the first."""
         if self.count > 1:
             for value in model.state_dict().values():

@@ -52,7 +52,7 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
     source = make_source(recipe, encoder)
     run = begin(recipe, source, encoder, device, warm=not checkpoint.is_file())
     run.resume(checkpoint, recipe)
-    processes.share_weights(run.model)
+    processes.broadcast_weights(run.model)
 
     validation = Validation(recipe, encoder) if recipe.validation.clips and processes.rank == 0 else None
     objective = Objective(run.model, encoder, source.vocabulary, recipe, device, processes)
@@ -69,8 +69,8 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
         for part in range(config.accumulate):
             batch = next(stream).to(device)
             torch.manual_seed(recipe.seed * 1_000_003 + run.step * parts + part * processes.count + processes.rank)
-            losses = objective.losses(batch, run.step)
-            run.scaler.scale(objective.total(losses) / config.accumulate).backward()
+            losses = objective.compute_losses(batch, run.step)
+            run.scaler.scale(objective.weighted_sum(losses) / config.accumulate).backward()
         processes.average_gradients(run.model)
         run.scaler.unscale_(run.optimizer)
         nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
@@ -117,7 +117,7 @@ def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torc
 def check_length(tower: AudioTower, length_s: float) -> None:
     """Raises ValueError if the tower takes no clips of this length."""
     n_frames = tower.grid.n_frames(tower.grid.samples_for(length_s))
-    next_s = tower.grid.duration_s(tower.grid.n_samples(tower.lengths.at_least(n_frames)))
+    next_s = tower.grid.duration_s(tower.grid.n_samples(tower.lengths.round_up(n_frames)))
     if round(1000 * next_s) != round(1000 * length_s):
         raise ValueError(
             f"clips of {length_s} s, {n_frames} frames; the next length that {type(tower).__name__} takes is {next_s} s"

@@ -55,8 +55,8 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
         engine.close()
         text_encoder.close()
     with torch.inference_mode():
-        frames = model.frames(torch.from_numpy(clip)[None])[0].numpy()
-        exact = model.queries(encoder.encode(asked)).numpy()
+        frames = model.served_frames(torch.from_numpy(clip)[None])[0].numpy()
+        exact = model.served_queries(encoder.encode(asked)).numpy()
     assert (queries * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
     expected = localize(frames, asked, queries, manifest, manifest.postprocessing, served.duration_s)
     for ours, theirs in zip(expected, served.results, strict=True):

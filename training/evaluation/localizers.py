@@ -89,14 +89,14 @@ class CheckpointLocalizer:
         starts = plan.starts(n_frames)
         padded = np.pad(waveform, (0, grid.n_samples(starts[-1]) + window_samples - len(waveform)))
         windows = np.stack([padded[grid.n_samples(start) :][:window_samples] for start in starts])
-        return plan.stitch(self.model.frames(torch.from_numpy(windows)).numpy(), starts, n_frames)
+        return plan.stitch(self.model.served_frames(torch.from_numpy(windows)).numpy(), starts, n_frames)
 
     @torch.inference_mode()
     def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Query embeddings (Q, D); they are kept, since every clip is asked the same."""
         new = [query for query in dict.fromkeys(queries) if query not in self._queries]
         if new:
-            self._queries |= zip(new, self.model.queries(self.encoder.encode(new)).numpy(), strict=True)
+            self._queries |= zip(new, self.model.served_queries(self.encoder.encode(new)).numpy(), strict=True)
         return np.stack([self._queries[query] for query in queries])
 
     @torch.inference_mode()

@@ -69,7 +69,7 @@ def score_recordings(store: AudioStore, folder: Path) -> TeacherScores:
         waveform = torch.from_numpy(np.pad(samples, (0, -len(samples) % PATCH_SAMPLES)))[None]
         log_mel = front_end(waveform)
         with torch.autocast("cpu", torch.bfloat16):
-            steps = trunk.patches(trunk.local(log_mel))[1][0].float()  # (3 P, 1024)
+            steps = trunk.patch_maps(trunk.local_map(log_mel))[1][0].float()  # (3 P, 1024)
         patches = steps.unflatten(0, (-1, STEPS_PER_PATCH)).mean(dim=1)  # (P, 1024)
         own = torch.sigmoid(F.linear(patches, weight, bias)) * 255
         scores.append(own.round().to(torch.uint8).repeat_interleave(FRAMES_PER_PATCH, dim=0).numpy())

@@ -89,7 +89,7 @@ def _loss(
 ) -> Tensor:
     """The soundscapes' losses on single frames: features (F, 1024), the teacher's scores (F, C), labels (F,)."""
     generator = torch.Generator().manual_seed(step)
-    embeddings = _tower(model).embed_single(features)[None]  # (1, F, D)
+    embeddings = _tower(model).embed_patch_steps(features)[None]  # (1, F, D)
     captions = model.projection(vocabulary.bank.sample(generator).to(features.device))
     own = vocabulary.relation[labels].to(features.device)[None]  # (1, F, L)
     target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)

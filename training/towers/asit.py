@@ -155,10 +155,10 @@ class AsitTower(AudioTower):
 
     sample_rate_hz = 2 * SAMPLE_RATE_HZ
     hop_samples = 640
-    lengths = Lengths(step_frames=MEL_PATCHES, rest_frames=1, most_steps=LONGEST_TIME_PATCHES)
+    lengths = Lengths(step_frames=MEL_PATCHES, extra_frames=1, max_steps=LONGEST_TIME_PATCHES)
     window_frames = 1 + MEL_PATCHES * LONGEST_TIME_PATCHES
     overlap_frames = 0
-    trunk_prefix = "model."
+    pretrained_prefix = "model."
     licence = "MIT: ASiT as PretrainedSED trained it, the start of the audio tower"
 
     def __init__(self, config: AsitConfig) -> None:
@@ -181,7 +181,7 @@ class AsitTower(AudioTower):
         """
         load_public_checkpoint(self, file)
 
-    def front_end_of(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N) to log-mel (B, M, 128), 992 mel frames a whole window."""
         windows = waveform.unflatten(1, (-1, min(waveform.shape[1], self.window_frames * self.hop_samples)))
         log_mel = self.front_end(self.half_rate(windows.flatten(0, 1)))

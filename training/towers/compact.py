@@ -121,14 +121,14 @@ class Trunk(nn.Module):
         for number, layer in enumerate(layers, start=1):
             layer.load_state_dict({k: weights[f"layer{number}.{k}"].float() for k in ("weight", "bias")})
 
-    def local(self, log_mel: Tensor) -> Tensor:
+    def local_map(self, log_mel: Tensor) -> Tensor:
         """The stem and the first blocks over the whole clip: log-mel (B, 4 T, 64) to (B, 128, T, 16)."""
         x = F.relu(self.stem(F.pad(log_mel[:, None], (0, 1, 0, 1))))
         for block in self.blocks[:LOCAL_BLOCKS]:
             x = block(x)
         return x
 
-    def patches(self, local: Tensor) -> tuple[Tensor, Tensor]:
+    def patch_maps(self, local: Tensor) -> tuple[Tensor, Tensor]:
         """The other blocks, patch by patch: (B, 128, T, 16), T a multiple of 24, to the middle map and the last one.
 
         The middle map, of the block before the last halving, keeps its mel steps, (B, T / 4, 2048); the last is averaged
@@ -169,10 +169,10 @@ class CompactTower(AudioTower):
 
     sample_rate_hz = SAMPLE_RATE_HZ
     hop_samples = FRAME_HOP_SAMPLES
-    lengths = Lengths(step_frames=PATCH_FRAMES, least_steps=2)
+    lengths = Lengths(step_frames=PATCH_FRAMES, min_steps=2)
     window_frames = 11 * PATCH_FRAMES
     overlap_frames = 2 * PATCH_FRAMES
-    trunk_prefix = "trunk."
+    pretrained_prefix = "trunk."
     licence = "Apache-2.0: YAMNet, the start of the audio tower (Google)"
 
     def __init__(self, config: CompactConfig) -> None:
@@ -207,13 +207,13 @@ class CompactTower(AudioTower):
         """Takes YAMNet's weights: see `Trunk.load_yamnet`."""
         self.trunk.load_yamnet(file)
 
-    def front_end_of(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N) to log-mel (B, N / 160, 64)."""
         return self.front_end(waveform)
 
     def features(self, spectrogram: Tensor) -> Tensor:
         """Log-mel (B, 4 T, 64) to features (B, T, C); T is a multiple of 24, and at least 48."""
-        local = self.trunk.local(spectrogram)  # (B, 128, T, 16)
+        local = self.trunk.local_map(spectrogram)  # (B, 128, T, 16)
         fine = self.from_local(local.transpose(1, 2).flatten(2))  # (B, T, C)
         return self.head(self.norm(self.coarse(local) + fine))
 
@@ -224,12 +224,12 @@ class CompactTower(AudioTower):
         return (aligned + torch.cat([aligned[:, :half], shifted, aligned[:, -half:]], dim=1)) / 2
 
     def _from_patches(self, local: Tensor) -> Tensor:
-        middle, deep = self.trunk.patches(local)
+        middle, deep = self.trunk.patch_maps(local)
         steps = self.from_trunk(deep).repeat_interleave(
             MIDDLE_STEPS_PER_PATCH // STEPS_PER_PATCH, dim=1
         )  # (B, T / 4, C)
         return (steps + self.from_middle(middle)).repeat_interleave(PATCH_FRAMES // MIDDLE_STEPS_PER_PATCH, dim=1)
 
-    def embed_single(self, deep: Tensor) -> Tensor:
+    def embed_patch_steps(self, deep: Tensor) -> Tensor:
         """Embeddings (F, D) of single steps of a patch (F, 1024), without finer maps and temporal head: for a warm start."""
         return self.project(self.norm(self.from_trunk(deep)))

@@ -170,7 +170,7 @@ class FrameMobileNetTower(AudioTower):
     lengths = Lengths()
     window_frames = 250
     overlap_frames = 50
-    trunk_prefix = "model."
+    pretrained_prefix = "model."
     licence = "MIT: the frame-wise MobileNet of EfficientSED, the start of the audio tower"
 
     def __init__(self, config: FrameMobileNetConfig) -> None:
@@ -187,7 +187,7 @@ class FrameMobileNetTower(AudioTower):
         """
         load_public_checkpoint(self, file)
 
-    def front_end_of(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N) to log-mel (B, N / 160, 128)."""
         return self.front_end(waveform)
 

@@ -81,7 +81,7 @@ class SentenceEncoder(nn.Module):
         """Channels of a sentence embedding."""
         return int(self.transformer.config.hidden_size)
 
-    def tokens(self, captions: list[str]) -> tuple[Tensor, Tensor]:
+    def tokenize(self, captions: list[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask (Q, L) of captions, normalized and cut as queries are in serving."""
         encoded = self.tokenizer(
             [normalize_query(caption, self.config.query_normalization) for caption in captions],
@@ -104,7 +104,7 @@ class SentenceEncoder(nn.Module):
     def embed(self, captions: list[str]) -> Tensor:
         """Captions to sentence embeddings (Q, C) on the encoder's device; their gradient reaches a trained encoder."""
         device = next(self.parameters()).device
-        ids, mask = self.tokens(captions)
+        ids, mask = self.tokenize(captions)
         return self(ids.to(device), mask.to(device))
 
     @torch.no_grad()  # and not inference mode: a projection is trained on what this gives

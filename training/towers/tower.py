@@ -15,32 +15,32 @@ from service.core.windows import WindowPlan
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Numbers of frames that a tower takes at once: `steps * step_frames + rest_frames`.
+    """Numbers of frames that a tower takes at once: `steps * step_frames + extra_frames`.
 
-    `least_steps` and `most_steps` (None: no limit) bound the steps. Where there is a limit, a whole number of the longest
+    `min_steps` and `max_steps` (None: no limit) bound the steps. Where there is a limit, a whole number of the longest
     are taken too, each as if it were alone.
     """
 
     step_frames: int = 1
-    rest_frames: int = 0
-    least_steps: int = 1
-    most_steps: int | None = None
+    extra_frames: int = 0
+    min_steps: int = 1
+    max_steps: int | None = None
 
-    def at_least(self, n_frames: int) -> int:
+    def round_up(self, n_frames: int) -> int:
         """The least length that is taken and has so many frames.
 
-        >>> [Lengths(8, 1, 1, 62).at_least(n) for n in (5, 17, 18, 497, 498)]
+        >>> [Lengths(8, 1, 1, 62).round_up(n) for n in (5, 17, 18, 497, 498)]
         [9, 17, 25, 497, 994]
         """
-        steps = max(self.least_steps, -(-(n_frames - self.rest_frames) // self.step_frames))
-        if self.most_steps is None or steps <= self.most_steps:
+        steps = max(self.min_steps, -(-(n_frames - self.extra_frames) // self.step_frames))
+        if self.max_steps is None or steps <= self.max_steps:
             return self.frames(steps)
-        longest = self.frames(self.most_steps)
+        longest = self.frames(self.max_steps)
         return -(-n_frames // longest) * longest
 
     def frames(self, steps: int) -> int:
         """Frames of so many steps."""
-        return steps * self.step_frames + self.rest_frames
+        return steps * self.step_frames + self.extra_frames
 
 
 class AudioTower(nn.Module, ABC):
@@ -55,7 +55,7 @@ class AudioTower(nn.Module, ABC):
         lengths: the T that are taken.
         window_frames: T of the windows that are served.
         overlap_frames: what neighbouring windows share.
-        trunk_prefix: what the names of the parameters begin with that were trained before, and learn slower.
+        pretrained_prefix: what the names of the parameters begin with that were trained before, and learn slower.
         licence: of the public weights that the tower can begin with.
         output: the map into the shared space.
     """
@@ -65,7 +65,7 @@ class AudioTower(nn.Module, ABC):
     lengths: ClassVar[Lengths]
     window_frames: ClassVar[int]
     overlap_frames: ClassVar[int]
-    trunk_prefix: ClassVar[str]
+    pretrained_prefix: ClassVar[str]
     licence: ClassVar[str]
     output: nn.Linear
 
@@ -89,7 +89,7 @@ class AudioTower(nn.Module, ABC):
         """Takes the weights of the public model that the tower begins with."""
 
     @abstractmethod
-    def front_end_of(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N) in float32 to a spectrogram (B, M, mel)."""
 
     @abstractmethod
@@ -99,13 +99,13 @@ class AudioTower(nn.Module, ABC):
     def spectrogram(self, waveform: Tensor) -> Tensor:
         """`waveform` (B, N) to a spectrogram (B, M, mel), always in float32."""
         with torch.autocast(waveform.device.type, enabled=False):
-            return self.front_end_of(waveform.float())
+            return self.log_mel(waveform.float())
 
     def project(self, features: Tensor) -> Tensor:
         """Features (..., C) to embeddings (..., D) of unit norm."""
         return F.normalize(self.output(features).float(), dim=-1)
 
-    def clip(self, features: Tensor, valid: Tensor) -> Tensor:
+    def clip_embeddings(self, features: Tensor, valid: Tensor) -> Tensor:
         """The embedding (B, D) of each clip, from the mean of its features (B, T, C) where it is `valid` (B, T).
 
         So TACOS (arXiv 2505.07609) does it: the mean comes before the projection and the norm.

@@ -33,7 +33,7 @@ def test_what_is_served_has_a_channel_more_only_where_the_model_is_centred(rober
     recipe = make_recipe(roberta, centred=centred)
     encoder = SentenceEncoder(recipe.text)
     model = LanguageAudioModel(recipe, encoder).eval()
-    frames, queries = model.frames(torch.randn(1, 6400)), model.queries(encoder.encode(["rain"]))
+    frames, queries = model.served_frames(torch.randn(1, 6400)), model.served_queries(encoder.encode(["rain"]))
     assert frames.shape[2] == queries.shape[1] == model.dimension == 8 + centred
     for embedding in (*frames[0], *queries):
         assert float(embedding.norm()) == pytest.approx(1, abs=1e-5)

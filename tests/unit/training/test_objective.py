@@ -43,7 +43,7 @@ def objective_of(recipe: Recipe, soundscapes: SceneSource, encoder: SentenceEnco
 
 def losses(objective: Objective, batch: SceneBatch) -> dict[str, float]:
     torch.manual_seed(1)
-    return {name: float(loss.detach()) for name, loss in objective.losses(batch, step=0).items()}
+    return {name: float(loss.detach()) for name, loss in objective.compute_losses(batch, step=0).items()}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_losses_that_count_are_computed_and_no_others(
     found = losses(objective, batch)
     assert found.keys() == weights.keys()
     assert all(value > 0 for value in found.values())
-    total = objective.total({name: torch.tensor(value) for name, value in found.items()})
+    total = objective.weighted_sum({name: torch.tensor(value) for name, value in found.items()})
     assert float(total) == pytest.approx(sum(weights[name] * value for name, value in found.items()))
 
 

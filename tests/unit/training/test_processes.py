@@ -52,8 +52,8 @@ def step(pack: Path, processes: Processes) -> Result:
     model = LanguageAudioModel(recipe, encoder)
     objective = Objective(model, encoder, source.vocabulary, recipe, torch.device("cpu"), processes)
     batch = source.batches(BATCH // processes.count, processes.count)[processes.rank]
-    losses = objective.losses(batch, step=0)
-    objective.total(losses).backward()
+    losses = objective.compute_losses(batch, step=0)
+    objective.weighted_sum(losses).backward()
     processes.average_gradients(model)
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return {name: float(loss.detach()) for name, loss in losses.items()}, gradients

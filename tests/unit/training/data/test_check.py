@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_audio import write_burst, write_noise_that_is_no_audio
+from tests.tiny_audio import write_burst, write_undecodable_file
 from tests.tiny_pack import build_tiny_pack
 from training.data.check import main
 
@@ -14,7 +14,7 @@ def build_broken_audioset(folder: Path) -> Path:
     write_burst(folder / "audio" / "extra.wav")
     cut = write_burst(folder / "audio" / "Ycut.mp3", 36.0, (0.0, 36.0), 32_000)
     cut.write_bytes(cut.read_bytes()[:20_000])
-    write_noise_that_is_no_audio(folder / "audio" / "Yhtml.wav")
+    write_undecodable_file(folder / "audio" / "Yhtml.wav")
     (folder / "mid_to_display_name.tsv").write_text("/m/1\tBark\n")
     rows = ["a_0\t0\t1\t/m/1", "a_0\t9.5\t9.9\t/m/1", "cut_0\t0\t1\t/m/1", "html_0\t0\t1\t/m/1", "a_0\t1"]
     rows += [f"gone{number}_0\t0\t1\t/m/1" for number in range(7)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.tiny_audio import write_burst, write_noise_that_is_no_audio
+from tests.tiny_audio import write_burst, write_undecodable_file
 from training.data.decoding import UnreadableRecordingError, decode, recording_duration_s
 
 
@@ -40,7 +40,7 @@ def cut_in_half(path: Path) -> Path:
 
 
 def test_a_file_that_is_missing_or_not_audio_cannot_be_opened(tmp_path: Path) -> None:
-    for path in (write_noise_that_is_no_audio(tmp_path / "a.mp3"), tmp_path / "missing.wav", tmp_path):
+    for path in (write_undecodable_file(tmp_path / "a.mp3"), tmp_path / "missing.wav", tmp_path):
         with pytest.raises(UnreadableRecordingError, match=f"{path}: cannot be opened") as raised:
             decode(path, 16_000)
         assert str(path) not in raised.value.reason

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from service.core.frame_grid import FrameGrid
-from tests.tiny_audio import write_burst, write_noise_that_is_no_audio
+from tests.tiny_audio import write_burst, write_undecodable_file
 from tests.tiny_pack import build_tiny_pack
 from training.data.batch import CaptionedBatch
 from training.data.example import CaptionedEvent, Example
@@ -99,7 +99,7 @@ def test_data_sets_are_drawn_by_their_weights(examples: tuple[Example, ...]) -> 
 def test_unreadable_files_are_replaced_and_logged_once_at_the_end(
     examples: tuple[Example, ...], workers: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = Example(write_noise_that_is_no_audio(tmp_path / "broken.wav"), "train", ("nothing",))
+    broken = Example(write_undecodable_file(tmp_path / "broken.wav"), "train", ("nothing",))
     batches = make_batches([ExamplePool((*examples, broken))])
     with caplog.at_level(logging.WARNING):
         loaded = list(load_batches(batches, range(len(batches)), workers))
@@ -127,7 +127,7 @@ def test_an_excerpt_without_captions_of_a_recording_without_events_is_replaced(
 
 
 def test_a_data_set_without_a_readable_file_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    broken = Example(write_noise_that_is_no_audio(tmp_path / "broken.wav"), "train", ("nothing",))
+    broken = Example(write_undecodable_file(tmp_path / "broken.wav"), "train", ("nothing",))
     with pytest.raises(RuntimeError, match=r"gave 0 of 4 recordings: 400 could not be decoded \(.*broken.wav"):
         make_batches([ExamplePool((broken,))])[0]
 

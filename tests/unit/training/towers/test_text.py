@@ -22,7 +22,7 @@ def tacos(tmp_path_factory: pytest.TempPathFactory) -> TextTowerConfig:
 
 def test_a_sentence_is_its_first_tokens_state(tacos: TextTowerConfig) -> None:
     encoder = SentenceEncoder(tacos)
-    states = encoder.transformer(*encoder.tokens(["rain falls", "a dog barks"])).last_hidden_state
+    states = encoder.transformer(*encoder.tokenize(["rain falls", "a dog barks"])).last_hidden_state
     assert torch.equal(encoder.embed(["rain falls", "a dog barks"]), states[:, 0])
 
 
@@ -30,7 +30,7 @@ def test_a_sentence_is_the_mean_of_its_tokens_whatever_it_is_padded_to(tacos: Te
     encoder = SentenceEncoder(replace(tacos, pooling="mean"))
     alone = encoder.encode(["rain falls"])
     assert torch.allclose(encoder.encode(["rain falls", "someone is typing on a keyboard"])[:1], alone, atol=1e-5)
-    states = encoder.transformer(*encoder.tokens(["rain falls"])).last_hidden_state[0]
+    states = encoder.transformer(*encoder.tokenize(["rain falls"])).last_hidden_state[0]
     assert torch.allclose(alone[0], torch.nn.functional.normalize(states.mean(dim=0), dim=-1), atol=1e-5)
 
 
@@ -44,7 +44,7 @@ def test_case_and_punctuation_are_not_read(tacos: TextTowerConfig) -> None:
 
 
 def test_a_caption_is_cut_to_the_most_tokens(tacos: TextTowerConfig) -> None:
-    assert SentenceEncoder(replace(tacos, max_tokens=5)).tokens(["rain falls on a tin roof " * 9])[0].shape == (1, 5)
+    assert SentenceEncoder(replace(tacos, max_tokens=5)).tokenize(["rain falls on a tin roof " * 9])[0].shape == (1, 5)
 
 
 @pytest.mark.parametrize("trained", [True, False])

@@ -21,7 +21,7 @@ class Plain(AudioTower):
 
     def load_pretrained(self, file: object) -> None: ...
 
-    def front_end_of(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Tensor) -> Tensor:
         return waveform.unflatten(1, (-1, 2))
 
     def features(self, spectrogram: Tensor) -> Tensor:
@@ -29,10 +29,10 @@ class Plain(AudioTower):
 
 
 def test_lengths_are_steps_and_a_rest_up_to_the_longest_and_then_whole_windows() -> None:
-    windows = Lengths(step_frames=8, rest_frames=1, most_steps=62)
-    assert [windows.at_least(n) for n in (1, 9, 10, 497, 498, 1491)] == [9, 9, 17, 497, 994, 1491]
-    patches = Lengths(step_frames=24, least_steps=2)
-    assert [patches.at_least(n) for n in (1, 48, 49, 264)] == [48, 48, 72, 264]
+    windows = Lengths(step_frames=8, extra_frames=1, max_steps=62)
+    assert [windows.round_up(n) for n in (1, 9, 10, 497, 498, 1491)] == [9, 9, 17, 497, 994, 1491]
+    patches = Lengths(step_frames=24, min_steps=2)
+    assert [patches.round_up(n) for n in (1, 48, 49, 264)] == [48, 48, 72, 264]
 
 
 def test_a_frame_is_projected_and_normalized() -> None:
@@ -43,7 +43,9 @@ def test_a_frame_is_projected_and_normalized() -> None:
 def test_a_clip_is_the_mean_of_its_valid_features_projected_and_normalized() -> None:
     tower = Plain()
     features = torch.tensor([[[1.0, 3.0], [5.0, 11.0], [100.0, 100.0]]])
-    clip = tower.clip(features, torch.tensor([[True, True, False]]))  # the mean is (3, 7), projected to (6, 8)
+    clip = tower.clip_embeddings(
+        features, torch.tensor([[True, True, False]])
+    )  # the mean is (3, 7), projected to (6, 8)
     assert torch.allclose(clip, torch.tensor([[0.6, 0.8]]))
 
 
