@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from model_export.errors import BatchDiffers, GraphInterfaceDiffers, SegmentsDiffer, ShapeDiffers, ValuesDiffer
 from service.core import scoring
+from service.core.curves import score_curves
 from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, Manifest
+from service.core.scoring import EncodedQueries
 from training.model import LanguageAudioModel
 from training.towers.text import SentenceEncoder
 
@@ -178,7 +180,7 @@ def verify_segments(
         threshold = _clear_threshold(torch_frames, embedding, manifest)
         settings = manifest.postprocessing.override(threshold=threshold, threshold_off=threshold, extent_ratio=1)
         ours, theirs = (
-            localize(frames, [query], embedding[None], manifest, settings, duration_s)[0]
+            localize(frames, [query], EncodedQueries(embedding[None]), manifest, settings, duration_s)[0]
             for frames in (torch_frames, graph_frames)
         )
         largest = max(largest, float(np.abs(ours.score - theirs.score).max()))
@@ -190,9 +192,9 @@ def verify_segments(
 
 def _clear_threshold(frames: Float32, query: Float32, manifest: Manifest) -> float:
     """The middle of the widest gap between the scores of the middle half of the frames."""
-    score = scoring.score(scoring.similarity(frames, query[None]), manifest.scale, manifest.bias)
-    smoothed = scoring.median_filter(score, manifest.grid.odd_frames_for(manifest.postprocessing.median_filter_s))
-    ordered = np.sort(smoothed[0])
+    evidence = EncodedQueries(query[None]).evidence(scoring.similarity(frames, query[None]))
+    curves = score_curves(evidence, manifest.calibration, manifest.grid, manifest.postprocessing)
+    ordered = np.sort(curves.smoothed[0])
     middle = ordered[len(ordered) // 4 : -len(ordered) // 4]
     widest = int(np.diff(middle).argmax())
     return float((middle[widest] + middle[widest + 1]) / 2)

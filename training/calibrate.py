@@ -1,11 +1,18 @@
-"""Calibrates a checkpoint on the `val` recordings: scale, bias and default threshold.
+"""Calibrates a checkpoint on scenes of `val` recordings: scale, bias and default threshold.
 
 `python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
 
-Scale and bias are those with which the scores, as the service gives them back, predict best what is heard in every frame
-(Platt), asked for the captions of the labels that its scene holds and of `ABSENT_PER_HEARD` times as many that it does not.
-The default threshold is the lowest at which a scene is said to hold an absent sound in at most `FALSE_PRESENCE` of all cases.
-Both are chosen on scenes of their own, and what they reach is measured on the benchmark's.
+Every caption is searched for in every scene. Scale and bias are fitted so that the scores which the service returns predict
+best, frame by frame, where the query is heard (Platt scaling). They are fitted on all pairs of a scene and a query that is heard
+in the scene, and on `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent from the scene.
+
+The default threshold is the lowest threshold at which at most `FALSE_PRESENCE` of the absent queries get a segment.
+
+Scale, bias and threshold are chosen on tuning scenes; the figures are measured on the scenes of the benchmark.
+
+Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) has a scale and a bias
+for each query already; there, scale and bias apply to the logit of the text-dependent score, and the same fit corrects what is
+left over. Either way the threshold is chosen on the scores that a bundle with this calibration serves.
 """
 
 import argparse
@@ -13,17 +20,18 @@ import bisect
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from service.core import scoring
+from service.core.curves import score_curves, smooth
 from service.core.errors import EarmarkError
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
+from service.core.scoring import Calibration
 from training import seeds
 from training.evaluation.benchmark import PASSES, Benchmark, load_benchmark, validation_queries
 from training.evaluation.evaluation_set import resampled
@@ -31,161 +39,200 @@ from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, Checkp
 from training.evaluation.metrics import expected_calibration_error, is_present
 
 ABSENT_PER_HEARD = 4
-"""Between as many (a query is as likely heard as not) and all (33 times: somebody asks for everything)."""
+"""Absent queries for each heard query. At 1, a query is as likely heard as not; all absent queries would be 33 for each."""
 FALSE_PRESENCE = 0.0475
+"""Largest accepted share of absent queries for which there is a segment."""
 AUDIBLE_DB = 6.0
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
+INITIAL_SCALE, INITIAL_BIAS = 10.0, -5.0
+"""Start of the fit. With text-dependent sigmoids, whose logits are scaled already, the fit starts at a scale of 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class AskedScenes:
-    """Median-filtered similarities (S, Q, T) of all queries with all scenes, their truth by frame (S, Q, T), and by scene.
+class SceneEvidence:
+    """Evidence of Q queries in S scenes, and where the queries are heard.
 
-    `audible` (S, Q) marks queries heard at 6 dB or more, `absent` (S, Q) those not heard at all.
+    Attributes:
+        evidence: Evidence after the median filter, shape (S, Q, T); see `EncodedQueries.evidence`. The filter is applied
+            once, before the fit, and not after each trial sigmoid: a median commutes with a monotone function.
+        truth: Frames in which the query is heard, shape (S, Q, T).
+        audible: Queries heard at `AUDIBLE_DB` over the background or louder, shape (S, Q).
+        absent: Queries that are not heard in the scene, shape (S, Q).
     """
 
-    similarity: NDArray[np.float32]
+    evidence: NDArray[np.float32]
     truth: NDArray[np.bool_]
     audible: NDArray[np.bool_]
     absent: NDArray[np.bool_]
 
 
-def ask(localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]) -> AskedScenes:
-    """Asks for every caption of every label in every scene."""
-    embeddings = localizer.embed_queries([caption for captions in queries for caption in captions])
-    labels = list(benchmark.labels)
-    width_frames = localizer.grid.odd_frames_for(localizer.postprocessing.median_filter_s)
-    edges_s = localizer.grid.edges(
-        localizer.grid.n_frames(localizer.grid.samples_for(benchmark.scene_s)), benchmark.scene_s
-    )
-    similarity, truth, audible, absent = [], [], [], []
+def measure_evidence(
+    localizer: CheckpointLocalizer, benchmark: Benchmark, queries: Sequence[Sequence[str]]
+) -> SceneEvidence:
+    """Computes the evidence of every caption of every label, (L, PASSES) texts, in every scene."""
+    captions = [caption for label_captions in queries for caption in label_captions]
+    labels, grid = list(benchmark.labels), localizer.grid
+    edges_s = grid.edges(grid.n_frames(grid.samples_for(benchmark.scene_s)), benchmark.scene_s)
+    evidence, truth, audible, absent = [], [], [], []
     for scene in benchmark.scenes:
-        waveform = resampled(scene.waveform, benchmark.sample_rate_hz, localizer.grid.sample_rate_hz)
-        raw = scoring.similarity(localizer.embed(waveform), embeddings)
-        similarity.append(scoring.median_filter(raw, width_frames))
+        waveform = resampled(scene.waveform, benchmark.sample_rate_hz, grid.sample_rate_hz)
+        evidence.append(smooth(localizer.evidence(waveform, captions), grid, localizer.postprocessing))
         truth.append(np.repeat(scene.truth(labels, edges_s), PASSES, axis=0))
         audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
         absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
-    return AskedScenes(*map(np.stack, (similarity, truth, audible, absent)))
+    return SceneEvidence(*map(np.stack, (evidence, truth, audible, absent)))
 
 
-def choose_pairs(asked: AskedScenes, absent_per_heard: int) -> NDArray[np.bool_]:
-    """All (scene, query) pairs that are heard, and so many times as many, drawn at random, that are not: (S, Q)."""
+def choose_pairs(scenes: SceneEvidence, absent_per_heard: int) -> NDArray[np.bool_]:
+    """Selects pairs of a scene and a query, shape (S, Q).
+
+    All pairs whose query is heard are selected, and, at random, `absent_per_heard` times as many whose query is absent.
+    """
     rng = np.random.default_rng(seeds.CALIBRATION_PAIRS)
-    chosen = ~asked.absent
-    absent = np.flatnonzero(asked.absent)
+    chosen = ~scenes.absent
+    absent = np.flatnonzero(scenes.absent)
     count = min(len(absent), absent_per_heard * int(chosen.sum()))
     chosen.reshape(-1)[rng.choice(absent, size=count, replace=False)] = True
     return chosen
 
 
-def fit_sigmoid(similarity: NDArray[np.float32], truth: NDArray[np.bool_], extent_ratio: float) -> tuple[float, float]:
-    """Scale and bias with which the extended scores of curves (P, T) predict the truth best (Platt): the least cross-entropy."""
+def served_scores(
+    evidence: NDArray[np.float32], calibration: Calibration, grid: FrameGrid, postprocessing: Postprocessing
+) -> NDArray[np.float32]:
+    """Computes the score curves that the service would return from evidence of shape (..., T).
+
+    The median filter is left out, because `SceneEvidence` is filtered already.
+    """
+    rows = evidence.reshape(-1, evidence.shape[-1])
+    curves = score_curves(rows, calibration, grid, replace(postprocessing, median_filter_s=0.0))
+    return curves.extended.reshape(evidence.shape)
+
+
+def fit_sigmoid(
+    evidence: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    grid: FrameGrid,
+    postprocessing: Postprocessing,
+    initial_scale: float = INITIAL_SCALE,
+) -> Calibration:
+    """Fits scale and bias to the truth (Platt scaling) by minimizing the cross-entropy of the served scores.
+
+    Args:
+        evidence: Curves after the median filter, shape (P, T).
+        truth: Frames in which the query is heard, shape (P, T).
+        grid: The frames of the curves.
+        postprocessing: How the scores are extended.
+        initial_scale: Scale at which the search starts.
+
+    Raises:
+        ValueError: The search does not converge.
+    """
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        score = scoring.extend(scoring.score(similarity, *parameters), extent_ratio).clip(1e-6, 1 - 1e-6)
+        score = served_scores(evidence, Calibration(*parameters), grid, postprocessing).clip(1e-6, 1 - 1e-6)
         return -float(np.mean(np.where(truth, np.log(score), np.log1p(-score))))
 
-    found: OptimizeResult = minimize(
-        loss, np.array([10.0, -5.0]), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-6}
-    )
-    if not found.success:
-        raise ValueError(f"no scale and bias fit: {found.message}")
-    return float(found.x[0]), float(found.x[1])
+    start, options = np.array([initial_scale, INITIAL_BIAS]), {"xatol": 0.01, "fatol": 1e-6}
+    result: OptimizeResult = minimize(loss, start, method="Nelder-Mead", options=options)
+    if not result.success:
+        raise ValueError(f"the fit of scale and bias does not converge: {result.message}")
+    return Calibration(float(result.x[0]), float(result.x[1]))
 
 
-def extended_score(asked: AskedScenes, scale: float, bias: float, extent_ratio: float) -> NDArray[np.float32]:
-    """The curves that the service would give back: (S, Q, T)."""
-    score = scoring.score(asked.similarity, scale, bias)
-    return scoring.extend(score.reshape(-1, score.shape[2]), extent_ratio).reshape(score.shape)
-
-
-def presence(score: NDArray[np.float32], grid: FrameGrid, settings: Postprocessing) -> NDArray[np.bool_]:
-    """Whether the service would say that each query is heard in each scene, from curves (S, Q, T): (S, Q)."""
+def presence(score: NDArray[np.float32], grid: FrameGrid, postprocessing: Postprocessing) -> NDArray[np.bool_]:
+    """Whether the service would return a segment for each query in each scene, (S, Q), from curves (S, Q, T)."""
     duration_s = grid.duration_s(grid.n_samples(score.shape[2]))
-    return np.array([[is_present(curve, grid, duration_s, settings) for curve in scene] for scene in score])
+    return np.array([[is_present(curve, grid, duration_s, postprocessing) for curve in scene] for scene in score])
 
 
 def choose_threshold(
-    score: NDArray[np.float32], absent: NDArray[np.bool_], grid: FrameGrid, settings: Postprocessing
+    score: NDArray[np.float32], absent: NDArray[np.bool_], grid: FrameGrid, postprocessing: Postprocessing
 ) -> Postprocessing:
-    """The settings with the lowest threshold that keeps false presence down.
+    """Returns the post-processing with the lowest threshold that keeps false presence at `FALSE_PRESENCE` or below.
 
     Args:
-        score: Curves, (S, Q, T).
-        absent: What is not heard, (S, Q).
+        score: Curves, shape (S, Q, T).
+        absent: Queries that are not heard, shape (S, Q).
         grid: The frames of the curves.
-        settings: All but the threshold.
+        postprocessing: All settings but the threshold.
 
     Raises:
-        ValueError: no threshold does.
+        ValueError: No threshold keeps false presence that low.
     """
 
-    def enough(threshold: float) -> bool:  # a higher threshold never finds more
-        found = presence(score, grid, settings.override(threshold=float(threshold)))
-        return bool(found[absent].mean() <= FALSE_PRESENCE)
+    def is_enough(threshold: float) -> bool:  # monotone: a higher threshold never adds a segment
+        present = presence(score, grid, postprocessing.override(threshold=float(threshold)))
+        return bool(present[absent].mean() <= FALSE_PRESENCE)
 
-    lowest = bisect.bisect_left(THRESHOLDS, True, key=enough)
+    lowest = bisect.bisect_left(THRESHOLDS, True, key=is_enough)
     if lowest == len(THRESHOLDS):
         raise ValueError(
-            f"above every threshold more than {FALSE_PRESENCE:.0%} of absent sounds are said to be present"
+            f"at every threshold up to {THRESHOLDS[-1]:g}, more than {FALSE_PRESENCE:.2%} of absent sounds have a segment"
         )
-    return settings.override(threshold=float(THRESHOLDS[lowest]))
+    return postprocessing.override(threshold=float(THRESHOLDS[lowest]))
 
 
-def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, own_scenes: Benchmark) -> dict[str, object]:
-    """The calibration, chosen on `own_scenes`, and what it reaches on the benchmark."""
-    grid, extent_ratio = localizer.grid, localizer.postprocessing.extent_ratio
-    own = ask(localizer, own_scenes, validation_queries(own_scenes.labels))
-    chosen = choose_pairs(own, ABSENT_PER_HEARD)
-    scale, bias = fit_sigmoid(own.similarity[chosen], own.truth[chosen], extent_ratio)
-    own_score = extended_score(own, scale, bias, extent_ratio)
-    settings = choose_threshold(own_score, own.absent, grid, localizer.postprocessing)
-    asked = ask(localizer, benchmark, validation_queries(benchmark.labels))
-    score = extended_score(asked, scale, bias, extent_ratio)
-    present = presence(score, grid, settings)
-    balanced = choose_pairs(asked, 1)
+def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, tuning_scenes: Benchmark) -> dict[str, object]:
+    """Chooses scale, bias and threshold on `tuning_scenes`, and measures on `benchmark` what they reach.
+
+    Returns:
+        The calibration as `model_export` reads it: `scale`, `bias`, `postprocessing`, and the figures, `measured`.
+    """
+    grid, uncalibrated = localizer.grid, localizer.postprocessing
+    tuning = measure_evidence(localizer, tuning_scenes, validation_queries(tuning_scenes.labels))
+    chosen = choose_pairs(tuning, ABSENT_PER_HEARD)
+    initial_scale = 1.0 if localizer.model.own_sigmoid else INITIAL_SCALE
+    calibration = fit_sigmoid(tuning.evidence[chosen], tuning.truth[chosen], grid, uncalibrated, initial_scale)
+    tuning_score = served_scores(tuning.evidence, calibration, grid, uncalibrated)
+    postprocessing = choose_threshold(tuning_score, tuning.absent, grid, uncalibrated)
+
+    reported = measure_evidence(localizer, benchmark, validation_queries(benchmark.labels))
+    score = served_scores(reported.evidence, calibration, grid, uncalibrated)
+    present = presence(score, grid, postprocessing)
+    balanced = choose_pairs(reported, 1)
     return {
-        "scale": scale,
-        "bias": bias,
-        "postprocessing": {name: getattr(settings, name) for name in Postprocessing.__slots__},
+        **asdict(calibration),
+        "postprocessing": asdict(postprocessing),
         "measured": {
             "expected_calibration_error_balanced": expected_calibration_error(
-                score[balanced].ravel(), asked.truth[balanced].ravel()
+                score[balanced].ravel(), reported.truth[balanced].ravel()
             ),
-            "expected_calibration_error_all_pairs": expected_calibration_error(score.ravel(), asked.truth.ravel()),
-            "false_presence": float(present[asked.absent].mean()),
-            "presence_at_6_db": float(present[asked.audible].mean()),
+            "expected_calibration_error_all_pairs": expected_calibration_error(score.ravel(), reported.truth.ravel()),
+            "false_presence": float(present[reported.absent].mean()),
+            "presence_at_6_db": float(present[reported.audible].mean()),
         },
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.calibrate", description="Calibrate a checkpoint.")
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint of training.train")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint of training.train")
     parser.add_argument("--data", type=Path, required=True, help="folder of a CSV pack with a val split")
     parser.add_argument(
-        "--out", type=Path, required=True, help="file of the calibration, for model_export; its folder is made"
+        "--out",
+        type=Path,
+        required=True,
+        help="file to write the calibration to, for model_export; its folder is created",
     )
     parser.add_argument(
         "--median-filter-s",
         type=float,
         default=MEDIAN_FILTER_S,
-        help="smoothing of the curves; %(default)s s if not given",
+        help="width of the median filter over the scores, in seconds (default: %(default)s)",
     )
     parser.add_argument(
         "--extent-ratio",
         type=float,
         default=EXTENT_RATIO,
-        help="extent of sounds in the curves; %(default)s if not given",
+        help="extent ratio of the score curves (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
-        benchmark, own_scenes = load_benchmark(options.data), load_benchmark(options.data, seeds.CALIBRATION)
-        result = json.dumps(calibrate(localizer, benchmark, own_scenes), indent=2)
+        benchmark, tuning_scenes = load_benchmark(options.data), load_benchmark(options.data, seeds.CALIBRATION)
+        result = json.dumps(calibrate(localizer, benchmark, tuning_scenes), indent=2)
         print(result)
         options.out.write_text(result + "\n")
     except (ValueError, OSError, EarmarkError) as error:

@@ -30,8 +30,11 @@ class ModelConfig(Protocol):
         ...
 
 
-class OwnSigmoid(nn.Module):
-    """Scale and bias of each text, predicted from its embedding: FLAM (arXiv 2505.05335), at first 10 and -8 for all."""
+class TextDependentSigmoid(nn.Module):
+    """Predicts scale and bias of the sigmoid of each text from its embedding: FLAM (arXiv 2505.05335).
+
+    Before training, every scale is 10 and every bias is -8. `service.core.scoring.text_dependent_logits` has the scores.
+    """
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
@@ -45,15 +48,9 @@ class OwnSigmoid(nn.Module):
         """Query embeddings (Q, D) to scales and biases, (Q,) each."""
         return self.log_scale(queries).squeeze(-1).float().exp(), self.bias(queries).squeeze(-1).float()
 
-    def scores(self, similarity: Tensor, queries: Tensor) -> Tensor:
-        """Similarities (Q, T) with query embeddings (Q, D) to scores in [0, 1] that one threshold serves, whatever the text.
-
-        The bias is how likely a text is before anything is heard; the scores are free of it:
-        sigmoid(logit) / (sigmoid(logit) + sigmoid(bias)).
-        """
-        scale, bias = (values[:, None] for values in self(queries))
-        likely, prior = torch.sigmoid(scale * similarity + bias), torch.sigmoid(bias)
-        return likely / (likely + prior)
+    def stacked(self, queries: Tensor) -> Tensor:
+        """Query embeddings (Q, D) to scales and biases as one tensor, (Q, 2)."""
+        return torch.stack(self(queries), dim=-1)
 
 
 class LanguageAudioModel(nn.Module):
@@ -77,7 +74,7 @@ class LanguageAudioModel(nn.Module):
         self.projection = build_projection(encoder.channels, self.audio.dimension, config.text)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.bias = nn.Parameter(torch.tensor(-10.0))
-        self.own_sigmoid = OwnSigmoid(self.audio.dimension) if config.text.own_sigmoid else None
+        self.own_sigmoid = TextDependentSigmoid(self.audio.dimension) if config.text.own_sigmoid else None
         centred = config.centred and not config.text.own_sigmoid
         self.register_buffer("centre", torch.zeros(self.audio.dimension) if centred else None)
 

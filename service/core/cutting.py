@@ -1,31 +1,39 @@
-"""How a waveform that comes in blocks is cut into the fixed windows of a plan, without ever holding all of it."""
+"""How a waveform is cut into the fixed windows of a plan: in blocks, without holding all of the waveform, or at once."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.frame_grid import FrameGrid
 from service.core.windows import WindowPlan
 
 Float32 = NDArray[np.float32]
 PlacedWindow = tuple[int, Float32]
+"""Index of a window's first frame, and the samples (N,) of the window."""
+
+
+def cut_windows(waveform: Float32, plan: WindowPlan, grid: FrameGrid) -> list[PlacedWindow]:
+    """Cuts a whole waveform, shape (N,), into windows; see `WindowCutter`."""
+    cutter = WindowCutter(plan, grid)
+    return [*cutter.add(waveform), *cutter.finish()]
 
 
 @dataclass(slots=True)
 class WindowCutter:
-    """Cuts mono samples into windows as they come; holds less than two windows and a block.
+    """Cuts mono samples into windows block by block; holds less than two windows and a block.
 
-    Gives the same windows as `WindowPlan.starts` over the whole waveform, whatever the blocks' lengths. A last frame
-    that is only partly filled is filled with zeros, and so is a window that is longer than the clip.
+    The windows begin at the frames of `WindowPlan.starts`, whatever the lengths of the blocks. A last frame that is only
+    partly filled is padded with zeros, and so is a clip that is shorter than a window.
 
     Attributes:
-        plan: The windows.
-        hop_samples: Samples per frame.
-        n_samples: Samples that came so far.
+        plan: Length and overlap of the windows.
+        grid: The frames of the waveform.
+        n_samples: Number of samples received so far.
     """
 
     plan: WindowPlan
-    hop_samples: int
+    grid: FrameGrid
     n_samples: int = field(default=0, init=False)
     _held: list[Float32] = field(default_factory=list[Float32], init=False)
     _held_start: int = field(default=0, init=False)
@@ -33,27 +41,27 @@ class WindowCutter:
 
     @property
     def _window_samples(self) -> int:
-        return self.plan.window_frames * self.hop_samples
+        return self.grid.n_samples(self.plan.window_frames)
 
     def add(self, block: Float32) -> list[PlacedWindow]:
-        """Takes the next samples, shape (N,), and gives the windows that are now sure: (first frame, samples)."""
+        """Takes the next block of samples, shape (N,), and returns the windows that are complete now."""
         self.n_samples += len(block)
         self._held.append(block)
         windows: list[PlacedWindow] = []
-        while self._next_start * self.hop_samples + self._window_samples < self.n_samples:
+        while self.grid.n_samples(self._next_start) + self._window_samples < self.n_samples:
             windows.append((self._next_start, self._slice(self._next_start)))
             self._next_start += self.plan.step_frames
         if windows:
-            self._forget()
+            self._drop_used()
         return windows
 
     def finish(self) -> list[PlacedWindow]:
-        """Gives the last window, or none if no sample came."""
+        """Returns the last window, in a list that is empty if there were no samples."""
         if self.n_samples == 0:
             return []
-        n_frames = -(-self.n_samples // self.hop_samples)
+        n_frames = self.grid.n_frames(self.n_samples)
         start = max(0, n_frames - self.plan.window_frames)
-        missing = start * self.hop_samples + self._window_samples - self.n_samples
+        missing = self.grid.n_samples(start) + self._window_samples - self.n_samples
         self._held.append(np.zeros(missing, np.float32))
         return [(start, self._slice(start))]
 
@@ -63,12 +71,12 @@ class WindowCutter:
         return self._held[0]
 
     def _slice(self, start_frame: int) -> Float32:
-        begin = start_frame * self.hop_samples - self._held_start
+        begin = self.grid.n_samples(start_frame) - self._held_start
         return self._joined()[begin : begin + self._window_samples].copy()
 
-    def _forget(self) -> None:
-        """Drops the samples that no later window can need: the last one may be shifted back by almost a window."""
-        last_window_start = -(-self.n_samples // self.hop_samples) - self.plan.window_frames
-        needed_from = max(self._held_start, min(self._next_start, last_window_start) * self.hop_samples)
+    def _drop_used(self) -> None:
+        """Drops the samples that no later window needs; the last window may be shifted back by almost its whole length."""
+        last_window_start = self.grid.n_frames(self.n_samples) - self.plan.window_frames
+        needed_from = max(self._held_start, self.grid.n_samples(min(self._next_start, last_window_start)))
         self._held = [self._joined()[needed_from - self._held_start :].copy()]
         self._held_start = needed_from

@@ -1,4 +1,4 @@
-"""From embeddings to answers: the one function that serving and evaluation share."""
+"""From embeddings to the results of queries about a clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core import scoring
+from service.core.curves import score_curves
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
-from service.core.segments import Segment, find_segments
+from service.core.scoring import EncodedQueries
+from service.core.segments import Segment
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryResult:
-    """The answer to one query about one clip.
+    """The result of a query about a clip.
 
     Attributes:
-        query: As it was asked.
-        present: Whether there is a segment.
+        query: The text of the query, unchanged.
+        present: Whether there is at least one segment.
         clip_score: The maximum of `score`.
-        score: Calibrated scores in [0, 1], smoothed and extended, shape (T,): what segments are cut from.
+        score: Calibrated scores in [0, 1], smoothed and extended, shape (T,): the curve that is cut into segments.
         similarity: Raw cosine similarities in [-1, 1], shape (T,).
         segments: Where the query is heard: in order of time, disjoint, inside the clip.
     """
@@ -38,48 +40,36 @@ class QueryResult:
 def localize(
     frames: NDArray[np.float16] | Float32,
     queries: Sequence[str],
-    query_embeddings: Float32,
+    encoded: EncodedQueries,
     manifest: Manifest,
     postprocessing: Postprocessing,
     duration_s: float,
 ) -> list[QueryResult]:
-    """Tells when each query is heard.
+    """Computes when each query is heard in a clip.
 
     Args:
         frames: Unit-norm frame embeddings of the clip, shape (T, D), T at least 1.
-        queries: The Q queries, as asked.
-        query_embeddings: Their unit-norm embeddings, shape (Q, D).
-        manifest: For the frame grid and the calibration.
-        postprocessing: How curves become segments.
-        duration_s: The clip's length; it ends in frame T - 1.
+        queries: The texts of the Q queries.
+        encoded: The Q queries as the text tower encodes them.
+        manifest: The manifest of the bundle, which holds the frame grid and the calibration.
+        postprocessing: How scores become segments.
+        duration_s: Length of the clip, which ends in frame T - 1.
 
     Returns:
-        One result a query, in the same order.
+        One result for each query, in the same order.
     """
-    similarities = scoring.similarity(frames, query_embeddings)  # (Q, T)
-    width_frames = manifest.grid.odd_frames_for(postprocessing.median_filter_s)
-    raw = scoring.score(similarities, manifest.scale, manifest.bias)  # (Q, T)
-    smoothed = scoring.median_filter(raw, width_frames)  # (Q, T)
-    scores = scoring.extend(smoothed, postprocessing.extent_ratio)  # (Q, T)
-    clip_scores = scoring.clip_score(scores)  # (Q,)
+    similarities = scoring.similarity(frames, encoded.embeddings)  # (Q, T)
+    curves = score_curves(encoded.evidence(similarities), manifest.calibration, manifest.grid, postprocessing)
+    clip_scores = scoring.clip_score(curves.extended)  # (Q,)
     results: list[QueryResult] = []
     for index, query in enumerate(queries):
-        segments = find_segments(
-            scores[index],
-            smoothed[index],
-            manifest.grid,
-            duration_s,
-            postprocessing.threshold,
-            postprocessing.threshold_off,
-            postprocessing.min_duration_s,
-            postprocessing.merge_gap_s,
-        )
+        segments = curves.segments(index, duration_s)
         results.append(
             QueryResult(
                 query=query,
                 present=bool(segments),
                 clip_score=float(clip_scores[index]),
-                score=scores[index],
+                score=curves.extended[index],
                 similarity=similarities[index],
                 segments=tuple(segments),
             )

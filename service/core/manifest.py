@@ -13,6 +13,7 @@ from service.core.errors import BundleFileMissing, ChecksumMismatch, ManifestInv
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.queries import QueryNormalization
+from service.core.scoring import Calibration
 from service.core.windows import WindowPlan
 
 FORMAT_VERSION = 2
@@ -89,6 +90,11 @@ class Manifest:
     def grid(self) -> FrameGrid:
         """The frames of the model's curves."""
         return FrameGrid(self.sample_rate_hz, self.hop_samples)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The sigmoid from similarities to scores."""
+        return Calibration(self.scale, self.bias)
 
     @property
     def window_plan(self) -> WindowPlan:

@@ -1,4 +1,7 @@
-"""From embeddings to calibrated curves: smoothed, and extended so that any threshold shows whole sounds."""
+"""The steps from embeddings to score curves: similarity, calibrated score, median filter, extension."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -9,6 +12,53 @@ Float32 = NDArray[np.float32]
 _CHUNK_FRAMES = 1 << 13
 _CHUNK_VALUES = 1 << 20  # values that are sorted or extended at a time: 4 MiB of float32
 _MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster than partitioning each window
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Scale and bias of the sigmoid that turns evidence into scores: score = sigmoid(scale * evidence + bias).
+
+    The evidence is the similarity of a query with a frame, or what `EncodedQueries.evidence` computes from the similarity.
+    """
+
+    scale: float
+    bias: float
+
+
+UNCALIBRATED = Calibration(scale=1.0, bias=0.0)
+"""Leaves the evidence of queries with text-dependent sigmoids as it is: the logit of their score."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedQueries:
+    """What the text tower computes for Q queries.
+
+    Attributes:
+        embeddings: Unit-norm query embeddings, shape (Q, D).
+        sigmoids: Scale and bias of each query, shape (Q, 2), of a model with text-dependent sigmoids; None for a model
+            whose queries share one sigmoid.
+    """
+
+    embeddings: Float32
+    sigmoids: Float32 | None = None
+
+    def split(self) -> "list[EncodedQueries]":
+        """The queries one by one, as copies: keeping one of them does not keep all in memory."""
+        sigmoids = (
+            [None] * len(self.embeddings) if self.sigmoids is None else [row[None].copy() for row in self.sigmoids]
+        )
+        return [EncodedQueries(row[None].copy(), pair) for row, pair in zip(self.embeddings, sigmoids, strict=True)]
+
+    @classmethod
+    def join(cls, parts: "Sequence[EncodedQueries]") -> "EncodedQueries":
+        """The queries of all parts, of one model, in order."""
+        sigmoids = [part.sigmoids for part in parts if part.sigmoids is not None]
+        embeddings = np.concatenate([part.embeddings for part in parts])  # (Q, D)
+        return cls(embeddings, np.concatenate(sigmoids) if sigmoids else None)
+
+    def evidence(self, similarity: Float32) -> Float32:
+        """What the calibration is applied to: the similarities (Q, T), or their text-dependent logits (Q, T)."""
+        return similarity if self.sigmoids is None else text_dependent_logits(similarity, self.sigmoids)
 
 
 def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float32:
@@ -28,9 +78,27 @@ def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float
     return np.clip(similarities, -1, 1, out=similarities)
 
 
-def score(similarity: Float32, scale: float, bias: float) -> Float32:
-    """Calibrated score in [0, 1] of similarities of any shape: sigmoid(scale * similarity + bias)."""
-    logit = np.float32(scale) * similarity + np.float32(bias)
+def text_dependent_logits(similarity: Float32, sigmoids: Float32) -> Float32:
+    """Logits of the scores of queries that each have a sigmoid, as in FLAM (arXiv 2505.05335).
+
+    The bias of a query tells how likely its text is before anything is heard. FLAM's score is free of it, so that one
+    threshold serves all texts: sigmoid(l) / (sigmoid(l) + sigmoid(bias)) with l = scale * similarity + bias. The logit of
+    this score is log sigmoid(l) - log sigmoid(bias).
+
+    Args:
+        similarity: Shape (Q, T).
+        sigmoids: Scale and bias of each query, shape (Q, 2).
+
+    Returns:
+        Logits, shape (Q, T).
+    """
+    scale, bias = sigmoids[:, :1], sigmoids[:, 1:]  # (Q, 1), (Q, 1)
+    return np.logaddexp(0, -bias) - np.logaddexp(0, -(scale * similarity + bias))
+
+
+def score(evidence: Float32, calibration: Calibration) -> Float32:
+    """Calibrated scores in [0, 1] of evidence of any shape."""
+    logit = np.float32(calibration.scale) * evidence + np.float32(calibration.bias)
     return (0.5 + 0.5 * np.tanh(0.5 * logit)).astype(np.float32, copy=False)  # the sigmoid, without overflow
 
 

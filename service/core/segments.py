@@ -1,4 +1,4 @@
-"""From a smoothed and extended score curve to the segments in which a query is heard."""
+"""How a score curve is cut into the segments in which a query is heard."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.frame_grid import FrameGrid
+from service.core.postprocessing import Postprocessing
 
 Bounds = NDArray[np.int64]
+Float32 = NDArray[np.float32]
 
 _TOLERANCE_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A detection: [onset_s, offset_s) with the highest score in it and the centre of the frame that has it."""
+    """A detection: the time [onset_s, offset_s), its highest smoothed score, and the centre of the frame with that score."""
 
     onset_s: float
     offset_s: float
@@ -23,61 +25,47 @@ class Segment:
 
 
 def find_segments(
-    score: NDArray[np.float32],
-    before: NDArray[np.float32],
-    grid: FrameGrid,
-    duration_s: float,
-    threshold: float,
-    threshold_off: float,
-    min_duration_s: float,
-    merge_gap_s: float,
+    extended: Float32, smoothed: Float32, grid: FrameGrid, duration_s: float, postprocessing: Postprocessing
 ) -> list[Segment]:
-    """Cuts segments from a score curve by hysteresis, then merges near ones, then drops short ones.
+    """Cuts segments from a score curve by hysteresis, then merges close segments, then drops short segments.
 
-    A segment is a run of frames with score > threshold_off, one of which at least has score > threshold.
-    Raising the threshold never adds time.
+    Before merging, a segment is a run of frames whose scores are all above `threshold_off`, and at least one of these
+    scores is above `threshold`. Raising the threshold never adds time.
 
     Args:
-        score: Smoothed and extended scores in [0, 1], shape (T,).
-        before: The same before they were extended, shape (T,): its highest frame in a segment is the segment's peak.
-        grid: The curve's frames.
-        duration_s: The clip's length; it ends in the last frame.
-        threshold: A segment has a frame above it.
-        threshold_off: All frames of a segment before merging are above it; at most `threshold`.
-        min_duration_s: Shorter segments are dropped, after merging.
-        merge_gap_s: Segments with a gap of at most this between them become one.
+        extended: Smoothed and extended scores in [0, 1], shape (T,): the curve that is cut.
+        smoothed: The scores before extension, shape (T,); the peak of a segment is their highest frame in it.
+        grid: The frames of the curve.
+        duration_s: Length of the clip, which ends in the last frame.
+        postprocessing: Thresholds, shortest segment and longest gap that is merged. Its median filter and its extent
+            ratio are not applied here.
 
     Returns:
         Segments in order of time, disjoint, inside the clip.
-
-    Raises:
-        ValueError: If threshold_off is above threshold.
     """
-    if threshold_off > threshold:
-        raise ValueError(f"threshold_off {threshold_off} is above threshold {threshold}")
-    if score.max(initial=0) <= threshold:  # most queries are not heard
+    if extended.max(initial=0) <= postprocessing.threshold:  # the usual case: most queries are not heard
         return []
-    edges = grid.edges(len(score), duration_s)  # (T + 1,)
-    starts, stops = _runs_above(score, threshold_off)  # (S,), (S,)
-    entered = np.maximum.reduceat(score, _interleave(starts, stops, len(score)))[::2] > threshold
-    starts, stops = starts[entered], stops[entered]
-    starts, stops = _merge(starts, stops, grid.frames_for(merge_gap_s))
-    long_enough = edges[stops] - edges[starts] >= min_duration_s - _TOLERANCE_S
+    edges = grid.edges(len(extended), duration_s)  # (T + 1,)
+    starts, stops = _runs_above(extended, postprocessing.threshold_off)  # (S,), (S,)
+    peaks = np.maximum.reduceat(extended, _interleave(starts, stops, len(extended)))[::2]  # (S,)
+    reached = peaks > postprocessing.threshold
+    starts, stops = _merge(starts[reached], stops[reached], grid.frames_for(postprocessing.merge_gap_s))
+    long_enough = edges[stops] - edges[starts] >= postprocessing.min_duration_s - _TOLERANCE_S
     return [
-        _segment(before, edges, int(start), int(stop))
+        _segment(smoothed, edges, int(start), int(stop))
         for start, stop in zip(starts[long_enough], stops[long_enough], strict=True)
     ]
 
 
-def _runs_above(score: NDArray[np.float32], level: float) -> tuple[Bounds, Bounds]:
-    """First frames and frames after the last of each run of frames above a level."""
+def _runs_above(score: Float32, level: float) -> tuple[Bounds, Bounds]:
+    """First frame of each run of frames above a level, and the frame after its last."""
     above = np.concatenate([[False], score > level, [False]])  # (T + 2,)
     changes = np.flatnonzero(above[1:] != above[:-1])
     return changes[::2], changes[1::2]
 
 
 def _interleave(starts: Bounds, stops: Bounds, n_frames: int) -> Bounds:
-    """Indices for `reduceat`, whose even results are those of the runs; a stop at the curve's end is left out."""
+    """Indices for `reduceat`: its even results belong to the runs. A stop at the end of the curve is no valid index."""
     indices = np.stack([starts, stops], axis=1).ravel()
     return indices[:-1] if indices[-1] == n_frames else indices
 
@@ -88,11 +76,11 @@ def _merge(starts: Bounds, stops: Bounds, gap_frames: int) -> tuple[Bounds, Boun
     return starts[np.concatenate([[True], apart])[: len(starts)]], stops[np.concatenate([apart, [True]])[: len(stops)]]
 
 
-def _segment(before: NDArray[np.float32], edges: NDArray[np.float64], start: int, stop: int) -> Segment:
-    peak = start + int(np.argmax(before[start:stop]))  # extending raises nothing above the highest frame in reach
+def _segment(smoothed: Float32, edges: NDArray[np.float64], start: int, stop: int) -> Segment:
+    peak = start + int(np.argmax(smoothed[start:stop]))  # extension never exceeds the highest smoothed score of a run
     return Segment(
         onset_s=float(edges[start]),
         offset_s=float(edges[stop]),
-        score=float(before[peak]),
+        score=float(smoothed[peak]),
         peak_s=float((edges[peak] + edges[peak + 1]) / 2),
     )

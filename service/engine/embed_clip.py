@@ -31,7 +31,7 @@ def embed_clip(blocks: Iterator[Float32], batcher: WindowBatcher, manifest: Mani
         CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
         EngineStopped: If the engine was closed or its device failed.
     """
-    cutter = WindowCutter(manifest.window_plan, manifest.hop_samples)
+    cutter = WindowCutter(manifest.window_plan, manifest.grid)
     stitcher = Stitcher(manifest.window_plan)
     parts: list[NDArray[np.float16]] = []
     try:

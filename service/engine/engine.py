@@ -13,6 +13,7 @@ from service.core.errors import ClipNotFound
 from service.core.localization import localize
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
+from service.core.scoring import EncodedQueries
 from service.engine import decoding
 from service.engine.batching import WindowBatcher
 from service.engine.caching.lru import LruCache
@@ -111,7 +112,7 @@ class Engine:
             results = localize(
                 embedding.stored,
                 queries,
-                query_embeddings,
+                EncodedQueries(query_embeddings),
                 self.manifest,
                 postprocessing or self.manifest.postprocessing,
                 embedding.duration_s,

@@ -112,4 +112,4 @@ async def test_the_service_hears_what_torch_hears_in_a_clip_of_several_windows(b
     assert found.shape == expected.shape
     assert float(np.ptp(expected, axis=1).min()) > 0.02
     np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert (queries * localizer.embed_queries(QUERIES)).sum(axis=1) == pytest.approx(1, abs=0.01)
+    assert (queries * localizer.encode_queries(QUERIES).embeddings).sum(axis=1) == pytest.approx(1, abs=0.01)

@@ -14,6 +14,7 @@ from model_export.graphs import round_to_half
 from model_export.verification import AUDIO_TOLERANCE, TEXT_TOLERANCE, example_waveforms, verify
 from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
+from service.core.scoring import EncodedQueries
 from service.engine.clip import Upload
 from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
@@ -58,7 +59,7 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
         frames = model.served_frames(torch.from_numpy(clip)[None])[0].numpy()
         exact = model.served_queries(encoder.encode(asked)).numpy()
     assert (queries * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
-    expected = localize(frames, asked, queries, manifest, manifest.postprocessing, served.duration_s)
+    expected = localize(frames, asked, EncodedQueries(queries), manifest, manifest.postprocessing, served.duration_s)
     for ours, theirs in zip(expected, served.results, strict=True):
         np.testing.assert_allclose(ours.similarity, theirs.similarity, atol=2e-3)
 

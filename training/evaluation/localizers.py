@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 
 from service.answer import SCORE_DECIMALS
 from service.core import scoring
+from service.core.curves import score_curves
+from service.core.cutting import cut_windows
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
+from service.core.scoring import UNCALIBRATED, Calibration, EncodedQueries
 from service.engine.clip import Upload
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
 from training.checkpoint import load_checkpoint
 from training.model import LanguageAudioModel
 from training.towers.text import SentenceEncoder
+
+Float32 = NDArray[np.float32]
 
 QUERIES_PER_REQUEST = 32
 MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
@@ -44,15 +49,17 @@ class Localizer(Protocol):
     calibrated: bool
     subject: dict[str, Any]
 
-    def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
-    ) -> NDArray[np.float32]:
+    def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
         """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         ...
 
 
 class CheckpointLocalizer:
-    """The towers of a checkpoint, smoothed as the service does it; its scores are those of the uncalibrated sigmoid."""
+    """The towers of a checkpoint, with the windows and the post-processing of the service and the trained sigmoid.
+
+    Attributes:
+        calibration: The trained scale and bias; of a model with text-dependent sigmoids, the identity.
+    """
 
     def __init__(
         self, model: LanguageAudioModel, encoder: SentenceEncoder, median_filter_s: float, extent_ratio: float
@@ -62,8 +69,10 @@ class CheckpointLocalizer:
         self.postprocessing = postprocessing_at(0.5, median_filter_s, extent_ratio)
         self.calibrated = False
         self.subject: dict[str, Any] = {"kind": "checkpoint"}
-        self._queries: dict[str, NDArray[np.float32]] = {}
-        self._heard: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        shared = Calibration(float(model.scale.detach()), float(model.bias.detach()))
+        self.calibration = UNCALIBRATED if model.own_sigmoid else shared
+        self._encoded: dict[str, EncodedQueries] = {}
+        self._embedded: tuple[Float32, Float32] | None = None  # the last waveform, and its frame embeddings
 
     @classmethod
     def load(cls, file: Path, median_filter_s: float, extent_ratio: float) -> "CheckpointLocalizer":
@@ -82,38 +91,36 @@ class CheckpointLocalizer:
         return localizer
 
     @torch.inference_mode()
-    def embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    def embed(self, waveform: Float32) -> Float32:
         """Frame embeddings (T, D) of a waveform (N,), cut into windows and stitched as in serving."""
-        plan, grid = self.windows, self.grid
-        n_frames, window_samples = grid.n_frames(len(waveform)), grid.n_samples(plan.window_frames)
-        starts = plan.starts(n_frames)
-        padded = np.pad(waveform, (0, grid.n_samples(starts[-1]) + window_samples - len(waveform)))
-        windows = np.stack([padded[grid.n_samples(start) :][:window_samples] for start in starts])
-        return plan.stitch(self.model.served_frames(torch.from_numpy(windows)).numpy(), starts, n_frames)
+        starts, windows = zip(*cut_windows(waveform, self.windows, self.grid), strict=True)
+        embeddings = self.model.served_frames(torch.from_numpy(np.stack(windows))).numpy()  # (W, Tw, D)
+        return self.windows.stitch(embeddings, list(starts), self.grid.n_frames(len(waveform)))
 
-    @torch.inference_mode()
-    def embed_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Query embeddings (Q, D); they are kept, since every clip is asked the same."""
-        new = [query for query in dict.fromkeys(queries) if query not in self._queries]
+    def encode_queries(self, queries: Sequence[str]) -> EncodedQueries:
+        """Encodes Q queries, which are kept, since the same queries are searched for in every clip."""
+        new = [query for query in dict.fromkeys(queries) if query not in self._encoded]
         if new:
-            self._queries |= zip(new, self.model.served_queries(self.encoder.encode(new)).numpy(), strict=True)
-        return np.stack([self._queries[query] for query in queries])
+            self._encoded |= zip(new, self._encode(new).split(), strict=True)
+        return EncodedQueries.join([self._encoded[query] for query in queries])
 
     @torch.inference_mode()
-    def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
-    ) -> NDArray[np.float32]:
-        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
-        if self._heard is None or self._heard[0] is not waveform:  # a clip is asked for one width after another
-            self._heard = waveform, self.embed(waveform)
-        embedded = self.embed_queries(queries)
-        similarity = scoring.similarity(self._heard[1], embedded)
-        if self.model.own_sigmoid:
-            raw = self.model.own_sigmoid.scores(torch.from_numpy(similarity), torch.from_numpy(embedded)).numpy()
-        else:
-            raw = scoring.score(similarity, float(self.model.scale), float(self.model.bias))
-        smoothed = scoring.median_filter(raw, self.grid.odd_frames_for(median_filter_s))
-        return scoring.extend(smoothed, self.postprocessing.extent_ratio)
+    def _encode(self, queries: list[str]) -> EncodedQueries:
+        embeddings = self.model.served_queries(self.encoder.encode(queries))  # (Q, D)
+        sigmoids = self.model.own_sigmoid.stacked(embeddings).numpy() if self.model.own_sigmoid else None
+        return EncodedQueries(embeddings.numpy(), sigmoids)
+
+    def evidence(self, waveform: Float32, queries: Sequence[str]) -> Float32:
+        """Computes the evidence (Q, T) of Q queries in a waveform (N,); see `EncodedQueries.evidence`."""
+        if self._embedded is None or self._embedded[0] is not waveform:  # a clip comes once for each filter width
+            self._embedded = waveform, self.embed(waveform)
+        encoded = self.encode_queries(queries)
+        return encoded.evidence(scoring.similarity(self._embedded[1], encoded.embeddings))
+
+    def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
+        """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
+        postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
+        return score_curves(self.evidence(waveform, queries), self.calibration, self.grid, postprocessing).extended
 
 
 class BundleLocalizer:
@@ -127,9 +134,7 @@ class BundleLocalizer:
             "kind": "bundle", "path": str(folder), "name": manifest.name, "version": manifest.version,
         }  # fmt: skip
 
-    def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
-    ) -> NDArray[np.float32]:
+    def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
         """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
         answer = self.engine.localize(
@@ -160,9 +165,7 @@ class ServiceLocalizer:
             "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],
         }  # fmt: skip
 
-    def scores(
-        self, waveform: NDArray[np.float32], queries: Sequence[str], median_filter_s: float
-    ) -> NDArray[np.float32]:
+    def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
         """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
         audio = as_wav(waveform, self.grid.sample_rate_hz)
         asked = {"curves": "score", "median_filter_s": repr(median_filter_s)}
@@ -189,7 +192,7 @@ def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: fl
     )
 
 
-def as_wav(waveform: NDArray[np.float32], sample_rate_hz: int) -> bytes:
+def as_wav(waveform: Float32, sample_rate_hz: int) -> bytes:
     """A recording without loss, as it is sent."""
     buffer = io.BytesIO()
     soundfile.write(buffer, waveform, sample_rate_hz, format="WAV", subtype="FLOAT")

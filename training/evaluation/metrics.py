@@ -189,9 +189,4 @@ def false_presence(
 
 def is_present(curve: NDArray[np.float32], grid: FrameGrid, duration_s: float, settings: Postprocessing) -> bool:
     """Whether the service would say that something is heard in a clip, from its curve (T,)."""
-    return bool(curve.max() > settings.threshold) and bool(
-        find_segments(
-            curve, curve, grid, float(duration_s),
-            settings.threshold, settings.threshold_off, settings.min_duration_s, settings.merge_gap_s,
-        )
-    )  # fmt: skip
+    return bool(find_segments(curve, curve, grid, float(duration_s), settings))

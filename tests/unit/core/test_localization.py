@@ -6,6 +6,7 @@ import pytest
 
 from service.core.localization import localize
 from service.core.manifest import Manifest, verify_bundle
+from service.core.scoring import EncodedQueries
 
 
 @pytest.fixture
@@ -17,11 +18,13 @@ def _axis(index: int) -> np.ndarray:
     return np.eye(8, dtype=np.float32)[index]
 
 
+def _encoded(*axes: int) -> EncodedQueries:
+    return EncodedQueries(np.stack([_axis(index) for index in axes]))
+
+
 def test_each_query_is_answered_with_its_own_curves_and_segments(manifest: Manifest) -> None:
     frames = np.stack([_axis(7)] * 10 + [_axis(0)] * 10 + [_axis(7)] * 5)
-    low, high = localize(
-        frames, ["low", "high"], np.stack([_axis(0), _axis(2)]), manifest, manifest.postprocessing, duration_s=0.99
-    )
+    low, high = localize(frames, ["low", "high"], _encoded(0, 2), manifest, manifest.postprocessing, duration_s=0.99)
     (segment,) = low.segments
     assert (low.query, low.present, high.query, high.present) == ("low", True, "high", False)
     assert (segment.onset_s, segment.offset_s) == pytest.approx((0.4, 0.8))
@@ -34,9 +37,9 @@ def test_an_extended_segment_tells_the_peak_and_the_whole_extent(manifest: Manif
     near = np.float32(0.6) * _axis(0) + np.float32(0.8) * _axis(7)  # scored 0.88, the axis itself nearly 1
     frames = np.stack([_axis(7)] * 4 + [near] * 4 + [_axis(0)] * 3 + [near] * 4 + [_axis(7)] * 5)
     settings = dataclasses.replace(manifest.postprocessing, threshold=0.95, threshold_off=0.95, median_filter_s=0)
-    narrow = localize(frames, ["low"], _axis(0)[None], manifest, settings, 0.8)[0].segments[0]
+    narrow = localize(frames, ["low"], _encoded(0), manifest, settings, 0.8)[0].segments[0]
     settings = dataclasses.replace(settings, extent_ratio=0.9)
-    wide = localize(frames, ["low"], _axis(0)[None], manifest, settings, 0.8)[0].segments[0]
+    wide = localize(frames, ["low"], _encoded(0), manifest, settings, 0.8)[0].segments[0]
     assert (narrow.onset_s, narrow.offset_s) == pytest.approx((0.32, 0.44))
     assert (wide.onset_s, wide.offset_s) == pytest.approx((0.16, 0.6))
     assert (wide.peak_s, wide.score) == pytest.approx((0.34, narrow.score)) == (narrow.peak_s, narrow.score)
@@ -44,9 +47,9 @@ def test_an_extended_segment_tells_the_peak_and_the_whole_extent(manifest: Manif
 
 def test_segments_are_cut_from_the_smoothed_curve_that_is_given_back(manifest: Manifest) -> None:
     frames = np.stack([_axis(7)] * 10 + [_axis(0)] + [_axis(7)] * 14)
-    smooth = localize(frames, ["low"], _axis(0)[None], manifest, manifest.postprocessing, 1.0)[0]
+    smooth = localize(frames, ["low"], _encoded(0), manifest, manifest.postprocessing, 1.0)[0]
     raw_only = dataclasses.replace(manifest.postprocessing, median_filter_s=0, min_duration_s=0)
-    raw = localize(frames, ["low"], _axis(0)[None], manifest, raw_only, 1.0)[0]
+    raw = localize(frames, ["low"], _encoded(0), manifest, raw_only, 1.0)[0]
     assert (smooth.present, raw.present) == (False, True)
     assert smooth.score.max() < 0.1 < raw.score.max()
     np.testing.assert_array_equal(smooth.similarity, raw.similarity)

@@ -18,8 +18,10 @@ def test_similarity_is_the_cosine_of_every_query_with_every_frame() -> None:
 
 def test_score_is_the_sigmoid_and_never_overflows() -> None:
     similarity = np.linspace(-1, 1, 101, dtype=np.float32)
-    np.testing.assert_allclose(scoring.score(similarity, 30, -4), expit(30 * similarity - 4), atol=1e-6)
-    extreme = scoring.score(np.float32([-1, 1]), 1e6, 0)
+    np.testing.assert_allclose(
+        scoring.score(similarity, scoring.Calibration(30, -4)), expit(30 * similarity - 4), atol=1e-6
+    )
+    extreme = scoring.score(np.float32([-1, 1]), scoring.Calibration(1e6, 0))
     assert extreme.tolist() == [0, 1]
     assert extreme.dtype == np.float32
 

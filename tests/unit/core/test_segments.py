@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from service.core.errors import ParameterInvalid
 from service.core.frame_grid import FrameGrid
+from service.core.postprocessing import Postprocessing
 from service.core.segments import Segment, find_segments
 
 GRID = FrameGrid(sample_rate_hz=10, hop_samples=1)  # frames of 0.1 s
@@ -16,8 +18,12 @@ levels = st.floats(0, 1)
 short_s = st.sampled_from([0, 0.1, 0.25, 0.3, 1.0])
 
 
+def _settings(on: float, off: float, minimum_s: float = 0, gap_s: float = 0) -> Postprocessing:
+    return Postprocessing(on, off, median_filter_s=0, extent_ratio=1, min_duration_s=minimum_s, merge_gap_s=gap_s)
+
+
 def _segments(score: np.ndarray, on: float, off: float, minimum_s: float = 0, gap_s: float = 0) -> list[Segment]:
-    return find_segments(score, score, GRID, len(score) / 10, on, off, minimum_s, gap_s)
+    return find_segments(score, score, GRID, len(score) / 10, _settings(on, off, minimum_s, gap_s))
 
 
 def _mask(segments: list[Segment], n_frames: int) -> np.ndarray:
@@ -44,13 +50,14 @@ def test_gaps_up_to_the_limit_are_merged_before_short_segments_are_dropped() -> 
 
 
 def test_a_segment_can_reach_both_ends_and_the_last_partial_frame_ends_with_the_clip() -> None:
-    (segment,) = find_segments(np.float32([1, 1, 1]), np.float32([1, 1, 1]), FrameGrid(10, 2), 0.5, 0.5, 0.4, 0, 0)
+    ones = np.ones(3, np.float32)
+    (segment,) = find_segments(ones, ones, FrameGrid(10, 2), 0.5, _settings(0.5, 0.4))
     assert (segment.onset_s, segment.offset_s) == (0, 0.5)
 
 
 def test_no_frame_gives_no_segment_and_reversed_thresholds_are_refused() -> None:
-    assert find_segments(np.zeros(0, np.float32), np.zeros(0, np.float32), GRID, 0, 0.5, 0.4, 0, 0) == []
-    with pytest.raises(ValueError, match="above threshold"):
+    assert find_segments(np.zeros(0, np.float32), np.zeros(0, np.float32), GRID, 0, _settings(0.5, 0.4)) == []
+    with pytest.raises(ParameterInvalid, match=r"threshold_off is 0.4; accepted: 0 to the threshold, 0.3"):
         _segments(np.float32([1]), on=0.3, off=0.4)
 
 

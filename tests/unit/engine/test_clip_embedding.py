@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.scoring import score, similarity
+from service.core.scoring import Calibration, score, similarity
 from service.engine.clip_embedding import ClipEmbedding
 from tests.unit.engine.caching.clips import clip
 
@@ -20,7 +20,8 @@ def test_storing_moves_no_score_by_more_than_a_hundredth(seed: int, scale: float
     exact, stored = (similarity(kept, queries) for kept in (frames, frames.astype(np.float16)))
     steepest = -scale * exact[:, 0].mean()
     for bias in (-scale / 2, steepest):
-        assert np.abs(score(exact, scale, bias) - score(stored, scale, bias)).max() < 0.01
+        calibration = Calibration(scale, bias)
+        assert np.abs(score(exact, calibration) - score(stored, calibration)).max() < 0.01
 
 
 def test_what_is_stored_cannot_be_written_to() -> None:

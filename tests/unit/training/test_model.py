@@ -1,11 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from service.core.scoring import UNCALIBRATED, EncodedQueries, score
 from tests.tiny_roberta import build_tiny_roberta
 from training.checkpoint import load_checkpoint
-from training.model import LanguageAudioModel, OwnSigmoid
+from training.model import LanguageAudioModel, TextDependentSigmoid
 from training.optimization import make_optimizer
 from training.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from training.towers.text import SentenceEncoder
@@ -62,18 +64,19 @@ def test_what_was_trained_before_learns_slower(roberta: Path) -> None:
     assert slow == {name for name in by_name if name.startswith(("audio.model.", "encoder."))}
 
 
-def test_a_texts_own_sigmoid_begins_at_10_and_minus_8() -> None:
-    scale, bias = OwnSigmoid(4)(torch.randn(3, 4))
+def test_the_sigmoid_of_a_text_begins_at_10_and_minus_8() -> None:
+    scale, bias = TextDependentSigmoid(4)(torch.randn(3, 4))
     assert scale.tolist() == pytest.approx([10.0] * 3)
     assert bias.tolist() == pytest.approx([-8.0] * 3)
 
 
 def test_scores_are_free_of_how_likely_a_text_is() -> None:
-    sigmoid = OwnSigmoid(2)
+    sigmoid = TextDependentSigmoid(2)
     with torch.no_grad():
         sigmoid.bias.weight[:] = torch.tensor([[4.0, 0.0]])
     queries = torch.tensor([[0.0, 1.0], [1.0, 0.0]])  # biases -8 and -4
-    scores = sigmoid.scores(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), queries)
+    encoded = EncodedQueries(queries.numpy(), sigmoid.stacked(queries).detach().numpy())
+    scores = score(encoded.evidence(np.float32([[0, 1], [0, 1]])), UNCALIBRATED)
     prior, likely = torch.sigmoid(torch.tensor([-8.0, -4.0])), torch.sigmoid(torch.tensor([2.0, 6.0]))
     assert scores[:, 0].tolist() == pytest.approx([0.5, 0.5])  # as likely as before anything was heard
     assert scores[:, 1].tolist() == pytest.approx((likely / (likely + prior)).tolist())
