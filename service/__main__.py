@@ -1,4 +1,4 @@
-"""The command `earmark`, and where the service is put together: settings, address, bundle, engine, app, server."""
+"""The command `earmark`, and the composition root of the service: settings, address, bundle, engine, app, server."""
 
 import argparse
 import contextlib
@@ -20,9 +20,9 @@ from service.engine.engine import open_engine
 from service.logs import configure_logging
 from service.shutdown import Shutdown
 
-FAILED = 1
-CANNOT = 2
-INTERRUPTED = 128 + signal.SIGINT
+EXIT_DEVICE_FAILED = 1
+EXIT_UNUSABLE_INPUT = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
 _M_ARENA_MAX = -8  # malloc.h
 
 log = logging.getLogger(__name__)
@@ -32,30 +32,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand.
 
     Returns:
-        The exit status: 0, or 2 if something that was given cannot be used, which one line on standard error tells.
+        The exit status: 0, or 2 if an argument, a setting or a file cannot be used. One line on standard error then says why.
     """
     args = _parser().parse_args(argv)
     try:
         args.run(args)
     except EarmarkError as error:
-        return _refuse(str(error) if args.run is serve else error.message)  # only `serve` obeys settings
-    except BrokenPipeError:  # whoever read the output has had enough
+        return _report_error(str(error) if args.run is serve else error.message)  # only `serve` reads the settings
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        return _refuse(": ".join(str(told) for told in (error.filename, error.strerror or error) if told))
+        return _report_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     return 0
 
 
 def serve(_args: argparse.Namespace) -> None:
-    """Serves until the process is told to end.
+    """Serves until SIGTERM, SIGINT or a failure of the device.
 
     Raises:
         StartError: If a setting, the address, the device or the bundle is not acceptable, or clips cannot be decoded.
         SystemExit: If the device failed while serving.
     """
-    # Not above: what a server needs takes time to import, and `localize` needs none of it.
+    # These imports are slow, and `localize` does not need them.
     from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
     from service.app import create_app, not_http_response
@@ -67,24 +67,24 @@ def serve(_args: argparse.Namespace) -> None:
     settings, shutdown = read_settings(), Shutdown()
 
     def fail(error: BaseException) -> None:
-        log.critical("the device failed; the process ends", exc_info=error)
+        log.critical("the device failed; the process shuts down", exc_info=error)
         shutdown.fail()
 
     configure_logging(settings.log_level, settings.log_format)
-    _bound_heaps()
-    threadpool_limits(1, "blas")  # products are small; threads that spin for them take the cores from the model
-    signal.signal(signal.SIGTERM, _end)
+    _limit_heaps()
+    threadpool_limits(1, "blas")  # small products: BLAS threads would only take CPU time from the model
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     with (
         bind(settings.host, settings.port) as listener,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis_options(settings))) as cache,
         closing(Decoders(settings.decoders)) as decoders,
     ):
-        began = time.perf_counter()
+        start_s = time.perf_counter()
         decoders.check()
         engine = open_engine(settings.bundle, engine_options(settings), cache, decoders.decode, on_device_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
-            log.info("warmed up", extra=model | {"duration_ms": round((time.perf_counter() - began) * 1000)})
+            log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
             app = create_app(engine, settings, _version(), shutdown)
             run(app, listener, not_http_response(), shutdown, settings.grace_s)
         except KeyboardInterrupt:
@@ -92,11 +92,11 @@ def serve(_args: argparse.Namespace) -> None:
         finally:
             engine.close()
     if shutdown.has_failed:
-        raise SystemExit(FAILED)
+        raise SystemExit(EXIT_DEVICE_FAILED)
 
 
-def _bound_heaps() -> None:
-    """Lets glibc keep two heaps, not eight a core: many threads' heaps fragment, and memory creeps up for hours."""
+def _limit_heaps() -> None:
+    """Limits glibc to two heaps instead of eight per core: with many heaps, fragmentation makes memory grow for hours."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
@@ -104,32 +104,32 @@ def _bound_heaps() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "earmark", description="Tells when, in a recording, a sound described in words is heard."
+        "earmark", description="Finds when, in a recording, a sound described in words is heard."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_localize_parser(commands)
     serve_parser = commands.add_parser(
         "serve",
-        help="answer over HTTP",
-        description="Answers POST /localize until it is told to end. It is set by EARMARK_* environment variables.",
+        help="serve the model over HTTP",
+        description="Serves POST /localize until it receives SIGTERM or SIGINT. EARMARK_* environment variables set its options.",
     )
     serve_parser.set_defaults(run=serve)
     return parser
 
 
-def _refuse(message: str) -> int:
+def _report_error(message: str) -> int:
     sys.stderr.write(f"earmark: {message}\n")
-    return CANNOT
+    return EXIT_UNUSABLE_INPUT
 
 
 def _version() -> str:
     try:
         return importlib.metadata.version("earmark")
-    except importlib.metadata.PackageNotFoundError:  # run without being installed
+    except importlib.metadata.PackageNotFoundError:  # the source tree is run without being installed
         return "0+source"
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
+def _exit_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 

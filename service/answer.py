@@ -1,4 +1,4 @@
-"""How an answer with its curves becomes JSON: straight from numpy, with no object per number."""
+"""Encoder of answers as JSON, which writes curves directly from numpy arrays, without a Python object per number."""
 
 import base64
 from typing import Any, Literal
@@ -15,15 +15,25 @@ from service.engine.interface import Localization
 Curves = Literal["score", "similarity", "both", "none"]
 CurveFormat = Literal["json", "base64"]
 
-_SECONDS_DECIMALS = 6  # a sample at 16 kHz lasts 62.5 us: durations and edges stay in step
-SCORE_DECIMALS = 6  # low scores keep their order, which curves of detection rates over thresholds need
+_SECONDS_DECIMALS = 6  # a sample at 16 kHz lasts 62.5 us, so durations and segment edges stay exact
+SCORE_DECIMALS = 6  # enough to keep the order of low scores, which evaluation over many thresholds needs
 _SIMILARITY_DECIMALS = 5
 
 
 def encode_answer(
     localization: Localization, manifest: Manifest, curves: Curves, curve_format: CurveFormat = "json"
 ) -> bytes:
-    """Writes the answer of POST /localize and of `earmark localize --json`, in UTF-8, with the curves that are wanted."""
+    """Encodes the answer of POST /localize and of `earmark localize --json`.
+
+    Args:
+        localization: The result of the engine.
+        manifest: The manifest of the model.
+        curves: Curves to include.
+        curve_format: Encoding of the curves.
+
+    Returns:
+        JSON in UTF-8.
+    """
     head = orjson.dumps(_head(localization, manifest))
     clip_scores = np.round(np.array([result.clip_score for result in localization.results], np.float32), SCORE_DECIMALS)
     results = [
@@ -46,25 +56,27 @@ def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
 
 
 def _result(result: QueryResult, clip_score: np.float32, curves: Curves, curve_format: CurveFormat) -> dict[str, Any]:
-    told: dict[str, Any] = {"query": result.query, "present": result.present, "clip_score": clip_score}
+    members: dict[str, Any] = {"query": result.query, "present": result.present, "clip_score": clip_score}
     if curves in ("score", "both"):
-        told["score"] = _curve(result.score, SCORE_DECIMALS, curve_format)
+        members["score"] = _curve(result.score, SCORE_DECIMALS, curve_format)
     if curves in ("similarity", "both"):
-        told["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
-    told["segments"] = [segment_values(segment) for segment in result.segments]
-    return told
+        members["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
+    members["segments"] = [segment_values(segment) for segment in result.segments]
+    return members
 
 
 def _curve(values: NDArray[np.float32], decimals: int, curve_format: CurveFormat) -> NDArray[np.float32] | str:
-    rounded = np.ascontiguousarray(np.round(values, decimals))  # (T,), as orjson needs it
+    rounded = np.ascontiguousarray(np.round(values, decimals))  # (T,), contiguous, as orjson requires
     return rounded if curve_format == "json" else base64.b64encode(rounded.astype("<f4").tobytes()).decode()
 
 
 def segment_values(segment: Segment) -> dict[str, float | np.float32]:
-    """A segment's numbers by name, rounded as they are told everywhere."""
+    """The values of a segment by name, rounded as in every output format."""
     return {
         "onset_s": round(segment.onset_s, _SECONDS_DECIMALS),
         "offset_s": round(segment.offset_s, _SECONDS_DECIMALS),
-        "score": np.round(np.float32(segment.score), SCORE_DECIMALS),  # as the curve, in which it is found again
+        "score": np.round(
+            np.float32(segment.score), SCORE_DECIMALS
+        ),  # rounded like the curve, so that the same number is in the curve
         "peak_s": round(segment.peak_s, _SECONDS_DECIMALS),
     }

@@ -1,4 +1,4 @@
-"""The ASGI app: built parts in, routes around them out; nothing is kept outside it."""
+"""The ASGI app, built from parts that the caller has opened; all state belongs to the app, none to this module."""
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -21,22 +21,22 @@ from service.settings import Settings
 from service.shutdown import Shutdown
 
 DESCRIPTION = """
-Tells when, in a recording, a sound described in plain words is heard. (Temporal localization: when, not where.)
+Finds when, in a recording, a sound described in plain words is heard. (Temporal localization: when, not where.)
 
-Every failure is `application/problem+json` (RFC 9457) whose `type` names the kind of problem and never changes, and
-whose `detail` says what came, what is accepted and which of the operator's settings decides. Every answer carries an
-`X-Request-ID`: the request's own if it has one of up to 64 letters, digits, dots, dashes and underscores.
+Every failure is `application/problem+json` (RFC 9457). Its `type` names the problem type and never changes. Its `detail` says
+what was received, what is accepted and which of the operator's settings decides. Every answer carries an `X-Request-ID`: the
+id that the client sent, if it has 1 to 64 letters, digits, dots, dashes and underscores, and a new id otherwise.
 """
 
 
 def create_app(engine: LocalizationEngine, settings: Settings, version: str, shutdown: Shutdown) -> FastAPI:
-    """Makes the app.
+    """Builds the app.
 
     Args:
-        engine: Open; whoever opened it closes it.
-        settings: For limits.
-        version: Of the service.
-        shutdown: Tells when nothing new is to be taken.
+        engine: An open engine, which the caller closes.
+        settings: The settings, which hold the limits.
+        version: Version of the service.
+        shutdown: Shutdown state of the process: once it has begun, new requests are refused.
     """
     metrics = Metrics()
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
@@ -49,7 +49,7 @@ def create_app(engine: LocalizationEngine, settings: Settings, version: str, shu
     metrics.register(EngineMetrics(engine, admission))
     metrics.register(CacheMetrics(engine.cache))
     readiness = Readiness(engine.check, metrics, is_shutting_down=lambda: shutdown.has_begun)
-    app = FastAPIOffline(  # /docs works without any other host
+    app = FastAPIOffline(  # serves the assets of /docs, so that /docs needs no other host
         title="Earmark",
         description=DESCRIPTION,
         version=version,
@@ -73,7 +73,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _known_statuses() -> dict[str, set[int]]:
-    """Which status codes each route is known to give."""
+    """Status codes that each route can return, by the path of the route."""
     faults = {problem_of(type(error)).status for error in LOCALIZE_PROBLEMS}
     return {
         "/localize": {200, CLIENT_GONE, *faults},

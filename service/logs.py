@@ -1,4 +1,4 @@
-"""How a log line looks: a constant message with fields, and the id of the request that it belongs to."""
+"""Formats of the log lines: a constant message with fields, and the id of the current request."""
 
 import json
 import logging
@@ -15,30 +15,30 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     """Sends every log line of the process to standard error.
 
     Args:
-        level: Least severity that is written, such as "info".
-        log_format: For people, or one JSON object a line.
+        level: Lowest severity that is written, such as "info".
+        log_format: "text" for people, or "json" with one object per line.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # else each malformed form is told twice
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # otherwise each malformed form is logged twice
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00.000Z INFO service.api: message field=value request_id=...`."""
+    """Lines such as `2026-01-31T12:00:00.000Z INFO service.api: message field=value request_id=...`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback under it if there is one."""
-        shown = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{_time(record)} {record.levelname} {record.name}: {_one_line(record.getMessage())}{shown}"
+        """Formats a record as one line, followed by the traceback if there is one."""
+        formatted_fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname} {record.name}: {_one_line(record.getMessage())}{formatted_fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Lines that are one JSON object each."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, the traceback inside it."""
+        """Formats a record as one line, with the traceback as a member if there is one."""
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -51,10 +51,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`, and the request's id."""
-    given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    current = request_id.get()
-    return given | {"request_id": current} if current else given
+    """The fields passed as `extra`, and the id of the current request if there is one."""
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    current_id = request_id.get()
+    return extra | {"request_id": current_id} if current_id else extra
 
 
 def _one_line(message: str) -> str:
@@ -62,5 +62,5 @@ def _one_line(message: str) -> str:
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    created = datetime.fromtimestamp(record.created, UTC)
+    return created.isoformat(timespec="milliseconds").replace("+00:00", "Z")

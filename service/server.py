@@ -1,4 +1,4 @@
-"""How the service gets an address and serves on it: bound before the model is loaded, announced once it answers."""
+"""The HTTP server: the socket is bound before the model is loaded, and the address is printed once the server answers."""
 
 import socket
 import sys
@@ -14,7 +14,7 @@ from service.shutdown import Shutdown
 
 
 class _Server(uvicorn.Server):
-    """Tells its address when it answers, and all parts when it ends; ends too if a part failed."""
+    """A uvicorn server that prints its address, begins the shutdown on a signal, and stops if the shutdown has failed."""
 
     def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown) -> None:
         super().__init__(config)
@@ -34,10 +34,10 @@ class _Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Takes an address, without answering on it yet.
+    """Binds a socket to an address, without listening on it yet.
 
     Raises:
-        AddressUnavailable: If it is taken, or not one of this machine's.
+        AddressUnavailable: If the address is in use, or does not belong to this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -56,20 +56,20 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL at which a bound socket is reached."""
+    """URL of a bound socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def run(app: FastAPI, listener: socket.socket, not_http: Response, shutdown: Shutdown, grace_s: int) -> None:
-    """Serves an app on a bound socket until the process is told to end; requests that run are let finish.
+    """Serves an app on a bound socket until SIGTERM, SIGINT or a failure; running requests may then finish.
 
     Args:
-        app: What is served.
-        listener: As `bind` gives it.
-        not_http: What is answered to bytes that are no HTTP, and so never reach the app.
-        shutdown: Told when the process is told to end; ends it if a part failed.
-        grace_s: Seconds that requests have then; what still runs after them is broken off.
+        app: The app to serve.
+        listener: A socket from `bind`.
+        not_http: The answer to bytes that are not an HTTP request, which never reach the app.
+        shutdown: Begun when a signal arrives; the server stops once it has failed.
+        grace_s: Time that running requests have to finish, in seconds; requests that run longer are cancelled.
     """
     config = uvicorn.Config(
         app,
@@ -86,7 +86,7 @@ def run(app: FastAPI, listener: socket.socket, not_http: Response, shutdown: Shu
 
 def _protocol(not_http: Response) -> type[H11Protocol]:
     class Protocol(H11Protocol):
-        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text says less
+        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the problem says more than uvicorn's text
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 head = [*not_http.raw_headers, (b"connection", b"close")]
                 self.transport.write(

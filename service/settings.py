@@ -1,4 +1,4 @@
-"""Every knob that an operator may turn: the EARMARK_* environment variables."""
+"""The operator's settings: environment variables named EARMARK_*."""
 
 import difflib
 import os
@@ -23,7 +23,11 @@ def _lower(value: object) -> object:
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
-    """Not told by a ValueError, to which pydantic would add the whole URL, and with it the password."""
+    """Checks the URL of Redis.
+
+    It raises `SettingInvalid` instead of `ValueError`: pydantic would add the whole URL, with its password, to the message of a
+    `ValueError`.
+    """
     plain = url.get_secret_value()
     try:
         if plain:
@@ -34,84 +38,104 @@ def _redis_url(url: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """What an operator decides; a variable that is set to nothing counts as not set."""
+    """The settings of an operator; a variable with an empty value counts as not set."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", use_attribute_docstrings=True
     )
 
     host: str = Field("127.0.0.1", min_length=1)
-    """Address to listen on; 0.0.0.0 for all of the machine's IPv4 addresses."""
+    """Address to listen on. Set 0.0.0.0 to accept connections from other machines over IPv4, for example in a
+    container."""
 
     port: int = Field(8000, ge=0, le=65535)
-    """TCP port to listen on; 0 takes a free one."""
+    """TCP port to listen on; 0 takes any free port. Change it if another process uses the port, or to run several
+    processes on one machine."""
 
     bundle: Path = PACKAGED_BUNDLE
-    """Directory of the model bundle; the packaged one if not set."""
+    """Directory of the model bundle. Change it to serve another model than the packaged one."""
 
     device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_lower)] = "auto"
-    """Where the model runs: `cuda` stops the start if there is no CUDA, `auto` takes it if it is there."""
+    """Device that runs the model: `auto` takes CUDA if it is available and the CPU otherwise; `cuda` refuses to start
+    without CUDA. Set `cuda` on a GPU machine, so that a broken installation does not silently run on the CPU."""
 
     intra_op_threads: int = Field(0, ge=0, le=1024)
-    """Threads of one inference on the CPU; 0 takes one per core."""
+    """CPU threads of one inference; 0 uses one thread per core. Lower it if several processes share the machine."""
 
     decoders: int = Field(2, ge=1, le=256)
-    """Processes kept ready to decode clips, about 40 MB each; more come, at most one a request, while long clips hold all."""
+    """Number of decoder processes that are kept ready, at about 40 MB each. While all of them are busy, more are
+    started, up to one per request. Raise it if many clips arrive at the same time."""
 
     batch_windows: int = Field(4, ge=1, le=1024)
-    """Windows that go through the audio tower at a time, at most; more use a GPU better."""
+    """Maximum number of windows in one batch of the audio encoder. Raise it on a GPU, which processes larger batches
+    more efficiently; lower it if memory is short."""
 
     gpu_memory_bytes: int = Field(0, ge=0)
-    """Memory that each tower may take on a GPU, in bytes; 0 sets no limit."""
+    """Maximum GPU memory of each encoder (audio and text), in bytes; 0 sets no limit. Set it if other processes share
+    the GPU."""
 
     max_requests: int = Field(64, ge=1, le=4096)
-    """Most requests that are answered at a time; one more is refused with 429."""
+    """Maximum number of requests that are processed at the same time; further requests get status 429. Lower it to
+    shorten the waiting times under load; raise it if clients prefer a long wait to a refusal."""
 
     max_bytes_in_flight: int = Field(2 * 2**30, ge=1024)
-    """Most bytes of uploads that are held at a time; what would be more is refused with 429."""
+    """Maximum total size of the uploads of all running requests, in bytes; further uploads get status 429. Set it below
+    the space that the machine has for temporary files."""
 
     request_timeout_s: float = Field(300.0, gt=0, le=86_400, allow_inf_nan=False)
-    """Longest time from a request's first byte to its answer, in seconds; then it gets 504."""
+    """Maximum time from the first byte of a request to its answer, in seconds; then the request gets status 504. Raise
+    it if long clips on a slow machine need more time."""
 
     grace_s: int = Field(30, ge=0, le=3600)
-    """Time that requests have to be finished when the process is told to end, in seconds."""
+    """Time that running requests have to finish after SIGTERM or SIGINT, in seconds; requests that still run after it
+    are cancelled. Keep it below the time after which the container platform kills the process."""
 
     max_clip_s: float = Field(3600.0, gt=0, le=86_400, allow_inf_nan=False)
-    """Longest clip that is accepted, in seconds."""
+    """Maximum duration of a clip, in seconds; longer clips get status 413. Lower it to bound the work of one request,
+    or raise it for recordings of several hours."""
 
     max_upload_bytes: int = Field(512 * 2**20, ge=1024)
-    """Largest audio file that is accepted, in bytes; larger ones are refused while they come in."""
+    """Maximum size of an audio file, in bytes; an upload is refused with status 413 as soon as it exceeds this size.
+    Change it together with `EARMARK_MAX_CLIP_S`."""
 
     max_queries: int = Field(64, ge=1, le=4096)
-    """Most queries in one request."""
+    """Maximum number of queries in one request. Raise it if clients search for a large vocabulary."""
 
     max_query_chars: int = Field(512, ge=1, le=65_536)
-    """Longest query, in characters."""
+    """Maximum length of a query, in characters. It rarely needs a change: the model reads only the beginning of a very
+    long query."""
 
     cache_bytes: int = Field(512 * 2**20, ge=0)
-    """Memory for embeddings of clips seen before, in bytes; 0 keeps none, and then only Redis knows a clip_id."""
+    """Memory for the embeddings of recent clips, in bytes; 0 disables the memory cache, so that only Redis can resolve
+    a `clip_id`. Raise it if clients send new queries about many earlier clips."""
 
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("")
-    """Redis that replicas share embeddings through, such as `redis://:password@host:6379/0`; none if not set."""
+    """URL of a Redis in which replicas share clip embeddings, such as `redis://:password@host:6379/0`; empty for none.
+    Set it if several processes serve the same model, or if embeddings must survive a restart."""
 
     redis_ttl_s: int = Field(7 * 24 * 3600, ge=1, le=10 * 365 * 24 * 3600)
-    """Time that an embedding is kept in Redis, in seconds."""
+    """Time after which an embedding expires in Redis, in seconds. Change it to match how long clients use a
+    `clip_id`."""
 
     redis_value_bytes: int = Field(8 * 2**20, ge=1, le=64 * 2**20)
-    """Largest embedding kept in Redis, in bytes; must be read within 0.1 s, as the default is at 1 Gbit/s."""
+    """Maximum size of an embedding in Redis, in bytes; larger embeddings are kept in memory only. Redis must deliver a
+    value within 0.1 s, as 1 Gbit/s does for the default, so raise it only on a faster network."""
 
     cached_queries: int = Field(4096, ge=0)
-    """Embeddings of queries that are kept in memory."""
+    """Number of query embeddings that are kept in memory; 0 disables the query cache. Raise it if clients use more
+    distinct queries than this."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
-    """Least severity that is logged; what was asked and sent is not, at any."""
+    """Lowest severity that is logged. Set `debug` to also log requests to `/livez`, `/readyz` and `/metrics`. Queries
+    and uploads are never logged."""
 
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
-    """How a log line is written: for people, or one JSON object a line."""
+    """Format of the log lines: `text` for people, or `json` with one object per line. Set `json` if a program collects
+    the log."""
 
 
 def variable(field: str) -> str:
-    """The environment variable of a field: EARMARK_PORT for port."""
+    """Name of the environment variable of a field: EARMARK_PORT for port."""
     return f"{PREFIX}{field.upper()}"
 
 
@@ -119,8 +143,8 @@ def read_settings() -> Settings:
     """Reads the settings from the environment.
 
     Raises:
-        SettingUnknown: If an EARMARK_* variable is none of them.
-        SettingInvalid: If a value is not accepted.
+        SettingUnknown: If an EARMARK_* variable is set that is not a setting.
+        SettingInvalid: If the value of a setting is not accepted.
     """
     known = [variable(field) for field in Settings.model_fields]
     for name in sorted(os.environ):
@@ -135,11 +159,11 @@ def read_settings() -> Settings:
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    """What the settings say about the engine; each of its options is a setting of the same name."""
+    """Options of the engine; each option is filled from the setting of the same name."""
     return EngineOptions(**{option.name: getattr(settings, option.name) for option in fields(EngineOptions)})
 
 
 def redis_options(settings: Settings) -> RedisOptions | None:
-    """What the settings say about Redis; None if there is none."""
+    """Options of Redis; None if no Redis is set."""
     url = settings.redis_url.get_secret_value()
     return RedisOptions(url, settings.redis_ttl_s, settings.redis_value_bytes) if url else None

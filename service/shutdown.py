@@ -1,29 +1,29 @@
-"""Whether the process is about to end, and whether because it failed: told by whoever notices, asked by all."""
+"""Shutdown state of the process, which all parts share."""
 
 import threading
 
 
 class Shutdown:
-    """Known to all parts from the start; may be told from any thread, and cannot be taken back."""
+    """Whether the process is shutting down, and whether because of a failure; thread-safe and irreversible."""
 
     def __init__(self) -> None:
         self._begun, self._failed = threading.Event(), threading.Event()
 
     def begin(self) -> None:
-        """Tells that the process takes nothing new, and ends when it has finished what it does."""
+        """Begins the shutdown: new requests are refused, and the process exits when the running requests have finished."""
         self._begun.set()
 
     def fail(self) -> None:
-        """Tells that the process cannot do its work any longer."""
+        """Begins the shutdown because the process can no longer do its work."""
         self._failed.set()
         self._begun.set()
 
     @property
     def has_begun(self) -> bool:
-        """Whether nothing new is taken."""
+        """Whether the shutdown has begun, so that new requests are refused."""
         return self._begun.is_set()
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ends because it cannot do its work."""
+        """Whether the shutdown was caused by a failure."""
         return self._failed.is_set()

@@ -1,1 +1,1 @@
-"""HTTP, and nothing else: routes, what is on the wire, problems, limits and middleware."""
+"""The HTTP layer: routes, forms and schemas, problems, admission control, metrics and middleware."""

@@ -1,4 +1,4 @@
-"""How much is worked on at a time: what is beyond is refused at once, and told when to come again."""
+"""Admission control: requests beyond the limits are refused at once, with the time after which to retry."""
 
 import math
 from collections.abc import Callable, Generator
@@ -10,26 +10,26 @@ from service.core.errors import ServiceEnding, TooManyBytes, TooManyRequests
 
 @dataclass(slots=True)
 class AdmittedRequest:
-    """What one request that was let in holds.
+    """An admitted request and the bytes that it has reserved.
 
     Attributes:
-        reserved_bytes: Of its upload, as far as it came or was announced.
+        reserved_bytes: Bytes of the upload that have been received or announced so far.
     """
 
     reserved_bytes: int = 0
 
 
 class Admission:
-    """Counts requests and the bytes of their uploads; belongs to the event loop's thread.
+    """Limits on concurrent requests and on the bytes of their uploads; used by the event loop's thread only.
 
     Args:
-        max_requests: Requests at a time.
-        max_bytes: Bytes of all their uploads.
-        backlog_s: Tells how many seconds of work are queued.
-        is_shutting_down: Tells whether the process takes nothing new.
+        max_requests: Maximum number of concurrent requests.
+        max_bytes: Maximum total bytes of the uploads of these requests.
+        backlog_s: Returns the estimated time to process the queued work, in seconds.
+        is_shutting_down: Returns whether the process is shutting down.
 
     Attributes:
-        refused: How many requests were refused, by the reason.
+        refused: Number of refused requests by reason: "requests", "bytes" or "ending" (the process is shutting down).
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Admission:
 
     @contextmanager
     def admit(self) -> Generator[AdmittedRequest]:
-        """Lets a request in, and out again at the end of the block.
+        """Admits a request for the duration of the block, after which its reservations are released.
 
         Raises:
-            ServiceEnding: If the process takes nothing new.
-            TooManyRequests: If there is no place.
+            ServiceEnding: If the process is shutting down.
+            TooManyRequests: If the maximum number of requests is already running.
         """
         if self._is_shutting_down():
             self.refused["ending"] += 1
@@ -63,10 +63,10 @@ class Admission:
             self._bytes -= admitted.reserved_bytes
 
     def reserve(self, admitted: AdmittedRequest, n_bytes: int) -> None:
-        """Takes room for the first `n_bytes` bytes of a request's upload; what it holds already counts.
+        """Reserves the first `n_bytes` bytes of a request's upload; bytes that it has reserved before are part of them.
 
         Raises:
-            TooManyBytes: If there is none.
+            TooManyBytes: If all uploads together would exceed the maximum.
         """
         more = max(0, n_bytes - admitted.reserved_bytes)
         if self._bytes + more > self._max_bytes:
@@ -76,5 +76,5 @@ class Admission:
         self._bytes += more
 
     def _retry_after_s(self) -> int:
-        """Until what is queued now is done; at least a second."""
+        """Estimated time until the work that is queued now is done, at least 1 s."""
         return max(1, math.ceil(self._backlog_s()))

@@ -1,4 +1,4 @@
-"""What the engine and the door in front of it have counted, read when Prometheus asks."""
+"""Metrics of the engine and of admission control, read from their counters at each scrape."""
 
 from collections.abc import Iterator
 
@@ -11,29 +11,43 @@ from service.engine.interface import LocalizationEngine
 
 
 class EngineMetrics(Collector):
-    """A collector over counts that their owners keep."""
+    """Prometheus collector that reads the counters of an engine and of an `Admission`."""
 
     def __init__(self, engine: LocalizationEngine, admission: Admission) -> None:
         self._engine, self._admission = engine, admission
 
     def collect(self) -> Iterator[Metric]:
-        """The counts as they are now."""
+        """Yields the current values."""
         batcher = self._engine.batcher
         counts = batcher.counts
-        yield CounterMetricFamily("earmark_batches", "Batches of windows run.", counts.batches)
-        yield CounterMetricFamily("earmark_batches_failed", "Batches of windows that failed.", counts.failed)
-        yield CounterMetricFamily("earmark_windows", "Windows embedded.", counts.windows)
         yield CounterMetricFamily(
-            "earmark_windows_dropped", "Windows that nobody waited for any longer.", counts.dropped
+            "earmark_batches", "Batches of windows that the audio encoder processed.", counts.batches
         )
-        yield GaugeMetricFamily("earmark_queued_windows", "Windows that wait or run.", batcher.queued_windows)
-        yield GaugeMetricFamily("earmark_backlog_seconds", "Time that they will take.", batcher.backlog_s)
-        refused = CounterMetricFamily("earmark_requests_refused", "Requests refused, by the reason.", labels=["reason"])
+        yield CounterMetricFamily(
+            "earmark_batches_failed", "Batches of windows that failed in the audio encoder.", counts.failed
+        )
+        yield CounterMetricFamily("earmark_windows", "Windows that the audio encoder embedded.", counts.windows)
+        yield CounterMetricFamily(
+            "earmark_windows_dropped",
+            "Windows that were dropped because their request had been abandoned.",
+            counts.dropped,
+        )
+        yield GaugeMetricFamily(
+            "earmark_queued_windows", "Windows that are waiting or being processed.", batcher.queued_windows
+        )
+        yield GaugeMetricFamily(
+            "earmark_backlog_seconds", "Estimated time to process the queued windows, in seconds.", batcher.backlog_s
+        )
+        refused = CounterMetricFamily(
+            "earmark_requests_refused", "Requests that were refused, by reason.", labels=["reason"]
+        )
         for reason, count in self._admission.refused.items():
             refused.add_metric([reason], count)
         yield refused
         shares = GaugeMetricFamily(
-            "earmark_node_share", "Share of the audio tower's nodes that a provider runs.", labels=["provider"]
+            "earmark_node_share",
+            "Fraction of the audio encoder's graph nodes that an execution provider runs.",
+            labels=["provider"],
         )
         for provider, share in self._engine.node_shares.items():
             shares.add_metric([provider], share)

@@ -1,6 +1,6 @@
-"""How a form with one file is read: bounded while it comes in, in UTF-8 only, the file spooled to disk.
+"""Reader of multipart forms with one file: checks the limits while the body arrives, and spools the file to disk.
 
-Starlette's own reader bounds no file parts, and takes text that is not UTF-8 for Latin-1.
+Starlette's form reader does not limit file parts, and decodes text that is not UTF-8 as Latin-1.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 _IN_MEMORY_BYTES = 1 << 20
-_PART_OVERHEAD_BYTES = 16 << 10  # more than the parser lets a part's headers have
+_PART_OVERHEAD_BYTES = 16 << 10  # above the parser's limit for the headers of one part
 _SHOWN_CHARS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """What a form may hold.
+    """The fields that a form may have, and their limits.
 
     Attributes:
-        file_field: Name of the one field that is a file.
-        text_fields: Names of the fields that are texts; each may come several times.
-        max_file_bytes: Of the file.
-        max_text_bytes: Of one text.
-        max_fields: Fields of the form, repeated ones counted each time.
+        file_field: Name of the only file field.
+        text_fields: Names of the text fields, which may be repeated.
+        max_file_bytes: Maximum size of the file.
+        max_text_bytes: Maximum size of one text.
+        max_fields: Maximum number of fields; each repetition counts.
     """
 
     file_field: str
@@ -55,17 +55,17 @@ class FormLimits:
 
     @property
     def max_body_bytes(self) -> int:
-        """Of the whole body, with room for what is around the fields."""
+        """Maximum size of the whole body, with room for boundaries and part headers."""
         return self.max_file_bytes + self.max_fields * (self.max_text_bytes + _PART_OVERHEAD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that came in whole.
+    """A form that was received completely.
 
     Attributes:
-        file: The file, rewound; None if none came.
-        texts: Values by name of the field, in the order in which they came.
+        file: The file, at its first byte; None if the form has no file.
+        texts: Values of each text field by its name, in the order of arrival.
     """
 
     file: BinaryIO | None
@@ -74,19 +74,20 @@ class Form:
 
 @asynccontextmanager
 async def open_form(request: Request, limits: FormLimits, reserve: Callable[[int], object]) -> AsyncGenerator[Form]:
-    """Reads the form of a request, and deletes its file in the end.
+    """Reads the form of a request, and deletes its file at the end of the block.
 
     Args:
-        request: Its body has not been read.
-        limits: What the form may hold.
-        reserve: Called with the bytes that the body has as far as is known, before they are read; may refuse them.
+        request: A request whose body has not been read.
+        limits: The fields that the form may have, and their limits.
+        reserve: Called with the number of body bytes known so far (announced or received), before they are parsed; raises an
+            error to refuse them.
 
     Raises:
-        NotAForm: If the body is of another media type.
-        FormMalformed: If it is not what its media type says, or ends too early.
-        FieldUnknown, FieldRepeated, FieldKindWrong, FieldNotUtf8, FieldTooLarge, TooManyFields: If a field is wrong.
-        AudioTooLarge: If the file has too many bytes; at once if the request says so in its Content-Length.
-        ClientDisconnect: If the client goes away meanwhile.
+        NotAForm: If the body has another media type.
+        FormMalformed: If the body is not valid multipart/form-data, or is incomplete.
+        FieldUnknown, FieldRepeated, FieldKindWrong, FieldNotUtf8, FieldTooLarge, TooManyFields: If a field is not accepted.
+        AudioTooLarge: If the file is too large; before the body is read if Content-Length announces too many bytes.
+        ClientDisconnect: If the client disconnects before the end of the body.
     """
     boundary = _boundary(request)
     declared = request.headers.get("content-length", "")
@@ -115,7 +116,7 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
-@lru_cache(maxsize=64)  # a hundred queries have the same
+@lru_cache(maxsize=64)  # all query parts of a form have the same header
 def _disposition(header: bytes) -> Mapping[bytes, bytes]:
     _, options = parse_options_header(header)
     return options
@@ -149,7 +150,7 @@ class _Part:
 
 @dataclass(slots=True)
 class _FormBuilder:
-    """Puts a form together from the parser's events."""
+    """Builds a `Form` from the events of the multipart parser."""
 
     limits: FormLimits
     unwritten_bytes: int = 0
@@ -181,7 +182,7 @@ class _FormBuilder:
         return Form(self._file, self._texts)
 
     def write_out(self) -> None:
-        """Passes the file's bytes on; may block when they go to disk."""
+        """Writes the buffered bytes to the file; may block, because the file can be on disk."""
         if self._file:
             self._file.writelines(self._unwritten)
         self._unwritten, self.unwritten_bytes = [], 0

@@ -1,4 +1,4 @@
-"""What GET /info tells, put together once from the bundle, the settings and the engine."""
+"""The answer of GET /info, built once from the bundle, the settings and the engine."""
 
 from dataclasses import asdict
 
@@ -10,12 +10,12 @@ from service.settings import Settings
 
 
 def describe(engine: LocalizationEngine, settings: Settings, version: str) -> InfoOut:
-    """Describes a service.
+    """Builds the answer of GET /info.
 
     Args:
-        engine: What it serves.
-        settings: For the limits.
-        version: Of the service.
+        engine: The engine, which knows the model and its execution provider.
+        settings: The settings, which hold the limits.
+        version: Version of the service.
     """
     manifest, grid = engine.manifest, engine.manifest.grid
     return InfoOut(

@@ -1,4 +1,4 @@
-"""The form of POST /localize: its fields as documented, and how they are read."""
+"""The form of POST /localize: the documentation of its fields, and the function that reads them."""
 
 import re
 from dataclasses import dataclass
@@ -24,60 +24,64 @@ Choice = TypeVar("Choice")
 _MAX_UTF8_BYTES_PER_CHAR = 4
 _SHORTEST_TEXT_LIMIT_BYTES = 256
 
-_Share = Annotated[float, Field(ge=MIN_EXTENT_RATIO, le=1)] | SkipJsonSchema[None]
-_Level = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
+_Ratio = Annotated[float, Field(ge=MIN_EXTENT_RATIO, le=1)] | SkipJsonSchema[None]
+_Score = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
 _Seconds = Annotated[float, Field(ge=0)] | SkipJsonSchema[None]
 
 
 class LocalizeForm(BaseModel):
-    """Exactly one of audio and clip_id, at least one query, and what is to differ from the model's defaults."""
+    """Exactly one of `audio` and `clip_id`, at least one `query`, and values that replace the model's defaults."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
     audio: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})] | SkipJsonSchema[None] = None
-    """The clip: WAV, FLAC, Ogg, MP3 or AIFF, at any usual rate; channels are mixed. `GET /info` has the limits."""
+    """Audio file of the clip: WAV, FLAC, Ogg, MP3 or AIFF, at any common sample rate. Channels are averaged. `GET
+    /info` lists the limits."""
 
     clip_id: str | SkipJsonSchema[None] = None
-    """Instead of audio: the `clip.id` of an earlier answer, as long as the service remembers that clip."""
+    """Identifier of an earlier clip, sent instead of `audio`: the `clip.id` of its answer. The service accepts the
+    identifier while the embeddings of the clip are cached."""
 
     query: list[str] = Field(min_length=1, examples=[["a dog barks", "rain on a roof"]])
-    """A sound in plain words; repeat the field to ask for several at once."""
+    """Description of a sound in plain words. Repeat the field to search for several sounds in one request."""
 
-    threshold: _Level = None
-    """A segment has a score above it. The model's calibrated default if not given."""
+    threshold: _Score = None
+    """Score above which a segment starts, 0 to 1. Default: the calibrated threshold of the model."""
 
-    threshold_off: _Level = None
-    """A segment ends where the score is not above it; at most `threshold`, and in proportion to it if not given."""
+    threshold_off: _Score = None
+    """Score above which a segment continues, 0 to `threshold`. If only `threshold` is given, `threshold_off` keeps the
+    ratio to it that the model's defaults have."""
 
     median_filter_s: _Seconds = None
-    """Width in seconds of the median filter that smooths the score; 0 for none."""
+    """Width of the median filter that smooths the score, in seconds, 0 to 5; 0 disables the filter."""
 
-    extent_ratio: _Share = None
-    """A sound reaches as far as its score stays above this share of the threshold, for which it is raised; 1 for none."""
+    extent_ratio: _Ratio = None
+    """Extends each segment from its peak outwards while the smoothed score stays above this fraction of the threshold,
+    0.1 to 1; 1 disables the extension. The extension raises the returned `score` curve."""
 
     min_duration_s: _Seconds = None
-    """Shorter segments are dropped; in seconds."""
+    """Minimum duration of a segment, in seconds; shorter segments are dropped."""
 
     merge_gap_s: _Seconds = None
-    """Segments with at most this gap between them become one; in seconds."""
+    """Maximum gap between two segments that are merged into one segment, in seconds."""
 
     curves: Curves = DEFAULT_CURVES
-    """Which curves come with each result: the calibrated `score`, the raw `similarity`, `both` or `none`."""
+    """Curves to include in each result: the calibrated `score`, the raw `similarity`, `both` or `none`."""
 
     curve_format: CurveFormat = DEFAULT_CURVE_FORMAT
-    """How they come: `json` for arrays of numbers, `base64` for little-endian 32-bit floats in base64."""
+    """Encoding of the curves: `json` for arrays of numbers, `base64` for little-endian 32-bit floats in base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalizeRequest:
-    """What a client asks for.
+    """The content of one request.
 
     Attributes:
         clip: An upload, or a clip that was uploaded earlier.
-        queries: As they came; not yet checked.
-        overrides: Post-processing values that are to differ from the model's defaults, by name; not yet checked.
-        curves: Which curves are wanted.
-        curve_format: How they are wanted.
+        queries: The queries as received; not yet validated.
+        overrides: Post-processing values that replace the model's defaults, by name; not yet validated.
+        curves: Curves to include in the answer.
+        curve_format: Encoding of the curves.
     """
 
     clip: Clip
@@ -88,7 +92,7 @@ class LocalizeRequest:
 
 
 def form_limits(settings: Settings) -> FormLimits:
-    """What the form may hold under an operator's settings."""
+    """Limits of the form under an operator's settings."""
     texts = tuple(name for name in LocalizeForm.model_fields if name != "audio")
     return FormLimits(
         file_field="audio",
@@ -100,12 +104,12 @@ def form_limits(settings: Settings) -> FormLimits:
 
 
 def read_localize_form(form: Form) -> LocalizeRequest:
-    """Reads the fields of a form.
+    """Validates and converts the fields of a form.
 
     Raises:
-        ClipUnclear: If neither or both of audio and clip_id came.
-        FieldRepeated: If a field other than query came again.
-        ParameterInvalid: If a number is none, or a choice is not on offer.
+        ClipUnclear: If the form holds neither or both of audio and clip_id.
+        FieldRepeated: If a field other than query is repeated.
+        ParameterInvalid: If a numeric field is not a decimal number, or a choice is not one of the accepted values.
     """
     for name, values in form.texts.items():
         if name != "query" and len(values) > 1:
@@ -148,7 +152,7 @@ def _shown(text: str) -> str:
 
 
 def request_body() -> dict[str, Any]:
-    """The form as OpenAPI documents it."""
+    """OpenAPI description of the form."""
     content = {
         "schema": LocalizeForm.model_json_schema(),
         "encoding": {"query": {"style": "form", "explode": True}},

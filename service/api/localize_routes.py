@@ -1,4 +1,4 @@
-"""POST /localize and HEAD /clips/{clip_id}: from a form to the engine and back."""
+"""The routes POST /localize and HEAD /clips/{clip_id}, which use the engine."""
 
 import time
 from functools import partial
@@ -23,26 +23,26 @@ from service.engine.interface import LocalizationEngine
 from service.settings import Settings
 
 DESCRIPTION = """
-Send a recording and what to listen for; get the times in which each sound is heard.
+Finds the times at which each described sound is heard in a clip.
 
 ```
 curl -F audio=@street.wav -F 'query=a dog barks' -F 'query=a siren' http://127.0.0.1:8000/localize
 ```
 
-The answer's `clip.id` names the recording: ask again with `-F clip_id=...` instead of the file, and only the queries
-are computed. A query is heard where its calibrated score is above the threshold; if it is nowhere, `present` is false
-and `segments` is empty. The `Server-Timing` header tells what the request spent its time on.
+The answer's `clip.id` identifies the clip: send `-F clip_id=...` instead of the file in later requests, and only the queries
+are computed. A query is heard where its calibrated score is above the threshold; if the score is nowhere above it, `present` is
+false and `segments` is empty. The `Server-Timing` header lists the time that each stage of the request took.
 """
 
 
 class LocalizeRoutes:
-    """The routes that ask the engine.
+    """Handlers of the routes that use the engine.
 
     Args:
-        engine: Answers; called from worker threads.
-        settings: For the limits of the form and the deadline.
-        admission: Lets requests in.
-        metrics: Where clips and stages are counted.
+        engine: The engine, which is called from worker threads.
+        settings: The settings, which hold the limits of the form and the deadline.
+        admission: Admission control of POST /localize.
+        metrics: Metrics in which clips and stages are counted.
     """
 
     def __init__(self, engine: LocalizationEngine, settings: Settings, admission: Admission, metrics: Metrics) -> None:
@@ -54,7 +54,7 @@ class LocalizeRoutes:
         self._metrics = metrics
 
     def router(self) -> APIRouter:
-        """The routes."""
+        """A router with these routes."""
         router = APIRouter(tags=["localization"])
         router.add_api_route(
             "/localize",
@@ -63,7 +63,7 @@ class LocalizeRoutes:
             summary="When is each sound heard?",
             description=DESCRIPTION,
             response_model=None,
-            response_description="When each query is heard",
+            response_description="The segments in which each query is heard",
             responses={
                 200: {"model": LocalizeOut, "content": {"application/json": {"example": LOCALIZE_EXAMPLE}}},
                 **problem_responses(),
@@ -75,16 +75,16 @@ class LocalizeRoutes:
             self.check_clip,
             name="know_clip",
             methods=["HEAD"],
-            summary="Is this clip still known?",
+            summary="Is this clip still cached?",
             status_code=HTTPStatus.NO_CONTENT,
             response_model=None,
-            response_description="It is: send its id instead of its audio",
-            responses={404: {"description": "It is not: send its audio again"}, "default": OTHER_PROBLEMS},
+            response_description="The clip is cached: send its id instead of its audio",
+            responses={404: {"description": "The clip is not cached: send its audio again"}, "default": OTHER_PROBLEMS},
         )
         return router
 
     async def localize(self, request: Request) -> Response:
-        """Answers one request."""
+        """Answers POST /localize."""
         began, call = time.perf_counter(), Call(self._timeout_s)
         with self._admission.admit() as admitted:
             async with open_form(request, self._limits, partial(self._admission.reserve, admitted)) as form:
@@ -100,15 +100,17 @@ class LocalizeRoutes:
         return SlicedResponse(body, media_type="application/json", headers={"Server-Timing": timing})
 
     async def check_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
-        """Tells whether a clip's audio need not be sent again."""
-        if not await anyio.to_thread.run_sync(self._engine.knows_clip, clip_id):  # may ask Redis
+        """Checks whether the embeddings of a clip are cached, so that a client need not send its audio again."""
+        if not await anyio.to_thread.run_sync(self._engine.knows_clip, clip_id):  # may query Redis, which blocks
             raise ClipNotFound(clip_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _answer(self, asked: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> bytes:
-        """Does all that is heavy, and gives the answer's JSON."""
-        localization = self._engine.localize(asked.clip, asked.queries, postprocessing, call)
+    def _answer(self, localize_request: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> bytes:
+        """Does the heavy work of POST /localize in a worker thread, and returns the answer as JSON."""
+        localization = self._engine.localize(localize_request.clip, localize_request.queries, postprocessing, call)
         with call.stage("post"):
-            body = encode_answer(localization, self._engine.manifest, asked.curves, asked.curve_format)
-        self._metrics.count_clip(localization.duration_s, localization.cached, len(asked.queries))
+            body = encode_answer(
+                localization, self._engine.manifest, localize_request.curves, localize_request.curve_format
+            )
+        self._metrics.count_clip(localization.duration_s, localization.cached, len(localize_request.queries))
         return body

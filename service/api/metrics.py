@@ -1,4 +1,7 @@
-"""What is counted for Prometheus: prefix earmark_, base units, and no series that appears only later."""
+"""Metrics for Prometheus, with the prefix earmark_ and in base units.
+
+All series exist from the start: a series that first appears with its first event would hide that event from `rate()`.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,44 +18,54 @@ _CLIP_BUCKETS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics:
-    """The service's metrics, in a registry of their own."""
+    """The metrics of one service, in a registry that no other service shares."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter("earmark_requests", "Requests answered.", ["route", "status"], registry=self._registry)
+        self._requests = Counter(
+            "earmark_requests", "Requests that were answered.", ["route", "status"], registry=self._registry
+        )
         self._request_seconds = Histogram(
             "earmark_request_seconds",
-            "Time from a request's first byte to its answer's last.",
+            "Time from the first byte of a request to the last byte of its answer, in seconds.",
             ["route"],
             buckets=_REQUEST_BUCKETS_S,
             registry=self._registry,
         )
         self._in_flight = Gauge(
-            "earmark_requests_in_flight", "Requests that are being answered.", registry=self._registry
+            "earmark_requests_in_flight", "Requests that are being processed.", registry=self._registry
         )
         self._stage_seconds = Histogram(
             "earmark_stage_seconds",
-            "Time that POST /localize spends in a stage.",
+            "Time that a request to POST /localize spends in a stage, in seconds.",
             ["stage"],
             buckets=_REQUEST_BUCKETS_S,
             registry=self._registry,
         )
         self._clips = Counter(
             "earmark_clips",
-            "Clips localized, by whether their embeddings were cached.",
+            "Clips that were localized, by whether their embeddings were cached.",
             ["cached"],
             registry=self._registry,
         )
         self._clip_seconds = Histogram(
-            "earmark_clip_seconds", "Lengths of the clips localized.", buckets=_CLIP_BUCKETS_S, registry=self._registry
+            "earmark_clip_seconds",
+            "Duration of the clips that were localized, in seconds.",
+            buckets=_CLIP_BUCKETS_S,
+            registry=self._registry,
         )
         self._queries = Histogram(
-            "earmark_queries", "Queries in a request.", buckets=_QUERY_BUCKETS, registry=self._registry
+            "earmark_queries",
+            "Number of queries in a request to POST /localize.",
+            buckets=_QUERY_BUCKETS,
+            registry=self._registry,
         )
-        self._ready = Gauge("earmark_ready", "1 if the model passed its last check.", registry=self._registry)
+        self._ready = Gauge(
+            "earmark_ready", "1 if the model passed its last check, otherwise 0.", registry=self._registry
+        )
         self._model = Gauge(
             "earmark_model_info",
-            "1; its labels tell what is served.",
+            "Always 1; the labels name the model that is served and its execution provider.",
             ["name", "version", "provider"],
             registry=self._registry,
         )
@@ -62,45 +75,49 @@ class Metrics:
             self._clips.labels(cached)
 
     def register(self, collector: Collector) -> None:
-        """Shows what a collector has too."""
+        """Adds the metrics of a collector to the exposition."""
         self._registry.register(collector)
 
     def declare_model(self, name: str, version: str, provider: str) -> None:
-        """Tells what is served."""
+        """Sets the series that names the model."""
         self._model.labels(name, version, provider).set(1)
 
     def declare_routes(self, statuses: Mapping[str, Iterable[int]]) -> None:
-        """Makes the series of every route, by its path, with the status codes that it is known to give."""
+        """Creates the series of all routes.
+
+        Args:
+            statuses: Status codes that each route can return, by the path of the route.
+        """
         for route, codes in statuses.items():
             self._request_seconds.labels(route)
             for code in codes:
                 self._requests.labels(route, str(code))
 
     def begin_request(self) -> None:
-        """Counts a request that has come in."""
+        """Counts a request that has arrived."""
         self._in_flight.inc()
 
     def end_request(self, route: str, status: int, seconds: float) -> None:
-        """Counts a request that was answered."""
+        """Counts a request that was answered, with its duration in seconds."""
         self._in_flight.dec()
         self._requests.labels(route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
     def count_stages(self, seconds: Mapping[str, float]) -> None:
-        """Counts what the stages of a localization took."""
+        """Records the seconds that each stage of a localization took."""
         for stage, value in seconds.items():
             self._stage_seconds.labels(stage).observe(value)
 
     def count_clip(self, duration_s: float, cached: bool, n_queries: int) -> None:
-        """Counts a clip that was localized."""
+        """Counts a clip that was localized, its duration and its queries."""
         self._clips.labels(str(cached).lower()).inc()
         self._clip_seconds.observe(duration_s)
         self._queries.observe(n_queries)
 
     def set_ready(self, ready: bool) -> None:
-        """Tells whether the model passed its last check."""
+        """Records whether the model passed its last check."""
         self._ready.set(ready)
 
     def exposition(self) -> bytes:
-        """All of them in Prometheus' text format."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

@@ -1,6 +1,6 @@
-"""What happens around every request: its id, its log line, its count, and the answer to a crash.
+"""Middleware around every request: request id, log line, metrics, and the answer to a crash.
 
-Pure ASGI: Starlette's BaseHTTPMiddleware hides a client's disconnect from the app.
+It is pure ASGI, because Starlette's BaseHTTPMiddleware hides a client's disconnect from the app.
 """
 
 import logging
@@ -18,7 +18,7 @@ from service.api.problems import crash_response
 from service.logs import request_id
 
 REQUEST_ID = "X-Request-ID"
-CLIENT_GONE = 499  # what nginx logs when the client hangs up first
+CLIENT_GONE = 499  # the status that nginx logs if the client disconnects before the answer
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
 
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """Gives every request an id, logs it, counts it, and answers if the app crashes.
+    """ASGI middleware that gives every request an id, logs it, counts it, and answers it if the app crashes.
 
     Args:
-        app: The app around which this is put.
-        metrics: Where requests are counted.
-        on_server_fault: Called whenever the app crashes.
+        app: The wrapped app.
+        metrics: Metrics in which requests are counted.
+        on_server_fault: Called after each crash of the app.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, on_server_fault: Callable[[], None]) -> None:
@@ -40,12 +40,12 @@ class RequestMiddleware:
         self._on_server_fault = on_server_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one request on."""
+        """Handles one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        came = Headers(scope=scope).get(REQUEST_ID, "")
-        token = request_id.set(came if _ACCEPTED_ID.fullmatch(came) else uuid.uuid4().hex)
+        client_id = Headers(scope=scope).get(REQUEST_ID, "")
+        token = request_id.set(client_id if _ACCEPTED_ID.fullmatch(client_id) else uuid.uuid4().hex)
         began = time.perf_counter()
         status = 0
         self._metrics.begin_request()
@@ -56,7 +56,7 @@ class RequestMiddleware:
             request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Lets the app answer, or answers for it, and gives the status."""
+        """Runs the app, answers in its place if it crashes, and returns the status of the answer."""
         status = 0
 
         async def send_with_id(message: Message) -> None:

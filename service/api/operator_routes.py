@@ -1,4 +1,4 @@
-"""What an operator and a machine that watches ask: is it alive, is it ready, what is it, what has it done."""
+"""The routes for operators and monitoring: liveness, readiness, info, metrics and problem types."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,13 +17,13 @@ from service.core.errors import EarmarkError, NotReady
 
 
 class OperatorRoutes:
-    """The routes beside the service's purpose.
+    """Handlers of the routes for operators and monitoring.
 
     Args:
-        info: What GET /info tells; it never changes.
-        readiness: What GET /readyz asks.
-        degraded: Tells what does not work though the service does; may take a moment.
-        metrics: What GET /metrics shows.
+        info: The answer of GET /info, which never changes.
+        readiness: The readiness of the model, for GET /readyz.
+        degraded: Returns the names of optional parts that do not work; may block.
+        metrics: The metrics that GET /metrics exposes.
     """
 
     def __init__(
@@ -35,60 +35,63 @@ class OperatorRoutes:
         self._metrics = metrics
 
     def router(self) -> APIRouter:
-        """The routes."""
+        """A router with these routes."""
         router = APIRouter(tags=["operation"])
-        for path, endpoint in (("/livez", self.livez), ("/readyz", self.readyz)):  # what some watchers ask
+        for path, endpoint in (("/livez", self.livez), ("/readyz", self.readyz)):  # some health checkers send HEAD
             router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         router.add_api_route("/livez", self.livez, summary="Is the process alive?")
         router.add_api_route(
             "/readyz",
             self.readyz,
-            summary="Can it answer?",
+            summary="Can the service answer?",
             response_model_exclude_none=True,
             responses=problem_responses([NotReady(), EarmarkError()]),
         )
-        router.add_api_route("/info", self.get_info, name="tell_info", summary="Which model, defaults and limits?")
+        router.add_api_route(
+            "/info", self.get_info, name="tell_info", summary="Which model, defaults and limits apply?"
+        )
         router.add_api_route(
             "/metrics",
             self.get_metrics,
             name="tell_metrics",
-            summary="What has it done?",
+            summary="What has the service done so far?",
             response_model=None,
             response_class=Response,
-            responses={200: {"description": "Prometheus' text format", "content": {"text/plain": {}}}},
+            responses={200: {"description": "Metrics in the text format of Prometheus", "content": {"text/plain": {}}}},
         )
         router.add_api_route(
             "/problems/{name}",
             self.get_problem_type,
             name="tell_problem",
-            summary="What does this type of problem mean?",
-            responses={404: {"description": "There is no such type"}, "default": OTHER_PROBLEMS},
+            summary="What does this problem type mean?",
+            responses={404: {"description": "There is no such problem type"}, "default": OTHER_PROBLEMS},
         )
         return router
 
     async def livez(self) -> StatusOut:
-        """Answers whatever the model and the queue do."""
+        """Answers with status 200 while the process runs, whatever the state of the model and the queue."""
         return StatusOut(status="alive")
 
     async def readyz(self) -> ReadyOut:
-        """Answers once the model has passed a check; after a fault it is checked again, by a real forward pass.
+        """Answers with status 200 if the model can answer. After a fault, the model is checked again by a real forward pass.
 
-        A cache that does not work is told, but nothing waits for it: clips are embedded anew.
+        `degraded` names optional parts that do not work, such as Redis. The service still answers without them: it computes the
+        embeddings of clips again.
         """
         await self._readiness.ensure_ready()
         degraded = await anyio.to_thread.run_sync(self._degraded)
         return ReadyOut(status="ready", degraded=degraded or None)
 
     async def get_info(self) -> InfoOut:
-        """Tells what is served, what holds by default, and what is accepted."""
+        """Returns the model, the default values and the limits."""
         return self._info
 
     async def get_metrics(self) -> Response:
-        """Tells all counters, gauges and histograms."""
+        """Returns all counters, gauges and histograms."""
         return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def get_problem_type(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:
-        """Tells what a problem's `type` leads to."""
+        """Returns the description of a problem type, to which the `type` of a problem refers."""
         problem = all_problems().get(name)
         if problem is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)

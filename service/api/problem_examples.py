@@ -1,4 +1,4 @@
-"""Problems as OpenAPI shows them: made from real errors, so that they cannot drift from what is told."""
+"""Problems in the OpenAPI document: examples made from real errors, so that they match the real answers."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -53,11 +53,11 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     ServiceEnding(),
     DeadlineExceeded(300.0),
 )
-OTHER_PROBLEMS: dict[str, Any] = {"description": "Anything else that goes wrong; its type tells what"}
+OTHER_PROBLEMS: dict[str, Any] = {"description": "Any other problem; `type` names the problem type"}
 
 
 def problem_responses(errors: Sequence[EarmarkError] = LOCALIZE_PROBLEMS) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of what goes wrong with a request, by status code."""
+    """OpenAPI responses for the problems of a request, by status code."""
     responses: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         problem = problem_of(type(error))
@@ -74,7 +74,7 @@ def problem_responses(errors: Sequence[EarmarkError] = LOCALIZE_PROBLEMS) -> dic
 
 
 def document_problems(app: FastAPI) -> None:
-    """Adds to an app's OpenAPI document the schema that all problems share, which no route gives as its model."""
+    """Adds the schema of problems to the OpenAPI document of an app; no route has this schema as its response model."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""How failures look on the wire (RFC 9457), and the only place that knows their status codes.
+"""Problems (RFC 9457): the wire format of failures, and the only module that knows status codes.
 
-The handler of an error is found along its class's MRO, so a new error is at least what its parent is. What a 4xx tells
-is the error's message and data; what a 5xx tells is fixed here, so that nothing of the inside leaks out.
+The problem of an error is looked up along the MRO of its class, so a new error class has at least the problem of its parent.
+The body of a 4xx answer contains the message and the data of the error. The text of a 5xx answer is fixed in this module, so
+that no internal detail leaks.
 """
 
 import logging
@@ -26,13 +27,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of problem: what `type`, `title` and `status` are.
+    """A problem type: its `type`, `title` and `status`.
 
     Attributes:
-        name: The end of its type, /problems/{name}; never changes.
-        title: What it is, in short; the same for all occurrences.
+        name: Last part of the problem's type, /problems/{name}; it never changes.
+        title: Short description, the same for all occurrences.
         status: HTTP status code.
-        detail: What to do about it; told in place of the error's own message if the status is 5xx.
+        detail: Advice to the client; replaces the message of the error if the status is 5xx.
     """
 
     name: str
@@ -42,77 +43,84 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """Its URI, relative to the service."""
+        """URI of the problem type, relative to the service."""
         return f"/problems/{self.name}"
 
 
 INTERNAL_ERROR = Problem(
-    "internal-error", "Internal error", 500, "the fault is the service's; its log tells more under this request's id"
+    "internal-error",
+    "Internal error",
+    500,
+    "the service failed; its log has the details under the id of this request",
 )
 NOT_HTTP = Problem(
     "not-http",
     "The request is not HTTP",
     400,
-    "what came cannot be read as HTTP/1.1; accepted: a request whose line and headers together have at most 65536 bytes",
+    "the received bytes are not an HTTP/1.1 request; accepted: a request line and headers of at most 65536 bytes together",
 )
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     EarmarkError: INTERNAL_ERROR,
     errors.AudioError: Problem("audio-unusable", "The clip cannot be used", 422),
-    errors.UnsupportedAudio: Problem("audio-unsupported", "Audio of this kind is not accepted", 415),
+    errors.UnsupportedAudio: Problem("audio-unsupported", "The audio format is not supported", 415),
     errors.AudioUndecodable: Problem("audio-undecodable", "The clip cannot be decoded", 422),
     errors.AudioEmpty: Problem("audio-empty", "The clip is empty", 422),
-    errors.AudioNotFinite: Problem("audio-not-finite", "The clip holds samples that are not finite", 422),
-    errors.AudioTooLong: Problem("audio-too-long", "The clip lasts too long", 413),
-    errors.AudioTooLarge: Problem("audio-too-large", "The clip has too many bytes", 413),
+    errors.AudioNotFinite: Problem("audio-not-finite", "The clip contains samples that are not finite", 422),
+    errors.AudioTooLong: Problem("audio-too-long", "The clip is too long", 413),
+    errors.AudioTooLarge: Problem("audio-too-large", "The audio file is too large", 413),
     errors.QueryError: Problem("query-unusable", "The queries cannot be used", 422),
-    errors.QueriesMissing: Problem("queries-missing", "No query came", 422),
-    errors.TooManyQueries: Problem("too-many-queries", "Too many queries came", 422),
-    errors.QueryEmpty: Problem("query-empty", "A query holds no word", 422),
+    errors.QueriesMissing: Problem("queries-missing", "The request has no query", 422),
+    errors.TooManyQueries: Problem("too-many-queries", "The request has too many queries", 422),
+    errors.QueryEmpty: Problem("query-empty", "A query contains no word", 422),
     errors.QueryTooLong: Problem("query-too-long", "A query is too long", 422),
-    errors.ParameterInvalid: Problem("parameter-invalid", "A parameter is outside what is accepted", 422),
+    errors.ParameterInvalid: Problem("parameter-invalid", "The value of a parameter is not accepted", 422),
     errors.ClipNotFound: Problem("clip-not-found", "The clip is not known", 404),
     errors.RequestError: Problem("request-unusable", "The request cannot be read", 400),
     errors.NotAForm: Problem("not-a-form", "The body is not multipart/form-data", 415),
     errors.FormMalformed: Problem("form-malformed", "The form is malformed", 400),
     errors.TooManyFields: Problem("too-many-fields", "The form has too many fields", 413),
-    errors.FieldUnknown: Problem("field-unknown", "A field is not known", 422),
-    errors.FieldRepeated: Problem("field-repeated", "A field came more than once", 422),
-    errors.FieldKindWrong: Problem("field-kind-wrong", "A file came for a text, or a text for a file", 422),
-    errors.FieldNotUtf8: Problem("field-not-utf8", "A text is not UTF-8", 422),
-    errors.FieldTooLarge: Problem("field-too-large", "A text is too large", 413),
-    errors.ClipUnclear: Problem("clip-unclear", "It is not clear which clip is meant", 422),
-    errors.Overloaded: Problem("overloaded", "As much is worked on as is accepted", 429),
-    errors.TooManyRequests: Problem("too-many-requests", "As many requests are answered as are accepted", 429),
-    errors.TooManyBytes: Problem("too-many-bytes", "The uploads hold as many bytes as are accepted", 429),
+    errors.FieldUnknown: Problem("field-unknown", "A form field is unknown", 422),
+    errors.FieldRepeated: Problem("field-repeated", "A form field is repeated", 422),
+    errors.FieldKindWrong: Problem(
+        "field-kind-wrong", "A form field has a file instead of text, or text instead of a file", 422
+    ),
+    errors.FieldNotUtf8: Problem("field-not-utf8", "A text field is not UTF-8", 422),
+    errors.FieldTooLarge: Problem("field-too-large", "A text field is too large", 413),
+    errors.ClipUnclear: Problem("clip-unclear", "The request does not name exactly one clip", 422),
+    errors.Overloaded: Problem("overloaded", "The service is at its limit", 429),
+    errors.TooManyRequests: Problem("too-many-requests", "Too many requests at the same time", 429),
+    errors.TooManyBytes: Problem("too-many-bytes", "Too many bytes of uploads at the same time", 429),
     errors.DeadlineExceeded: Problem(
         "deadline-exceeded",
-        "The answer was not there in time",
+        "The answer took too long",
         504,
-        "no answer within EARMARK_REQUEST_TIMEOUT_S; a shorter clip or fewer queries take less",
+        "there was no answer within EARMARK_REQUEST_TIMEOUT_S; send a shorter clip or fewer queries",
     ),
     errors.NotReady: Problem("not-ready", "The service is not ready", 503, "try again later"),
-    errors.EngineStopped: Problem("engine-stopped", "The model does not run any longer", 503, "try again later"),
-    errors.ServiceEnding: Problem("ending", "The service is ending", 503, "ask another replica, or try again later"),
+    errors.EngineStopped: Problem("engine-stopped", "The model has stopped", 503, "try again later"),
+    errors.ServiceEnding: Problem(
+        "ending", "The service is shutting down", 503, "try another replica, or try again later"
+    ),
 }
 _FRAMEWORK_PROBLEMS = {
-    404: Problem("not-found", "There is nothing at this address", 404, "/docs lists what there is"),
-    405: Problem("method-not-allowed", "This address takes another method", 405, "the Allow header lists its methods"),
+    404: Problem("not-found", "There is no such resource", 404, "/docs lists the available routes"),
+    405: Problem("method-not-allowed", "The method is not allowed", 405, "the Allow header lists the allowed methods"),
 }
 RETRY_AFTER_S = 5
 
 
 def all_problems() -> dict[str, Problem]:
-    """Every kind of problem by name."""
+    """Every problem type by its name."""
     return {problem.name: problem for problem in (*PROBLEMS.values(), *_FRAMEWORK_PROBLEMS.values(), NOT_HTTP)}
 
 
 def problem_of(kind: type[EarmarkError]) -> Problem:
-    """The problem that a class of errors is: its own, or the nearest ancestor's."""
+    """The problem type of an error class: the entry of the class, or of its nearest ancestor that has an entry."""
     return next(PROBLEMS[ancestor] for ancestor in kind.__mro__ if ancestor in PROBLEMS)
 
 
 def problem_body(error: EarmarkError) -> dict[str, Any]:
-    """What is told about an error: its message and its data, unless the fault is the service's."""
+    """The body of a problem answer: the message and data of the error, or the fixed advice if the status is 5xx."""
     problem = problem_of(type(error))
     if problem.status >= 500:
         return _body(problem, problem.detail)
@@ -121,21 +129,21 @@ def problem_body(error: EarmarkError) -> dict[str, Any]:
 
 
 def crash_response() -> Response:
-    """What is told when an exception was not meant for anybody."""
+    """The answer to a request that crashed the app; it contains nothing of the exception."""
     return _response(_body(INTERNAL_ERROR, INTERNAL_ERROR.detail), INTERNAL_ERROR.status)
 
 
 def not_http_response() -> Response:
-    """What is told when bytes came that no request could be read from."""
+    """The answer to bytes that are not an HTTP request."""
     return _response(_body(NOT_HTTP, NOT_HTTP.detail), NOT_HTTP.status)
 
 
 def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> None:
-    """Makes every failure that the app can name a problem; crashes are the middleware's.
+    """Makes an app answer its errors with problems; `RequestMiddleware` answers crashes.
 
     Args:
-        app: The app that has just been made.
-        on_server_fault: Called whenever the service is at fault.
+        app: The app, to which the exception handlers are added.
+        on_server_fault: Called after each error that makes the model suspect: an internal error, or a failed check.
     """
 
     async def handle_error(_request: Request, error: Exception) -> Response:
@@ -143,7 +151,7 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
             raise error
         status = problem_of(type(error)).status
         if status == HTTPStatus.INTERNAL_SERVER_ERROR or type(error) is errors.NotReady:
-            log.error("the service is at fault", exc_info=error)
+            log.error("internal error or failed model check", exc_info=error)
             on_server_fault()
         retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else {}
         return _response(problem_body(error), status, retry)

@@ -1,4 +1,4 @@
-"""Whether the model can answer, told by a real forward pass at first and after every fault."""
+"""Readiness of the model, checked by a real forward pass at the start and after every fault."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ from service.core.errors import NotReady, ServiceEnding
 
 
 class Readiness:
-    """Trusts the model from a check that it passes to the next fault.
+    """State of the model: ready from a passed check until the next fault.
 
     Args:
-        check: Does a forward pass, and raises if it goes wrong.
-        metrics: Where readiness is shown.
-        is_shutting_down: Tells whether the process takes nothing new.
+        check: Runs a forward pass of the model, and raises an exception if it fails.
+        metrics: Metrics in which the state is recorded.
+        is_shutting_down: Returns whether the process is shutting down.
     """
 
     def __init__(self, check: Callable[[], object], metrics: Metrics, is_shutting_down: Callable[[], bool]) -> None:
@@ -26,15 +26,15 @@ class Readiness:
         self._lock = anyio.Lock()
 
     def invalidate(self) -> None:
-        """Asks for a check before the model is trusted again."""
+        """Marks the model as not ready, so that the next `ensure_ready` checks it."""
         self._set_ready(False)
 
     async def ensure_ready(self) -> None:
-        """Checks the model unless it is trusted.
+        """Returns if the model is ready; checks the model first if it has not passed a check since the last fault.
 
         Raises:
-            NotReady: If the check goes wrong.
-            ServiceEnding: If the process takes nothing new.
+            NotReady: If the check fails.
+            ServiceEnding: If the process is shutting down.
         """
         if self._is_shutting_down():
             raise ServiceEnding
@@ -47,6 +47,6 @@ class Readiness:
                 raise NotReady from error
             self._set_ready(True)
 
-    def _set_ready(self, trusted: bool) -> None:
-        self._is_ready = trusted
-        self._metrics.set_ready(trusted)
+    def _set_ready(self, ready: bool) -> None:
+        self._is_ready = ready
+        self._metrics.set_ready(ready)

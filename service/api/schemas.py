@@ -1,6 +1,7 @@
-"""What answers look like: documented by OpenAPI, and validated only where they are small.
+"""Schemas of the answers, which OpenAPI publishes.
 
-The answer of POST /localize holds thousands of numbers and is written by service.answer.
+FastAPI validates and writes the small answers. The answer of POST /localize holds thousands of numbers, so `service.answer`
+writes it, and its schema here is only documentation.
 """
 
 from typing import Any
@@ -12,38 +13,40 @@ _DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
 
 
 class SegmentOut(BaseModel):
-    """A time in which the query is heard: [onset_s, offset_s)."""
+    """A time interval in which the query is heard: [onset_s, offset_s)."""
 
     model_config = _DOCUMENTED
 
     onset_s: float = Field(examples=[3.24])
-    """Where it begins, in seconds from the clip's start."""
+    """Start of the segment, in seconds from the start of the clip."""
     offset_s: float = Field(examples=[5.08])
-    """Where it ends; at most the clip's duration."""
+    """End of the segment, in seconds; at most the duration of the clip."""
     score: float = Field(examples=[0.93], ge=0, le=1)
-    """The highest score in it."""
+    """Highest score in the segment."""
     peak_s: float = Field(examples=[3.86])
-    """The middle of the frame that has the highest score."""
+    """Time of the highest score, in seconds: the middle of its frame."""
 
 
 class ResultOut(BaseModel):
-    """The answer to one query."""
+    """The result of one query."""
 
     model_config = _DOCUMENTED
 
     query: str = Field(examples=["a dog barks"])
-    """As it was asked."""
+    """The query as the client sent it."""
     present: bool
-    """Whether it is heard anywhere in the clip: whether there is a segment."""
+    """Whether the query is heard anywhere in the clip: true if there is at least one segment."""
     clip_score: float = Field(examples=[0.93], ge=0, le=1)
-    """The highest score in the clip."""
+    """Highest score in the clip."""
     score: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.02, 0.61, 0.93]])
-    """Calibrated, smoothed and extended score of each frame, in [0, 1]; frame i is [i * hop_s, (i + 1) * hop_s), and the last one
-    ends with the clip. Segments are cut from it. Only if `curves` is score or both; a text if `curve_format` is base64."""
+    """Calibrated, smoothed and extended score of each frame, in [0, 1]. Segments are cut from this curve. Frame i
+    covers [i * hop_s, (i + 1) * hop_s), and the last frame ends with the clip. Present only if `curves` is `score` or
+    `both`; a string if `curve_format` is `base64`."""
     similarity: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.08, 0.37, 0.52]])
-    """Raw similarity of each frame, in [-1, 1]. Only if `curves` is similarity or both; a text if `curve_format` is base64."""
+    """Raw cosine similarity of each frame, in [-1, 1]. Present only if `curves` is `similarity` or `both`; a string if
+    `curve_format` is `base64`."""
     segments: list[SegmentOut]
-    """Where it is heard: in order of time, disjoint, inside the clip."""
+    """Segments in which the query is heard: ordered by time, disjoint, inside the clip."""
 
 
 class ClipOut(BaseModel):
@@ -52,11 +55,11 @@ class ClipOut(BaseModel):
     model_config = _DOCUMENTED
 
     id: str
-    """Names the clip from now on: send it as `clip_id` instead of the audio."""
+    """Identifier of the clip. Send it as `clip_id` instead of the audio in later requests."""
     duration_s: float = Field(examples=[10.0])
-    """Its length in seconds."""
+    """Duration of the clip, in seconds."""
     cached: bool
-    """Whether the service still knew the clip, so that only the queries were computed."""
+    """Whether the embeddings of the clip were cached, so that only the queries were computed."""
 
 
 class ModelOut(BaseModel):
@@ -74,28 +77,29 @@ class LocalizeOut(BaseModel):
     clip: ClipOut
     model: ModelOut
     hop_s: float = Field(examples=[0.04])
-    """Seconds from one frame of the curves to the next."""
+    """Time between frames of the curves, in seconds."""
     results: list[ResultOut]
-    """One a query, in the order of the queries."""
+    """One result per query, in the order of the queries."""
 
 
 class ProblemOut(BaseModel):
-    """What went wrong (RFC 9457); the members that differ from problem to problem are beside these."""
+    """A problem (RFC 9457). Each problem type can add further members."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, extra="allow")
 
     type: str = Field(examples=["/problems/audio-too-long"])
-    """Names the kind of problem and never changes; relative to the service, which describes it there."""
+    """Identifier of the problem type, which never changes: a URL relative to the service, where the type is
+    described."""
     title: str
-    """The kind of problem, for people."""
+    """Short text of the problem type, for people."""
     status: int
     """The HTTP status code."""
     detail: str
-    """What came, what is accepted, and which setting of the operator decides."""
+    """What was received, what is accepted, and which of the operator's settings decides."""
 
 
 class ProblemTypeOut(BaseModel):
-    """A kind of problem."""
+    """A problem type."""
 
     type: str
     title: str
@@ -103,43 +107,43 @@ class ProblemTypeOut(BaseModel):
 
 
 class StatusOut(BaseModel):
-    """That the service is well."""
+    """The state of the process."""
 
     status: str
 
 
 class ReadyOut(StatusOut):
-    """That the service can answer."""
+    """The readiness of the service."""
 
     model_config = _DOCUMENTED
 
     degraded: list[str] | SkipJsonSchema[None] = Field(None, examples=[["redis"]])
-    """What does not work, though the service does. Only if there is something."""
+    """Optional parts that do not work, although the service can answer. Absent if all parts work."""
 
 
 class ModelInfoOut(ModelOut):
-    """The model and what it is made of."""
+    """The model, its training data and its dimensions."""
 
     model_config = _DOCUMENTED
 
     licences: list[str]
-    """Of the model and of what it was made from."""
+    """Licences of the model and of the material that it was made from."""
     trained_on: list[str]
-    """Data sets."""
+    """Data sets on which the model was trained."""
     sample_rate_hz: int
-    """Rate to which clips are resampled."""
+    """Sample rate to which clips are resampled, in Hz."""
     hop_s: float
-    """Seconds from one frame to the next."""
+    """Time between frames, in seconds."""
     window_s: float
-    """Seconds that the model hears at once; longer clips are cut into overlapping windows."""
+    """Length of a window, in seconds. Longer clips are cut into overlapping windows."""
     overlap_s: float
-    """Seconds that neighbouring windows share."""
+    """Overlap of neighbouring windows, in seconds."""
     dimension: int
-    """Of the embeddings."""
+    """Dimension of the embeddings."""
 
 
 class DefaultsOut(BaseModel):
-    """What holds for a request that does not say otherwise."""
+    """Values that apply if a request does not set them."""
 
     threshold: float
     threshold_off: float
@@ -152,7 +156,7 @@ class DefaultsOut(BaseModel):
 
 
 class LimitsOut(BaseModel):
-    """What is accepted at most."""
+    """The largest values that the service accepts."""
 
     max_clip_s: float
     max_upload_bytes: int
@@ -163,19 +167,19 @@ class LimitsOut(BaseModel):
 
 
 class InfoOut(BaseModel):
-    """What this service is."""
+    """The version, model, defaults and limits of this service."""
 
     model_config = _DOCUMENTED
 
     version: str
-    """Of the service."""
+    """Version of the service."""
     model: ModelInfoOut
     provider: str = Field(examples=["CPUExecutionProvider"])
-    """What the model runs on."""
+    """ONNX Runtime execution provider that runs the audio encoder."""
     node_shares: dict[str, float] = Field(examples=[{"CPUExecutionProvider": 1.0}])
-    """The share of the audio tower's nodes that each provider runs."""
+    """Fraction of the audio encoder's graph nodes that each provider runs."""
     accepted_audio: str
-    """Containers, codecs, channels and sample rates that are accepted."""
+    """Accepted containers, codecs, channel counts and sample rates."""
     defaults: DefaultsOut
     limits: LimitsOut
 
@@ -198,4 +202,4 @@ LOCALIZE_EXAMPLE: dict[str, Any] = {
         {"query": "rain on a roof", "present": False, "clip_score": 0.081, "segments": []},
     ],
 }
-"""What `curves=none` gives."""
+"""Example of an answer with `curves=none`."""

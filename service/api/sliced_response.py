@@ -1,4 +1,4 @@
-"""Answers of many megabytes, sent so that the event loop does other things meanwhile."""
+"""Response for answers of many megabytes, which keeps the event loop free while it is sent."""
 
 import anyio
 from fastapi import Response
@@ -9,15 +9,19 @@ SLICE_BYTES = 1 << 18
 
 
 class SlicedResponse(Response):
-    """A response whose body is handed to the server a slice at a time; written whole, 75 MB hold the loop for 90 ms."""
+    """A response that sends its body in slices: a body of 75 MB in one piece would block the event loop for 90 ms.
+
+    Attributes:
+        patience_s: Maximum time that the client may take to read a slice, in seconds.
+    """
 
     patience_s = 60.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
-        """Sends it.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the signature of ASGI
+        """Sends the response.
 
         Raises:
-            ClientDisconnect: If the client takes longer than `patience_s` for a slice.
+            ClientDisconnect: If the client takes longer than `patience_s` to read a slice.
         """
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = memoryview(self.body)
@@ -28,7 +32,7 @@ class SlicedResponse(Response):
                     "body": bytes(body[start : start + SLICE_BYTES]),
                     "more_body": True,
                 }
-                with anyio.fail_after(self.patience_s):  # whoever does not read keeps the whole answer in memory
+                with anyio.fail_after(self.patience_s):  # a client that does not read keeps the whole answer in memory
                     await send(part)
         except TimeoutError as error:
             raise ClientDisconnect from error

@@ -1,4 +1,4 @@
-"""Where blocking work is done: in threads beside the event loop, for as long as the client waits."""
+"""Worker threads for blocking work, which is abandoned if the client disconnects."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,16 +15,21 @@ T = TypeVar("T")
 
 
 class WorkerThreads:
-    """Threads, as many as requests are let in: most of them wait for the engine."""
+    """A limited number of threads: one for each admitted request, because most of them wait for the engine."""
 
     def __init__(self, n_threads: int) -> None:
         self._threads = anyio.CapacityLimiter(n_threads)
 
     async def run(self, request: Request, call: Call, work: Callable[[], T]) -> T:
-        """Does blocking work for a request whose body has been read; a client that goes away abandons the call.
+        """Runs blocking work in a thread, and abandons the call if the client disconnects.
+
+        Args:
+            request: The request, whose body has been read completely.
+            call: The call that the work checks from time to time; abandoned when this method returns.
+            work: The blocking work.
 
         Raises:
-            ClientDisconnect: If the client went away; the work ends at its next look at the call.
+            ClientDisconnect: If the client disconnected; the work stops at its next check of the call.
         """
         watch = asyncio.create_task(_abandon_on_disconnect(request, call))
         try:
@@ -32,7 +37,7 @@ class WorkerThreads:
         except CallAbandoned as error:
             raise ClientDisconnect from error
         finally:
-            call.abandon()  # if this task was cancelled, the thread still works
+            call.abandon()  # if this task was cancelled, the thread is still running
             watch.cancel()
 
 

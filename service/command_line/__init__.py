@@ -1,1 +1,1 @@
-"""`earmark localize`: what it takes, and how it tells an answer."""
+"""The subcommand `earmark localize`: its arguments and its output formats."""

@@ -1,4 +1,4 @@
-"""`earmark localize`: a clip and queries in, a table or a file for another program out."""
+"""The subcommand `earmark localize`: localizes queries in a clip and prints a table, JSON, CSV or Audacity labels."""
 
 import argparse
 import sys
@@ -16,47 +16,54 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
 
 _POSTPROCESSING = {
-    "threshold": "a segment has a score above it, 0 to 1",
-    "threshold_off": "a segment ends where the score is not above it, 0 to the threshold",
-    "median_filter_s": "width of the smoothing of the score, in seconds",
-    "extent_ratio": "a sound reaches as far as its score stays above this share of the threshold, 0.1 to 1",
-    "min_duration_s": "drop shorter segments, in seconds",
-    "merge_gap_s": "join segments with at most this gap, in seconds",
+    "threshold": "score above which a segment starts, 0 to 1",
+    "threshold_off": "score above which a segment continues, 0 to the threshold",
+    "median_filter_s": "width of the median filter that smooths the score, in seconds",
+    "extent_ratio": "extend a segment while the score stays above this fraction of the threshold, 0.1 to 1",
+    "min_duration_s": "minimum duration of a segment, in seconds",
+    "merge_gap_s": "maximum gap between two segments that are merged, in seconds",
 }
-_MAX_CLIP_S = 24 * 3600.0  # whoever runs the command waits for it himself
+_MAX_CLIP_S = 24 * 3600.0  # the user of the command waits only for this clip
 _MAX_CLIP_BYTES = 64 * 2**30
 
 
 def add_localize_parser(subparsers: "Subparsers") -> None:
-    """Adds the subcommand; the parsed arguments' `run` is then `run`."""
-    parser = subparsers.add_parser("localize", help="tell when sounds are heard in a recording, without a server")
+    """Adds the subcommand, and sets `run` as the `run` of its parsed arguments."""
+    parser = subparsers.add_parser("localize", help="find sounds in a recording, without a server")
     parser.set_defaults(run=run)
     parser.add_argument("clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF")
     parser.add_argument(
-        "queries", nargs="+", type=_text, metavar="QUERY", help='what to listen for, such as "a dog barks"'
+        "queries", nargs="+", type=_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
     )
-    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model (default: packaged)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
+    parser.add_argument(
+        "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the model")
     for name, help_text in _POSTPROCESSING.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", dest="form", action="store_const", const="json", help="the answer with its curves")
-    output.add_argument("--csv", dest="form", action="store_const", const="csv", help="a row for each segment")
-    output.add_argument("--audacity", dest="form", action="store_const", const="audacity", help="a label track")
+    output.add_argument(
+        "--json", dest="form", action="store_const", const="json", help="print the answer with its curves"
+    )
+    output.add_argument("--csv", dest="form", action="store_const", const="csv", help="print one row per segment")
+    output.add_argument("--audacity", dest="form", action="store_const", const="audacity", help="print a label track")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw waveform, curves and segments (.png .svg .pdf)")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the subcommand with arguments as `add_localize_parser` has them parsed.
+    """Runs the subcommand.
+
+    Args:
+        args: Arguments from the parser of `add_localize_parser`.
 
     Raises:
-        EarmarkError: If something that was given cannot be used.
+        EarmarkError: If an argument, the clip or the bundle cannot be used.
         OSError: If a file cannot be read or written.
     """
     if args.plot is not None:
-        plot.check_possible(args.plot)
+        plot.check_can_plot(args.plot)
     options = EngineOptions(max_clip_s=_MAX_CLIP_S, max_upload_bytes=_MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
-    name = args.clip.name.encode(errors="replace").decode()  # a file's name may be no text
+    name = args.clip.name.encode(errors="replace").decode()  # the name of a file can be bytes that are not UTF-8
     with args.clip.open("rb") as clip:
         engine = open_engine(args.bundle, options)
         postprocessing = engine.manifest.postprocessing.override(
@@ -66,12 +73,12 @@ def run(args: argparse.Namespace) -> None:
         sys.stdout.write(_rendered(args.form, name, localization, engine))
         sys.stdout.flush()
         if args.plot is not None:
-            waveform = plot.envelope_of(clip, engine.manifest.sample_rate_hz, localization.duration_s)
+            waveform = plot.read_envelope(clip, engine.manifest.sample_rate_hz, localization.duration_s)
             plot.draw(args.plot, name, localization, engine.manifest, postprocessing, waveform)
 
 
 def _text(argument: str) -> str:
-    """An argument as it is, unless its bytes are no text."""
+    """Returns a command-line argument unchanged, and refuses one that is not UTF-8."""
     try:
         argument.encode()
     except UnicodeEncodeError as error:

@@ -1,4 +1,4 @@
-"""An answer as a picture: the waveform, and under it each query's curve with its segments."""
+"""Plot of an answer: the waveform, and below it the score curve of each query with its segments."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -19,7 +19,14 @@ from service.engine.interface import Localization
 Float32 = NDArray[np.float32]
 
 _FORMATS = (".png", ".svg", ".pdf")
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: told apart by all
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)  # Okabe and Ito: distinguishable with colour blindness
 _GREY = "#8a8f98"
 _WIDTH_IN, _WAVEFORM_IN, _QUERY_IN, _DPI = 11.0, 1.5, 1.1, 150
 _ENVELOPE_POINTS = 2_000
@@ -28,18 +35,24 @@ _MARGIN_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Envelope:
-    """Lowest and highest samples of equal stretches of a clip, shape (P,) each."""
+    """Outline of a waveform: extreme samples of equally long blocks.
+
+    Attributes:
+        lowest: Lowest sample of each block, shape (P,).
+        highest: Highest sample of each block, shape (P,).
+        block_s: Duration of a block, in seconds.
+    """
 
     lowest: Float32
     highest: Float32
-    stretch_s: float
+    block_s: float
 
 
-def check_possible(path: Path) -> None:
-    """Refuses a picture that could not be drawn, before any work is done.
+def check_can_plot(path: Path) -> None:
+    """Checks that a picture can be drawn, before any work is done.
 
     Raises:
-        ParameterInvalid: If the file's name ends otherwise than .png, .svg or .pdf.
+        ParameterInvalid: If the name of the file does not end with .png, .svg or .pdf.
         PlotUnavailable: If matplotlib is not installed.
     """
     if path.suffix.lower() not in _FORMATS:
@@ -48,23 +61,29 @@ def check_possible(path: Path) -> None:
         raise PlotUnavailable
 
 
-def envelope_of(clip: BinaryIO, sample_rate_hz: int, duration_s: float) -> Envelope:
-    """Decodes a clip that was decoded before, and keeps its outline only."""
-    stretch = max(1, round(duration_s * sample_rate_hz / _ENVELOPE_POINTS))
+def read_envelope(clip: BinaryIO, sample_rate_hz: int, duration_s: float) -> Envelope:
+    """Decodes a clip again, and keeps only its outline.
+
+    Args:
+        clip: The clip, which the engine has decoded before.
+        sample_rate_hz: Sample rate to decode to.
+        duration_s: Duration of the clip, in seconds.
+    """
+    block_samples = max(1, round(duration_s * sample_rate_hz / _ENVELOPE_POINTS))
     lowest: list[Float32] = []
     highest: list[Float32] = []
     rest = np.zeros(0, np.float32)
-    for block in decode(clip, identify(clip), sample_rate_hz, duration_s + _MARGIN_S):
-        samples = np.concatenate([rest, block])
-        whole = len(samples) // stretch * stretch
-        stretches = samples[:whole].reshape(-1, stretch)  # (P, stretch)
-        lowest.append(stretches.min(axis=1))
-        highest.append(stretches.max(axis=1))
-        rest = samples[whole:]
+    for decoded in decode(clip, identify(clip), sample_rate_hz, duration_s + _MARGIN_S):
+        samples = np.concatenate([rest, decoded])
+        n_whole = len(samples) // block_samples * block_samples
+        blocks = samples[:n_whole].reshape(-1, block_samples)  # (P, block_samples)
+        lowest.append(blocks.min(axis=1))
+        highest.append(blocks.max(axis=1))
+        rest = samples[n_whole:]
     if len(rest):
         lowest.append(rest.min(keepdims=True))
         highest.append(rest.max(keepdims=True))
-    return Envelope(np.concatenate(lowest), np.concatenate(highest), stretch / sample_rate_hz)
+    return Envelope(np.concatenate(lowest), np.concatenate(highest), block_samples / sample_rate_hz)
 
 
 def draw(
@@ -78,12 +97,12 @@ def draw(
     """Draws an answer into a file.
 
     Args:
-        path: The picture's file, .png, .svg or .pdf.
-        name: The clip's name, for the title.
+        path: File of the picture, .png, .svg or .pdf.
+        name: Name of the clip, for the title.
         localization: The answer.
-        manifest: Of the model that gave it.
-        postprocessing: With which it was given.
-        waveform: The clip's outline.
+        manifest: Manifest of the model that gave the answer.
+        postprocessing: Post-processing of the answer.
+        waveform: Outline of the clip.
     """
     from matplotlib.figure import Figure  # an optional dependency, and slow to import
 
@@ -103,7 +122,7 @@ def draw(
 
 
 def _draw_waveform(panel: Any, waveform: Envelope) -> None:
-    time_s = np.arange(len(waveform.lowest)) * waveform.stretch_s
+    time_s = np.arange(len(waveform.lowest)) * waveform.block_s
     panel.fill_between(time_s, waveform.lowest, waveform.highest, color=_GREY, linewidth=0.3)
     loudest = max(1e-3, float(np.max(np.abs([waveform.lowest, waveform.highest]))))
     panel.set_ylim(-1.05 * loudest, 1.05 * loudest)
@@ -122,8 +141,8 @@ def _draw_query(
         panel.plot(
             [segment.onset_s, segment.offset_s], [1.06, 1.06], color=colour, linewidth=3.5, solid_capstyle="butt"
         )
-    found = "" if result.present else "  (not heard)"
-    panel.set_title(" ".join(result.query.split()) + found, loc="left", fontsize=9, color=colour, pad=3)
+    note = "" if result.present else "  (not heard)"
+    panel.set_title(" ".join(result.query.split()) + note, loc="left", fontsize=9, color=colour, pad=3)
     panel.set_ylim(0, 1.12)
     panel.set_yticks([0, 0.5, 1])
     panel.tick_params(labelsize=8)

@@ -1,4 +1,4 @@
-"""An answer as text: a table for people, JSON, CSV and Audacity labels for other programs."""
+"""Text formats of an answer: a table for people; JSON, CSV and Audacity labels for other programs."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ _HEADER = ("query", "present", "score", "segments")
 
 
 def as_table(localization: Localization, manifest: Manifest, name: str) -> str:
-    """A table with a line for each segment, for people."""
+    """Renders a table for people, with one line per segment."""
     rows = [_HEADER] + [row for result in localization.results for row in _rows(result)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -24,22 +24,24 @@ def as_table(localization: Localization, manifest: Manifest, name: str) -> str:
 
 
 def _rows(result: QueryResult) -> list[tuple[str, ...]]:
-    """The query's line, with the first segment, and a line for each further one."""
+    """The table rows of a query: the first row holds the query and its first segment, further rows one segment each."""
     query = " ".join(result.query.split())
     if not result.segments:
         return [(query, "no", f"{result.clip_score:.2f}", "-")]
-    told = [f"{one.onset_s:8.2f} to {one.offset_s:8.2f} s  score {one.score:.2f}" for one in result.segments]
-    first = (query, "yes", f"{result.clip_score:.2f}", told[0])
-    return [first, *(("", "", "", line) for line in told[1:])]
+    cells = [
+        f"{segment.onset_s:8.2f} to {segment.offset_s:8.2f} s  score {segment.score:.2f}" for segment in result.segments
+    ]
+    first_row = (query, "yes", f"{result.clip_score:.2f}", cells[0])
+    return [first_row, *(("", "", "", cell) for cell in cells[1:])]
 
 
 def as_json(localization: Localization, manifest: Manifest) -> str:
-    """The answer as POST /localize gives it, with both curves."""
+    """Renders the JSON of POST /localize, with both curves."""
     return encode_answer(localization, manifest, "both").decode() + "\n"
 
 
 def as_csv(localization: Localization) -> str:
-    """A row for each segment, under a header."""
+    """Renders CSV: a header and one row per segment."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["query", *(field.name for field in fields(Segment))])
@@ -50,7 +52,7 @@ def as_csv(localization: Localization) -> str:
 
 
 def as_audacity(localization: Localization) -> str:
-    """A label track for Audacity (File, Import, Labels): onset, offset and query between tabs, in order of time."""
+    """Renders a label track for Audacity (File, Import, Labels): onset, offset and query, separated by tabs, ordered by time."""
     labels = sorted(
         (segment.onset_s, segment.offset_s, " ".join(result.query.split()))
         for result in localization.results

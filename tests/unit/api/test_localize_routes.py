@@ -147,7 +147,7 @@ async def test_one_request_too_many_is_refused_at_once_and_told_when_to_come_aga
     assert (refused.status_code, refused.headers["retry-after"], known.status_code) == (429, "3", 200)
     assert refused.json() == {
         "type": "/problems/too-many-requests",
-        "title": "As many requests are answered as are accepted",
+        "title": "Too many requests at the same time",
         "status": 429,
         "detail": "2 requests are being answered, as many as are accepted; try again in 3 s (EARMARK_MAX_REQUESTS)",
         "limit": 2,

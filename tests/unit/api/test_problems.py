@@ -55,7 +55,7 @@ def test_types_are_unique() -> None:
 def test_a_clients_error_is_told_with_its_data_and_setting() -> None:
     assert problem_body(AudioTooLong(60.0)) == {
         "type": "/problems/audio-too-long",
-        "title": "The clip lasts too long",
+        "title": "The clip is too long",
         "status": 413,
         "detail": "clip lasts more than 60 s; at most 60 s is accepted (EARMARK_MAX_CLIP_S)",
         "limit_s": 60.0,
