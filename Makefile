@@ -1,5 +1,5 @@
-# Two commands matter: `make run` serves the shipped model, `make test` runs the tests.
-# Another Python than python3 is named so: make run PYTHON=python3.12
+# The two main commands: `make run` serves the default model, `make test` runs the tests.
+# To use a Python other than python3: make run PYTHON=python3.12
 
 PYTHON ?= python3
 SERVING := .venv
@@ -10,14 +10,14 @@ ALL := --editable '.[cpu,plot,training,dev]'
 
 .PHONY: run dev test check lock python
 
-# serves on http://127.0.0.1:8000, or the port in EARMARK_PORT
+# serves on http://127.0.0.1:8000; EARMARK_PORT sets another port
 run: $(SERVING)/.installed
 	@exec $(SERVING)/bin/earmark serve
 
-# what training and the tests need
+# installs everything for training and the tests
 dev: $(DEVELOPMENT)/.installed
 
-# some of the tests: make test ARGS=tests/unit
+# to run some of the tests: make test ARGS=tests/unit
 test: $(DEVELOPMENT)/.installed
 	@$(DEVELOPMENT)/bin/python -m pytest $(ARGS)
 
@@ -27,7 +27,7 @@ check: $(DEVELOPMENT)/.installed
 	$(DEVELOPMENT)/bin/pyright --pythonpath $(DEVELOPMENT)/bin/python
 	$(DEVELOPMENT)/bin/lint-imports
 
-# renews requirements.lock with the newest versions that fit together; torch stays, without its build (+cpu, +cu130)
+# updates requirements.lock to the newest compatible versions; the version of torch stays, without its build tag (+cpu, +cu130)
 lock: | python
 	$(PYTHON) -m venv --clear .venv-lock
 	grep '^torch==' requirements.lock > .venv-lock/kept
@@ -37,17 +37,17 @@ lock: | python
 	rm -r .venv-lock
 
 $(SERVING)/.installed: pyproject.toml requirements.lock | python
-	@echo 'Installing what serving needs into $(SERVING) ...'
+	@echo 'Installing the service into $(SERVING) ...'
 	@$(PYTHON) -m venv $(SERVING)
 	@$(SERVING)/bin/python $(PIP_INSTALL) $(LOCKED) --editable '.[cpu,plot]'
 	@touch $@
 
 $(DEVELOPMENT)/.installed: pyproject.toml requirements.lock | python
-	@echo 'Installing what training and the tests need into $(DEVELOPMENT) ...'
+	@echo 'Installing everything for training and the tests into $(DEVELOPMENT) ...'
 	@$(PYTHON) -m venv $(DEVELOPMENT)
 	@$(DEVELOPMENT)/bin/python $(PIP_INSTALL) $(LOCKED) $(ALL)
 	@touch $@
 
 python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Earmark needs Python 3.11 or newer; \
-	$(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) is %d.%d. To use another: make PYTHON=python3.12" % sys.version_info[:2])'
