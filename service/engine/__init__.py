@@ -1,1 +1,1 @@
-"""Decoding, windows, inference and caching: the only place that runs ONNX Runtime."""
+"""The engine: decodes clips, embeds windows and queries, caches embeddings. No other package runs ONNX Runtime."""

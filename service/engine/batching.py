@@ -92,7 +92,7 @@ class WindowBatcher:
         self._running = 0
         self._stopped = False
         self._window_s = _INITIAL_WINDOW_S
-        self._thread = threading.Thread(target=self._work, name="audio-tower", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="audio-encoder", daemon=True)
         self._thread.start()
 
     @property

@@ -1,4 +1,4 @@
-"""One lock for each key in use, so that what two threads want at once is made once."""
+"""Locks by key, so that work that several threads need at once is done once."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -15,7 +15,7 @@ class _Entry:
 
 
 class KeyedLocks:
-    """Locks by key; a key that nobody holds or waits for takes no memory."""
+    """A lock for each key; a key that no thread holds or waits for takes no memory."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -23,11 +23,11 @@ class KeyedLocks:
 
     @contextmanager
     def hold(self, key: str, check: Callable[[], object]) -> Generator[None]:
-        """Waits until no other thread holds the key, and holds it in the block.
+        """Acquires the lock of a key for the `with` block, after waiting until no other thread holds it.
 
         Args:
-            key: What only one thread may hold.
-            check: Called now and then while waiting; what it raises ends the waiting.
+            key: The key to lock.
+            check: Called every 0.2 s while waiting; an exception that it raises ends the wait and is passed on.
         """
         with self._guard:
             entry = self._entries.setdefault(key, _Entry())

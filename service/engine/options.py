@@ -1,4 +1,4 @@
-"""What an operator may choose about the engine, and the limits that it keeps."""
+"""Limits and resources of an engine, as the operator sets them."""
 
 import math
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ _NOT_NEGATIVE = ("cache_bytes", "cached_queries", "intra_op_threads", "gpu_memor
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Limits and resources of an engine; each has a setting of the same name, EARMARK_MAX_CLIP_S and so on.
+    """Limits and resources of an engine. Each option is set by the setting of the same name, such as EARMARK_MAX_CLIP_S.
 
     Attributes:
-        max_clip_s: The longest clip that is accepted.
-        max_upload_bytes: The largest clip that is accepted.
-        max_queries: Queries in one call.
-        max_query_chars: Characters in one query.
-        batch_windows: Windows that go through the audio tower at a time, at most; more use a GPU better.
-        cache_bytes: Clip embeddings kept in memory; 0 keeps none.
-        cached_queries: Query embeddings kept in memory.
-        device: Where the towers run; "auto" takes CUDA if it is there.
-        intra_op_threads: Threads of one inference; 0 takes one per core.
-        gpu_memory_bytes: Memory that each tower may take on a GPU; 0 sets no limit.
+        max_clip_s: Length of the longest accepted clip, in seconds.
+        max_upload_bytes: Size of the largest accepted clip, in bytes.
+        max_queries: Largest number of queries in one call.
+        max_query_chars: Length of the longest accepted query, in characters.
+        batch_windows: Largest number of windows in a batch of the audio encoder; a GPU is used better with more.
+        cache_bytes: Size limit of the clip embeddings in memory, in bytes; 0 disables the cache in memory.
+        cached_queries: Largest number of query embeddings in memory; 0 disables their cache.
+        device: Device that runs the encoders; "auto" uses CUDA if it is available, and otherwise the CPU.
+        intra_op_threads: Number of CPU threads of one inference; 0 uses one per core.
+        gpu_memory_bytes: Limit of the GPU memory of each encoder, in bytes; 0 sets no limit.
     """
 
     max_clip_s: float = 3600.0

@@ -1,4 +1,4 @@
-"""The shipped model, served by the real process, on the demo recording."""
+"""The packaged model, served by the service as a process, on the demo recording."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "tests" / "demo"
 TRUTH = json.loads((DEMO / "truth.json").read_text())
-FOUND = (
+QUERIES_WITH_EVENTS = (
     "birds chirp",
     "a dog barks",
     "a siren wails",
@@ -36,7 +36,7 @@ def results() -> Iterator[dict[str, Any]]:
         assert server.stdout is not None
         address = re.search(r"http://\S+", server.stdout.readline())
         assert address
-        queries = [*FOUND, "a cat meows", SYNONYM]
+        queries = [*QUERIES_WITH_EVENTS, "a cat meows", SYNONYM]
         clip = (DEMO / "scene.flac").read_bytes()
         answer = httpx.post(
             f"{address.group()}/localize",
@@ -47,27 +47,28 @@ def results() -> Iterator[dict[str, Any]]:
         server.terminate()
 
 
-def overlap_s(one: tuple[float, float], other: tuple[float, float]) -> float:
-    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+def overlap_s(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Length of the overlap of two [onset_s, offset_s) intervals."""
+    return max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
 
 
-@pytest.mark.parametrize("query", FOUND)
+@pytest.mark.parametrize("query", QUERIES_WITH_EVENTS)
 def test_every_event_is_covered(results: dict[str, Any], query: str) -> None:
     segments = [(s["onset_s"], s["offset_s"]) for s in results[query]["segments"]]
-    for event in (e for e in TRUTH if e["query"] == query):
-        span = (event["onset_s"], event["offset_s"])
-        covered = sum(overlap_s(span, segment) for segment in segments)
-        assert covered >= 0.7 * (span[1] - span[0]), (span, segments)
+    for event in (event for event in TRUTH if event["query"] == query):
+        onset_s, offset_s = event["onset_s"], event["offset_s"]
+        covered_s = sum(overlap_s((onset_s, offset_s), segment) for segment in segments)
+        assert covered_s >= 0.7 * (offset_s - onset_s), (event, segments)
 
 
-def test_a_sound_that_is_not_there_is_absent(results: dict[str, Any]) -> None:
+def test_a_sound_that_is_not_in_the_recording_has_no_segment(results: dict[str, Any]) -> None:
     assert not results["a cat meows"]["present"]
 
 
 def test_a_synonym_finds_the_same_times(results: dict[str, Any]) -> None:
-    ours, theirs = (
+    segments, synonym_segments = (
         [(s["onset_s"], s["offset_s"]) for s in results[query]["segments"]] for query in ("a dog barks", SYNONYM)
     )
-    assert len(ours) == len(theirs) == 2
-    for one, other in zip(ours, theirs, strict=True):
-        assert overlap_s(one, other) >= 0.8 * max(one[1] - one[0], other[1] - other[0])
+    assert len(segments) == len(synonym_segments) == 2
+    for first, second in zip(segments, synonym_segments, strict=True):
+        assert overlap_s(first, second) >= 0.8 * max(first[1] - first[0], second[1] - second[0])

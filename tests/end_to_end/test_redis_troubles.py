@@ -1,4 +1,4 @@
-"""The served process while its Redis is paused, stopped, emptied, filled up and fed garbage: requests never notice."""
+"""The service as a process while its Redis is paused, stopped, emptied, full, or full of garbage: answers stay the same."""
 
 import os
 import re
@@ -18,8 +18,8 @@ import soundfile
 from tests.redis_server import RedisServer, wait_until
 
 ROOT = Path(__file__).parents[2]
-GUARD_S = 5.0
-"""Far above any answer, far below the minute that a client of Redis waits by default."""
+TIMEOUT_S = 5.0
+"""Far above the time of any answer, far below the minute that a client of Redis waits by default."""
 
 
 @pytest.fixture
@@ -71,37 +71,39 @@ TROUBLES: dict[str, Callable[[RedisServer], object]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_requests_that_run_meanwhile_are_answered_alike(url: str, redis: RedisServer, trouble: str) -> None:
-    """Nothing is kept in memory, so that every request asks Redis."""
-    expected = {number: _ask(url, number).json()["results"] for number in range(4)}
+def test_requests_before_during_and_after_the_trouble_get_the_same_answers(
+    url: str, redis: RedisServer, trouble: str
+) -> None:
+    """The cache in memory is disabled, so every request needs Redis."""
+    expected = {number: _post(url, number).json()["results"] for number in range(4)}
     wait_until(lambda: len(redis.client.keys("earmark:*")) >= len(expected))
-    begun, over = threading.Event(), threading.Event()
+    started, over = threading.Event(), threading.Event()
 
     def work(number: int) -> list[httpx.Response]:
         answers: list[httpx.Response] = []
         while not over.is_set() or len(answers) < 3:
-            answers.append(_ask(url, number))
-            begun.set()
+            answers.append(_post(url, number))
+            started.set()
         return answers
 
     with ThreadPoolExecutor(len(expected)) as pool:
         running = {number: pool.submit(work, number) for number in expected}
         try:
-            assert begun.wait(GUARD_S)
+            assert started.wait(TIMEOUT_S)
             TROUBLES[trouble](redis)
-            after = [_ask(url, number) for number in (*expected, *range(100, 103))]
+            after = [_post(url, number) for number in (*expected, *range(100, 103))]
             ready = httpx.get(f"{url}/readyz")
         finally:
             over.set()
-        answers = {number: one.result() for number, one in running.items()}
+        answers = {number: future.result() for number, future in running.items()}
     assert ready.status_code == 200
     assert all(answer.status_code == 200 for answer in after)
-    for number, own in answers.items():
-        assert all(answer.json()["results"] == expected[number] for answer in own)
+    for number, answers_of_clip in answers.items():
+        assert all(answer.json()["results"] == expected[number] for answer in answers_of_clip)
     if trouble in ("paused", "stopped"):
         wait_until(lambda: httpx.get(f"{url}/readyz").json().get("degraded") == ["redis"])
 
 
-def _ask(url: str, number: int) -> httpx.Response:
+def _post(url: str, number: int) -> httpx.Response:
     files = [("audio", ("clip.wav", _wav(number))), ("query", (None, "low"))]
-    return httpx.post(f"{url}/localize", files=files, timeout=GUARD_S)
+    return httpx.post(f"{url}/localize", files=files, timeout=TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Every tower that a recipe can choose is exported, and served by the same service."""
+"""Each kind of audio tower that a recipe can choose is exported to a bundle, which the service then serves."""
 
 from pathlib import Path
 
@@ -28,10 +28,10 @@ from training.towers.text import SentenceEncoder
 pytestmark = pytest.mark.anyio
 
 TOWERS = {
-    "tacos": {"kind": "asit", "blocks": 1},  # of 12, for the sake of time; all else is TACOS'
+    "tacos": {"kind": "asit", "blocks": 1},  # of 12, to save time; everything else is as in TACOS
     "mobilenet": {"kind": "frame_mobilenet", "width": 0.4, "dimension": 512},
 }
-MANIFEST = {  # rate, samples of a frame, channels, frames of a window
+MANIFEST = {  # sample rate in Hz, samples of a hop, dimension, frames of a window
     "tacos": (32_000, 640, 1024, 497),
     "mobilenet": (16_000, 640, 512, 250),
 }
@@ -63,7 +63,7 @@ def checkpoint(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     model = LanguageAudioModel(recipe, SentenceEncoder(recipe.text))
     with torch.no_grad():
-        model.audio.output.bias.zero_()  # it would be all that is heard of random features
+        model.audio.output.bias.zero_()  # it would outweigh the features of random weights
     torch.save({"recipe": recipe_to_dict(recipe), "average": model.state_dict()}, folder / "checkpoint.pt")
     (folder / "CARD.md").write_text("# random\n")
     return folder / "checkpoint.pt"
@@ -76,15 +76,17 @@ def bundle(checkpoint: Path) -> Path:
     return out
 
 
-def test_the_bundle_says_what_the_tower_is(name: str, bundle: Path) -> None:
+def test_the_manifest_describes_the_tower(name: str, bundle: Path) -> None:
     manifest = verify_bundle(bundle)
     grid = (manifest.sample_rate_hz, manifest.hop_samples, manifest.dimension, manifest.window_frames)
     assert grid == MANIFEST[name]
     assert (manifest.max_query_tokens, manifest.query_normalization) == (32, "lowercase_strip_punctuation")
-    assert not any(licence.startswith("MIT: ") for licence in manifest.licences)  # its weights are random
+    assert not any(licence.startswith("MIT: ") for licence in manifest.licences)  # random weights have no licence
 
 
-async def test_the_service_hears_what_torch_hears_in_a_clip_of_several_windows(bundle: Path, checkpoint: Path) -> None:
+async def test_the_service_gives_the_similarities_of_torch_for_a_clip_of_several_windows(
+    bundle: Path, checkpoint: Path
+) -> None:
     rng = np.random.default_rng(0)
     clip = np.concatenate([rng.standard_normal(48_000) * level for level in (0.2, 0.0, 0.02, 0.3, 0.001)])
     clip = clip.astype(np.float32).clip(-1, 1)  # 15 s at 16 kHz
@@ -101,15 +103,15 @@ async def test_the_service_hears_what_torch_hears_in_a_clip_of_several_windows(b
         engine.close()
         text_encoder.close()
     answer = response.raise_for_status().json()
-    found = np.array([result["similarity"] for result in answer["results"]])
+    similarities = np.array([result["similarity"] for result in answer["results"]])
 
     model, encoder, _ = load_checkpoint(checkpoint)
     round_to_half(model)
     localizer = CheckpointLocalizer(model, encoder, 0.36, 0.4)
-    heard = soxr.resample(clip, 16_000, model.audio.sample_rate_hz).astype(np.float32)
-    expected = scoring.similarity(localizer.embed(heard), queries)
+    resampled = soxr.resample(clip, 16_000, model.audio.sample_rate_hz).astype(np.float32)
+    expected = scoring.similarity(localizer.embed(resampled), queries)
     assert answer["hop_s"] == model.audio.grid.hop_s
-    assert found.shape == expected.shape
+    assert similarities.shape == expected.shape
     assert float(np.ptp(expected, axis=1).min()) > 0.02
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    np.testing.assert_allclose(similarities, expected, atol=2e-3)
     assert (queries * localizer.encode_queries(QUERIES).embeddings).sum(axis=1) == pytest.approx(1, abs=0.01)

@@ -1,1 +1,1 @@
-"""What is kept of clips, where, and for how long."""
+"""Caches of embeddings: in this process's memory, and in a Redis that several processes share."""

@@ -1,4 +1,4 @@
-"""Work that nobody waits for, done in order by one thread; what does not fit into its queue is dropped."""
+"""Background work whose result no caller waits for: done in order by one thread, and dropped if the queue is full."""
 
 import threading
 from collections.abc import Callable
@@ -6,31 +6,38 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 
 class Background:
-    """One thread and a bounded queue before it.
+    """One thread with a bounded queue of tasks.
 
     Args:
-        name: Of the thread.
-        limit: Pieces of work that wait or are being done.
+        name: Name of the thread.
+        limit: Largest number of tasks that wait or run.
     """
 
     def __init__(self, name: str, limit: int) -> None:
-        self._room = threading.BoundedSemaphore(limit)
+        self._free_places = threading.BoundedSemaphore(limit)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    def offer(self, work: Callable[[], object]) -> bool:
-        """Has it done some time, unless the queue is full; tells which. The work must handle its own failures."""
-        if not self._room.acquire(blocking=False):
+    def offer(self, task: Callable[[], object]) -> bool:
+        """Queues a task unless the queue is full.
+
+        Args:
+            task: Must handle its own exceptions.
+
+        Returns:
+            Whether the task was queued.
+        """
+        if not self._free_places.acquire(blocking=False):
             return False
-        self._thread.submit(self._do, work)
+        self._thread.submit(self._run, task)
         return True
 
     def close(self, within_s: float) -> None:
-        """Does what waits, as far as there is time for it, and no more; nothing may be offered any longer."""
+        """Runs waiting tasks for up to `within_s` seconds and drops the rest; no task may be offered afterwards."""
         wait([self._thread.submit(lambda: None)], within_s)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _do(self, work: Callable[[], object]) -> None:
+    def _run(self, task: Callable[[], object]) -> None:
         try:
-            work()
+            task()
         finally:
-            self._room.release()
+            self._free_places.release()

@@ -1,4 +1,4 @@
-"""When to leave something alone that keeps failing, and when to try it again."""
+"""A circuit breaker: after repeated failures, stops attempts for a while instead of letting each of them fail."""
 
 import threading
 import time
@@ -6,51 +6,51 @@ from collections.abc import Callable
 
 
 class CircuitBreaker:
-    """Closed at first; opens after failures in a row, and then lets one trial at a time through after each pause.
+    """Allows attempts while closed. Opens after several failures in a row; then allows one trial after each pause.
 
-    Whoever was allowed to try must tell how it went.
+    Every caller whose attempt was allowed must report its outcome with `succeeded` or `failed`.
 
     Args:
-        failures: That many in a row open it.
-        pause_s: Seconds between opening and a trial, and between trials.
-        clock: Gives seconds that never go back.
+        failures: Number of failures in a row that open the breaker.
+        pause_s: Time between opening and the first trial, and between trials, in seconds.
+        clock: Returns a monotonic time in seconds.
     """
 
     def __init__(self, failures: int, pause_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit, self._pause_s, self._clock = failures, pause_s, clock
         self._lock = threading.Lock()
         self._n_failures = 0
-        self._trial_at: float | None = None  # None while it is closed
-        self._trying = False
+        self._trial_at_s: float | None = None  # None while the breaker is closed
+        self._trial_running = False
 
     @property
     def closed(self) -> bool:
-        """Whether everybody may try."""
-        return self._trial_at is None
+        """Whether every attempt is allowed."""
+        return self._trial_at_s is None
 
     def allows(self) -> bool:
-        """Whether the caller may try."""
+        """Whether the caller may make an attempt now."""
         with self._lock:
-            if self._trial_at is None:
+            if self._trial_at_s is None:
                 return True
-            if self._trying or self._clock() < self._trial_at:
+            if self._trial_running or self._clock() < self._trial_at_s:
                 return False
-            self._trying = True
+            self._trial_running = True
             return True
 
     def succeeded(self) -> bool:
-        """Takes note of a success; tells whether that closed it."""
+        """Records a success. Returns whether it closed the breaker."""
         with self._lock:
-            closes = self._trial_at is not None
-            self._n_failures, self._trial_at, self._trying = 0, None, False
+            closes = self._trial_at_s is not None
+            self._n_failures, self._trial_at_s, self._trial_running = 0, None, False
             return closes
 
     def failed(self) -> bool:
-        """Takes note of a failure; tells whether that opened it."""
+        """Records a failure. Returns whether it opened the breaker."""
         with self._lock:
             self._n_failures += 1
             if self._n_failures < self._limit:
                 return False
-            opens = self._trial_at is None
-            self._trial_at, self._trying = self._clock() + self._pause_s, False
+            opens = self._trial_at_s is None
+            self._trial_at_s, self._trial_running = self._clock() + self._pause_s, False
             return opens

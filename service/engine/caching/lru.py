@@ -1,4 +1,4 @@
-"""A mapping that forgets, in this process's memory."""
+"""A least-recently-used (LRU) cache in this process's memory."""
 
 import threading
 from collections import OrderedDict
@@ -9,7 +9,12 @@ Value = TypeVar("Value")
 
 
 class LruCache(Generic[Value]):
-    """Thread-safe mapping that forgets what was used least recently when the sizes sum up to more than its limit."""
+    """Thread-safe mapping that evicts the least recently used values once the total size exceeds the limit.
+
+    Args:
+        limit: Largest total size, in the unit of `size`.
+        size: Returns the size of a value.
+    """
 
     def __init__(self, limit: int, size: Callable[[Value], int]) -> None:
         self._limit, self._size = limit, size
@@ -19,23 +24,23 @@ class LruCache(Generic[Value]):
 
     @property
     def total(self) -> int:
-        """Sum of the sizes of what is kept."""
+        """Total size of the values in the cache."""
         return self._total
 
     @property
     def n_evicted(self) -> int:
-        """How many values were forgotten to make room."""
+        """Number of values that were evicted to make room for others."""
         return self._n_evicted
 
     def get(self, key: str) -> Value | None:
-        """The value of a key, or None."""
+        """Returns the value of a key, or None; counts as a use of the value."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
             return self._values.get(key)
 
     def put(self, key: str, value: Value) -> None:
-        """Keeps a value, unless it alone is larger than the limit."""
+        """Stores a value, unless that value alone is larger than the limit."""
         with self._lock:
             self._drop(key)
             if self._size(value) > self._limit:
@@ -47,7 +52,7 @@ class LruCache(Generic[Value]):
                 self._n_evicted += 1
 
     def contains(self, key: str) -> bool:
-        """Whether a key is known; does not count as use."""
+        """Whether a key is in the cache; does not count as a use of the value."""
         with self._lock:
             return key in self._values
 

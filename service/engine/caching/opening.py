@@ -1,4 +1,4 @@
-"""Puts the cache of a service together."""
+"""Builds the cache of the service from its settings."""
 
 import logging
 
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 
 def open_cache(manifest: Manifest, memory_bytes: int, redis: RedisOptions | None) -> EmbeddingCache:
-    """Makes the cache of a model's embeddings; of a Redis that does not answer it only warns.
+    """Opens a cache of clip embeddings. A Redis that does not answer causes a warning, not an error.
 
     Args:
-        manifest: Of the model.
-        memory_bytes: Limit of the tier in memory.
-        redis: The shared tier; None for none.
+        manifest: Manifest of the model.
+        memory_bytes: Size limit of the tier in memory, in bytes.
+        redis: Options of the shared tier; None for a cache without a shared tier.
     """
     if redis is None:
         return memory_cache(memory_bytes)

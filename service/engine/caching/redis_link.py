@@ -1,4 +1,4 @@
-"""The way to Redis: bounded in time, connections and failures, whatever Redis or the network does."""
+"""The connection to Redis, with bounded waiting time, connections and failures whatever Redis or the network does."""
 
 import logging
 import re
@@ -19,13 +19,16 @@ from service.engine.caching.reporting import CacheCounts
 T = TypeVar("T")
 
 BUDGET_S = 0.1
+"""Longest time that a caller waits for a reply."""
 PAUSE_S = 5.0
+"""After repeated failures, time between two trials."""
 FAILURES = 3
+"""Number of failures in a row after which Redis is not used for `PAUSE_S`."""
 ACCEPTED_URLS = (
     "redis://[[user]:password@]host[:port][/db], rediss:// likewise, or unix://[[user]:password@]path[?db=db]"
 )
 
-_READERS = 8  # threads; each takes one connection, and so does the writer
+_READERS = 8  # threads; each uses one connection, and so does the writer
 _QUEUED_WRITES = 8
 _CLOSE_WITHIN_S = 1.0
 _SECRETS = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&]*")
@@ -33,28 +36,28 @@ _SECRETS = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&]*")
 log = logging.getLogger(__name__)
 
 
-class RedisUnavailable(Exception):  # noqa: N818 - it says what is wrong
-    """There is no answer from Redis.
+class RedisUnavailable(Exception):  # noqa: N818 - the name says what is wrong
+    """Redis gave no reply.
 
     Attributes:
-        asked: Whether it was asked at all.
+        request_sent: Whether a request was sent; it is not while the circuit breaker is open.
     """
 
-    def __init__(self, asked: bool) -> None:
-        self.asked = asked
+    def __init__(self, request_sent: bool) -> None:
+        self.request_sent = request_sent
 
 
 class RedisLink:
-    """Asks one Redis server from any thread.
+    """Sends requests to one Redis server; may be used from any thread.
 
-    The library's timeouts hold for each packet and each address, and not at all for looking up a name. So questions are
-    asked by threads of their own, and whoever asks waits for BUDGET_S at most; a thread that is left alone with a
-    question ends it by the library's timeouts.
+    The timeouts of the redis library hold for each packet and each address, and not for looking up a host name. So
+    separate threads send the requests, and a caller waits for the reply for at most `BUDGET_S`. A thread whose caller has
+    stopped waiting ends its request by the library's timeouts.
 
     Args:
-        url: As `check_url` accepts it.
-        counts: Where failures and drops are counted.
-        breaker: Tells when not to ask.
+        url: URL of the server, as `check_url` accepts it.
+        counts: Counters of failures and drops.
+        breaker: Decides whether a request may be sent.
     """
 
     def __init__(self, url: str, counts: CacheCounts, breaker: CircuitBreaker) -> None:
@@ -65,83 +68,98 @@ class RedisLink:
 
     @property
     def in_use(self) -> bool:
-        """Whether Redis did not just fail repeatedly."""
+        """Whether requests are sent; they are not for a while after repeated failures."""
         return self._breaker.closed
 
-    def ask(self, operation: str, question: Callable[[Redis], T]) -> T:
-        """Gives the answer to a question within BUDGET_S.
+    def read(self, operation: str, request: Callable[[Redis], T]) -> T:
+        """Sends a request and returns its reply, within `BUDGET_S`.
+
+        Args:
+            operation: Name of the operation in the failure counter.
+            request: Sends the request with the given client, and returns the reply.
 
         Raises:
-            RedisUnavailable: If there is none.
+            RedisUnavailable: If there is no reply, or no request may be sent now.
         """
         if not self._breaker.allows():
-            raise RedisUnavailable(asked=False)
+            raise RedisUnavailable(request_sent=False)
         try:
-            with self._judged(operation):
-                answer = self._readers.submit(question, self._client)
+            with self._outcome_recorded(operation):
+                reply = self._readers.submit(request, self._client)
                 try:
-                    return answer.result(BUDGET_S)
+                    return reply.result(BUDGET_S)
                 finally:
-                    answer.cancel()
-        except Exception as error:  # what speaks on this port may be no Redis: the library raises anything
-            raise RedisUnavailable(asked=True) from error
+                    reply.cancel()
+        except Exception as error:  # the server may not be Redis, and then the library raises any exception
+            raise RedisUnavailable(request_sent=True) from error
 
-    def tell(self, operation: str, order: Callable[[Redis], object]) -> None:
-        """Gives an order some time, or never; takes no time now."""
-        if not self._writer.offer(lambda: self._tell_now(operation, order)):
+    def write(self, operation: str, request: Callable[[Redis], object]) -> None:
+        """Queues a request that is sent in the background; drops it if the queue is full.
+
+        Args:
+            operation: Name of the operation in the failure counter.
+            request: Sends the request with the given client.
+        """
+        if not self._writer.offer(lambda: self._write_now(operation, request)):
             self._counts.add("drops", "queue_full")
 
     def close(self) -> None:
-        """Gives the orders that wait, as far as time allows, and disconnects; nothing may be asked any more."""
+        """Sends queued requests for up to a second, and disconnects; no request may follow."""
         self._writer.close(_CLOSE_WITHIN_S)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._client.connection_pool.disconnect()
 
-    def _tell_now(self, operation: str, order: Callable[[Redis], object]) -> None:
+    def _write_now(self, operation: str, request: Callable[[Redis], object]) -> None:
         if not self._breaker.allows():
             self._counts.add("drops", "unavailable")
             return
-        with suppress(Exception), self._judged(operation):  # which counts it
-            order(self._client)
+        with suppress(Exception), self._outcome_recorded(operation):  # counts a failure
+            request(self._client)
 
     @contextmanager
-    def _judged(self, operation: str) -> Generator[None]:
-        """Counts how an operation goes, and lets the breaker know; an error that Redis itself tells is a sign of life."""
+    def _outcome_recorded(self, operation: str) -> Generator[None]:
+        """Counts a failure of the `with` block, and reports the outcome to the breaker.
+
+        An error reply from Redis counts as a failure of the operation, but shows the breaker that Redis works.
+        """
         try:
             yield
         except BaseException as error:
             self._counts.add("failures", operation)
             if isinstance(error, ResponseError):
-                self._note_life()
+                self._report_reply()
             elif self._breaker.failed():
-                log.warning("redis is left alone for a while", extra={"error": repr(error), "pause_s": PAUSE_S})
+                log.warning(
+                    "redis failed repeatedly and is not used for a while",
+                    extra={"error": repr(error), "pause_s": PAUSE_S},
+                )
             raise
-        self._note_life()
+        self._report_reply()
 
-    def _note_life(self) -> None:
+    def _report_reply(self) -> None:
         if self._breaker.succeeded():
             log.info("redis answers again")
 
 
 def check_url(url: str) -> None:
-    """Checks a URL without connecting.
+    """Checks a URL of a Redis server without connecting.
 
     Raises:
-        ValueError: If no connection can be made from it.
+        ValueError: If the URL is not one of `ACCEPTED_URLS`.
     """
     try:
         _connection_pool(url).make_connection()
-    except TypeError as error:  # an unknown option after its question mark
+    except TypeError as error:  # an unknown option after the question mark
         raise ValueError(url) from error
 
 
 def without_secrets(url: str) -> str:
-    """A URL to be shown."""
+    """Replaces the user and the password in a URL, so that the URL can be logged."""
     return _SECRETS.sub("***", url)
 
 
 def _connection_pool(url: str) -> ConnectionPool:
-    """Its own bounds come last: the URL cannot change them."""
+    """Makes a pool of connections. The bounds come after the URL's options, so the URL cannot change them."""
     options: dict[str, Any] = {
         "connection_class": Connection,
         **parse_url(url),

@@ -1,4 +1,4 @@
-"""Clip embeddings in Redis, for all processes that serve the same model: which keys hold them, and for how long."""
+"""The shared tier of the cache: clip embeddings in Redis, for all processes that serve the same model."""
 
 import re
 from collections.abc import Callable
@@ -20,12 +20,12 @@ _CLIP_ID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class RedisOptions:
-    """What an operator decides about Redis; the settings EARMARK_REDIS_URL and so on.
+    """What the operator sets about Redis: EARMARK_REDIS_URL, EARMARK_REDIS_TTL_S and EARMARK_REDIS_VALUE_BYTES.
 
     Attributes:
-        url: Of the server.
-        ttl_s: Seconds after which an embedding is forgotten.
-        value_bytes: Largest embedding that is kept.
+        url: URL of the server.
+        ttl_s: Time after which a stored embedding expires, in seconds.
+        value_bytes: Size of the largest embedding that is stored, in bytes.
     """
 
     url: str
@@ -34,18 +34,19 @@ class RedisOptions:
 
 
 class RedisTier:
-    """An `EmbeddingCache` in Redis, which a failure of Redis makes an empty one.
+    """A `SharedTier` in Redis. While Redis fails, the tier looks empty.
 
-    An embedding has a key for each PART_BYTES of it, numbered from 0. How many there are stands in the first; to read
-    in one round trip, all that `value_bytes` allows are asked for at once, and those beyond the last are empty. All are
-    written in one transaction and end at the same time.
+    An embedding is stored in parts of PART_BYTES, each under its own key; the keys are numbered from 0. The header in
+    the first part gives the number of parts. To read an embedding in one round trip, all keys that `value_bytes` allows
+    are requested at once; the keys after the last part are empty. All parts are written in one transaction and expire
+    at the same time.
 
     Args:
-        link: To Redis; closed with this.
-        options: How long and how much is kept.
-        value_format: Of the model's embeddings.
-        space: Names the model, so that models share a Redis without sharing embeddings.
-        counts: Where lookups and bad values are counted.
+        link: The connection to Redis, which is closed together with the tier.
+        options: Expiry time and size limit of the stored embeddings.
+        value_format: Serializes the model's embeddings.
+        space: Id of the model; it is part of the keys, so models that share a Redis do not share embeddings.
+        counts: Counters of lookups, drops and bad values.
     """
 
     def __init__(
@@ -57,66 +58,66 @@ class RedisTier:
 
     @property
     def in_use(self) -> bool:
-        """Whether Redis did not just fail repeatedly."""
+        """Whether requests are sent to Redis; they are not for a while after repeated failures."""
         return self._link.in_use
 
     def get(self, clip_id: str) -> ClipEmbedding | None:
-        """The clip's embedding, or None if it is not there or cannot be had in time."""
+        """Returns a clip's embedding, or None if Redis does not have it or does not answer in time."""
         try:
-            found = self._checked(clip_id, "get", _read_parts, self._format.read)
+            embedding = self._read_value(clip_id, "get", _read_parts, self._format.read)
         except RedisUnavailable as error:
-            self._counts.add("lookups", "redis", "failed" if error.asked else "skipped")
+            self._counts.add("lookups", "redis", "failed" if error.request_sent else "skipped")
             return None
-        self._counts.add("lookups", "redis", "miss" if found is None else "hit")
-        return found
+        self._counts.add("lookups", "redis", "miss" if embedding is None else "hit")
+        return embedding
 
     def put(self, clip_id: str, embedding: ClipEmbedding) -> None:
-        """Has the embedding written behind the caller's back, unless it is too large or too many wait."""
+        """Queues an embedding to be written in the background; drops it if it is too large or the queue is full."""
         if embedding.n_bytes > self._options.value_bytes:
             self._counts.add("drops", "too_large")
             return
-        self._link.tell("put", lambda redis: self._write(redis, clip_id, embedding))
+        self._link.write("put", lambda redis: self._write(redis, clip_id, embedding))
 
     def contains(self, clip_id: str) -> bool:
-        """Whether the whole embedding is there, though perhaps not intact."""
+        """Whether Redis has all parts of a clip's embedding; their frames are not checked."""
         try:
-            return bool(self._checked(clip_id, "contains", _measure_parts, self._measured))
+            return bool(self._read_value(clip_id, "contains", _read_sizes, self._is_whole))
         except RedisUnavailable:
             return False
 
     def answers(self) -> bool:
-        """Whether Redis answers, told by asking it, unless it is left alone."""
+        """Sends a ping, and returns whether Redis answers; False without a ping while the circuit breaker is open."""
         try:
-            return bool(self._link.ask("ping", _ping))
+            return bool(self._link.read("ping", _ping))
         except RedisUnavailable:
             return False
 
     def close(self) -> None:
-        """Writes what waits, as far as time allows, and disconnects; no call may follow."""
+        """Writes queued embeddings for up to a second, and disconnects; no call may follow."""
         self._link.close()
 
-    def _checked(
+    def _read_value(
         self,
         clip_id: str,
         operation: str,
-        question: Callable[[Redis, list[str]], list[Any]],
-        read: Callable[[str, list[Any]], T],
+        request: Callable[[Redis, list[str]], list[Any]],
+        parse: Callable[[str, list[Any]], T],
     ) -> T | None:
-        """Asks about a clip and reads the replies; what is bad counts as missing, and is deleted."""
-        if _CLIP_ID.fullmatch(clip_id) is None:  # may come from a client, and is nobody's id
+        """Sends a request about a clip's keys and parses the replies; a bad value counts as missing, and is deleted."""
+        if _CLIP_ID.fullmatch(clip_id) is None:  # the id may come from a client
             return None
         keys = self._keys(clip_id)
-        replies = self._link.ask(operation, lambda redis: question(redis, keys))
+        replies = self._link.read(operation, lambda redis: request(redis, keys))
         try:
             if any(isinstance(reply, ResponseError) for reply in replies):
                 raise BadValue("type")
-            return read(clip_id, replies)
+            return parse(clip_id, replies)
         except BadValue:
             self._counts.add("bad_values")
-            self._link.tell("delete", lambda redis: redis.unlink(*keys))
+            self._link.write("delete", lambda redis: redis.unlink(*keys))
             return None
 
-    def _measured(self, _clip_id: str, replies: list[Any]) -> bool:
+    def _is_whole(self, _clip_id: str, replies: list[Any]) -> bool:
         header, *sizes = replies
         return self._format.is_whole(header, sizes)
 
@@ -135,15 +136,18 @@ def _ping(redis: Redis) -> object:
 
 
 def _read_parts(redis: Redis, keys: list[str]) -> list[Any]:
-    """What the keys hold, as bytes, which are empty for a missing key; at most a byte more than a part may have."""
+    """Reads the value of each key; empty bytes for a missing key.
+
+    At most one byte more than a part may have is read, which is enough to recognize a value that is too large.
+    """
     with _pipeline(redis, transaction=False) as pipeline:
         for key in keys:
             pipeline.getrange(key, 0, PART_BYTES)
         return _replies(pipeline, [bytes] * len(keys))
 
 
-def _measure_parts(redis: Redis, keys: list[str]) -> list[Any]:
-    """The header of the first key, and the sizes of what all keys hold, 0 for a missing one."""
+def _read_sizes(redis: Redis, keys: list[str]) -> list[Any]:
+    """Reads the header in the first key's value, and the size of each key's value in bytes; 0 for a missing key."""
     with _pipeline(redis, transaction=False) as pipeline:
         pipeline.getrange(keys[0], 0, HEADER_BYTES - 1)
         for key in keys:
@@ -156,16 +160,20 @@ def _pipeline(redis: Redis, transaction: bool) -> Pipeline:
 
 
 def _replies(pipeline: Pipeline, types: list[type]) -> list[Any]:
-    """A reply of its type for each command, or the error that its key holds another type.
+    """Executes the commands and checks the type of each reply.
+
+    Returns:
+        A reply for each command: a value of its type in `types`, or the WRONGTYPE error of a key that holds another type.
 
     Raises:
-        RedisError: If there is none, or another error, or it cannot be Redis that replied.
+        RedisError: If there is no reply, the reply is another error, or a reply has the wrong type, as from a server that
+            is not Redis.
     """
     replies = pipeline.execute(raise_on_error=False)
-    for reply, kind in zip(replies, types, strict=True):
+    for reply, expected_type in zip(replies, types, strict=True):
         if isinstance(reply, Exception):
             if not str(reply).startswith("WRONGTYPE"):
                 raise reply
-        elif not isinstance(reply, kind):
-            raise InvalidResponse(f"{kind.__name__} was expected, not {type(reply).__name__}")
+        elif not isinstance(reply, expected_type):
+            raise InvalidResponse(f"{expected_type.__name__} was expected, not {type(reply).__name__}")
     return replies

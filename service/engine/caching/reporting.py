@@ -1,14 +1,14 @@
-"""What a cache counts of its work and tells whoever shows it."""
+"""Counters of the cache, and the report that the metrics are made from."""
 
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Counted = Literal["lookups", "failures", "drops", "bad_values", "evictions"]
-Counts = dict[Counted, dict[tuple[str, ...], int]]
+CounterName = Literal["lookups", "failures", "drops", "bad_values", "evictions"]
+Counts = dict[CounterName, dict[tuple[str, ...], int]]
 
-SERIES: Mapping[Counted, tuple[tuple[str, ...], ...]] = {
+SERIES: Mapping[CounterName, tuple[tuple[str, ...], ...]] = {
     "lookups": (
         ("memory", "hit"),
         ("memory", "miss"),
@@ -22,35 +22,35 @@ SERIES: Mapping[Counted, tuple[tuple[str, ...], ...]] = {
     "bad_values": ((),),
     "evictions": ((),),
 }
-"""All that is ever counted, and under which labels."""
+"""Every counter, with every combination of label values that it can have."""
 
 
 class CacheCounts:
-    """Counts from any thread."""
+    """The counters of one cache; may be used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: Counts = {counted: dict.fromkeys(labels, 0) for counted, labels in SERIES.items()}
+        self._counts: Counts = {counter: dict.fromkeys(labels, 0) for counter, labels in SERIES.items()}
 
-    def add(self, counted: Counted, *labels: str) -> None:
-        """Counts one more of SERIES."""
+    def add(self, counter: CounterName, *labels: str) -> None:
+        """Increments the counter with these label values, which must be in `SERIES`."""
         with self._lock:
-            self._counts[counted][labels] += 1
+            self._counts[counter][labels] += 1
 
     def read(self) -> Counts:
-        """All counts at this moment."""
+        """Returns a copy of all counts."""
         with self._lock:
-            return {counted: dict(counts) for counted, counts in self._counts.items()}
+            return {counter: dict(counts) for counter, counts in self._counts.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class CacheReport:
-    """What a cache has done, and how it is.
+    """Counters and state of a cache.
 
     Attributes:
-        counts: For each of SERIES how often.
-        memory_bytes: Size of the embeddings in memory.
-        redis_in_use: Whether there is a Redis that did not just fail repeatedly.
+        counts: The count of each counter and combination of label values in `SERIES`.
+        memory_bytes: Total size of the embeddings in memory, in bytes.
+        redis_in_use: Whether Redis is configured, and its circuit breaker is closed.
     """
 
     counts: Counts

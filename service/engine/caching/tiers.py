@@ -1,4 +1,4 @@
-"""The cache as a whole: this process's memory before a tier that processes share, if there is one."""
+"""The cache of clip embeddings: a tier in this process's memory, and optionally a tier that processes share."""
 
 from typing import Protocol
 
@@ -8,88 +8,88 @@ from service.engine.clip_embedding import ClipEmbedding
 
 
 class SharedTier(Protocol):
-    """Keeps clip embeddings outside this process; what goes wrong there looks as if nothing were kept."""
+    """A store of clip embeddings outside this process. A failure of the store looks like an empty store."""
 
     @property
     def in_use(self) -> bool:
-        """Whether it did not just fail repeatedly."""
+        """Whether the store is used; it is not for a while after repeated failures."""
         ...
 
     def get(self, clip_id: str) -> ClipEmbedding | None:
-        """The clip's embedding, or None if it is not there or cannot be had in time."""
+        """Returns a clip's embedding, or None if the store does not have it or does not answer in time."""
         ...
 
     def put(self, clip_id: str, embedding: ClipEmbedding) -> None:
-        """Keeps a clip's embedding some time, if all goes well; takes no time now."""
+        """Stores a clip's embedding in the background; the caller does not wait, and a failure is only counted."""
         ...
 
     def contains(self, clip_id: str) -> bool:
-        """Whether a clip is known."""
+        """Whether the store has a clip's embedding."""
         ...
 
     def answers(self) -> bool:
-        """Whether it works, told by asking it."""
+        """Sends a request to the store, and returns whether it answers."""
         ...
 
     def close(self) -> None:
-        """Finishes what was put; no call may follow."""
+        """Stores the embeddings that still wait, and disconnects; no call may follow."""
         ...
 
 
 class EmbeddingCache:
-    """Keeps clip embeddings by clip id; may forget any of them at any time. Safe to call from several threads.
+    """Clip embeddings by clip id. Any embedding may disappear at any time. Safe to call from several threads.
 
     Args:
-        memory: The first tier.
-        shared: The second, closed with this; None if there is none.
-        counts: Where lookups are counted.
+        memory: The tier in memory, which is looked up first.
+        shared: The shared tier, which is closed together with the cache; None for a cache without a shared tier.
+        counts: Counters of the cache.
     """
 
     def __init__(self, memory: LruCache[ClipEmbedding], shared: SharedTier | None, counts: CacheCounts) -> None:
         self._memory, self._shared, self._counts = memory, shared, counts
 
     def get(self, clip_id: str) -> ClipEmbedding | None:
-        """The clip's embedding, or None if it is not known (any longer); memory remembers what was found elsewhere."""
-        kept = self._memory.get(clip_id)
-        self._counts.add("lookups", "memory", "miss" if kept is None else "hit")
-        if kept is not None or self._shared is None:
-            return kept
-        found = self._shared.get(clip_id)
-        if found is not None:
-            self._memory.put(clip_id, found)
-        return found
+        """Returns a clip's embedding, or None if no tier has it; copies an embedding from the shared tier to memory."""
+        embedding = self._memory.get(clip_id)
+        self._counts.add("lookups", "memory", "miss" if embedding is None else "hit")
+        if embedding is not None or self._shared is None:
+            return embedding
+        embedding = self._shared.get(clip_id)
+        if embedding is not None:
+            self._memory.put(clip_id, embedding)
+        return embedding
 
     def put(self, clip_id: str, embedding: ClipEmbedding) -> None:
-        """Keeps a clip's embedding in each tier, if there is room."""
+        """Stores a clip's embedding in each tier that has room for it."""
         self._memory.put(clip_id, embedding)
         if self._shared is not None:
             self._shared.put(clip_id, embedding)
 
     def contains(self, clip_id: str) -> bool:
-        """Whether a clip is known to a tier."""
+        """Whether a tier has a clip's embedding."""
         return self._memory.contains(clip_id) or (self._shared is not None and self._shared.contains(clip_id))
 
     def degraded(self) -> list[str]:
-        """What does not work though the cache does: "redis" or nothing, told by asking."""
+        """Returns ["redis"] if the shared tier does not answer a request now, otherwise []."""
         return ["redis"] if self._shared is not None and not self._shared.answers() else []
 
     def report(self) -> CacheReport:
-        """What it has done, and how it is."""
+        """Returns the counters and the state of the cache."""
         counts = self._counts.read()
         counts["evictions"][()] = self._memory.n_evicted
         return CacheReport(counts, self._memory.total, self._shared is not None and self._shared.in_use)
 
     def close(self) -> None:
-        """Finishes what was put into the shared tier; no call may follow."""
+        """Closes the shared tier, which first stores the embeddings that still wait; no call may follow."""
         if self._shared is not None:
             self._shared.close()
 
 
 def clip_memory(limit_bytes: int) -> LruCache[ClipEmbedding]:
-    """The first tier, bounded by the bytes of the frames."""
+    """Makes the tier in memory, bounded by the total size of the frames in bytes."""
     return LruCache(limit_bytes, lambda embedding: embedding.n_bytes)
 
 
 def memory_cache(limit_bytes: int) -> EmbeddingCache:
-    """A cache in this process's memory only."""
+    """Makes a cache in this process's memory only."""
     return EmbeddingCache(clip_memory(limit_bytes), None, CacheCounts())

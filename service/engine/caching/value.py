@@ -1,4 +1,4 @@
-"""How an embedding is written for other processes: a header and the frames, cut into parts; never pickled."""
+"""Serializes clip embeddings for other processes: a header and the frames, cut into parts. Pickle is never used."""
 
 import math
 import struct
@@ -20,40 +20,40 @@ HEADER_BYTES = _HEADER.size
 
 
 class BadValue(Exception):  # noqa: N818 - it says what is wrong
-    """What was read is no embedding that this code wrote for this clip."""
+    """The bytes are not an embedding that this code wrote for this clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueFormat:
-    """Writes and reads embeddings of one model; the first part begins with the header, which tells how many follow.
+    """Writes and reads the embeddings of one model. The first part starts with the header, which gives the total size.
 
     Attributes:
-        dimension: D of the frames.
-        hop_s: Seconds from one frame to the next.
+        dimension: Dimension D of the frame embeddings.
+        hop_s: Time from one frame to the next, in seconds.
     """
 
     dimension: int
     hop_s: float
 
     def write(self, clip_id: str, embedding: ClipEmbedding) -> list[memoryview]:
-        """The parts of a clip's value, each of PART_BYTES but the last."""
+        """Serializes a clip's embedding to parts; each part but the last has PART_BYTES bytes."""
         frames = embedding.stored.astype(_DTYPE, copy=False).tobytes()
-        known = (len(embedding.stored), self.dimension, self.hop_s, embedding.duration_s)
-        whole = memoryview(_pack(*known, _checksum(clip_id, _pack(*known, 0), frames)) + frames)
+        header = (len(embedding.stored), self.dimension, self.hop_s, embedding.duration_s)
+        whole = memoryview(_pack(*header, _checksum(clip_id, _pack(*header, 0), frames)) + frames)
         return [whole[begin : begin + PART_BYTES] for begin in range(0, len(whole), PART_BYTES)]
 
     def read(self, clip_id: str, parts: Sequence[bytes]) -> ClipEmbedding | None:
-        """Puts a clip's parts together.
+        """Deserializes a clip's embedding from its parts.
 
         Args:
-            clip_id: Whose value it is said to be.
-            parts: In order, empty where there is none; any number of empty ones may follow.
+            clip_id: Id of the clip that the parts were stored for.
+            parts: The parts in order; a missing part is empty. Any number of empty parts may follow.
 
         Returns:
-            The embedding, or None if it or one of its parts is not there.
+            The embedding, or None if one of its parts is missing.
 
         Raises:
-            BadValue: If the parts are something else.
+            BadValue: If the parts are not an embedding of this clip and this model.
         """
         if not self.is_whole(parts[0], [len(part) for part in parts]):
             return None
@@ -65,10 +65,14 @@ class ValueFormat:
         return ClipEmbedding(stored.astype(np.float16, copy=False), duration_s)
 
     def is_whole(self, header: bytes, part_sizes: Sequence[int]) -> bool:
-        """Whether all parts are there, told by the first one's beginning and all their sizes in bytes, 0 if missing.
+        """Whether all parts of an embedding are present.
+
+        Args:
+            header: The first bytes of the first part, at least HEADER_BYTES of them; empty if the part is missing.
+            part_sizes: Size of each part in bytes; 0 for a missing part.
 
         Raises:
-            BadValue: If the header or a size cannot be.
+            BadValue: If the header or a size is impossible.
         """
         if not header:
             return False
@@ -80,12 +84,12 @@ class ValueFormat:
         return len(sizes) == len(expected) and all(sizes)
 
     def _n_bytes(self, header: bytes) -> int:
-        """Bytes of the whole value that begins with this header."""
+        """Returns the total size of the value that starts with this header, in bytes."""
         if len(header) < HEADER_BYTES:
             raise BadValue("header")
         magic, version, dtype, n_frames, dimension, hop_s, duration_s, _ = _HEADER.unpack_from(header)
-        told = (magic, version, dtype.rstrip(b"\0"), dimension, hop_s)
-        if told != (_MAGIC, VERSION, _DTYPE.str.encode(), self.dimension, self.hop_s):
+        identity = (magic, version, dtype.rstrip(b"\0"), dimension, hop_s)
+        if identity != (_MAGIC, VERSION, _DTYPE.str.encode(), self.dimension, self.hop_s):
             raise BadValue("header")
         if n_frames == 0 or not (math.isfinite(duration_s) and duration_s > 0):
             raise BadValue("length")
@@ -97,5 +101,5 @@ def _pack(n_frames: int, dimension: int, hop_s: float, duration_s: float, checks
 
 
 def _checksum(clip_id: str, header: bytes, frames: bytes | memoryview) -> int:
-    """Also of the clip's id, so that a reply that was meant for another question is not taken."""
+    """CRC-32 that includes the clip's id, so that a reply to the request for another clip is recognized as wrong."""
     return zlib.crc32(frames, zlib.crc32(clip_id.encode() + header))

@@ -41,7 +41,7 @@ Post = Callable[..., Any]
 
 @pytest.fixture
 def post(client: httpx.AsyncClient) -> Post:
-    """Posts a form to /localize: a good one, but for what is given."""
+    """Posts a form to /localize: a valid form, in which the arguments replace or add fields."""
 
     async def post_form(
         *fields: tuple[str, str], audio: bytes | None = b"RIFF", query: str | None = "a dog barks"

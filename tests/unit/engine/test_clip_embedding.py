@@ -13,23 +13,23 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([15.0, 25.0]), st.sampled_from([1, 3, 5]))
-def test_storing_moves_no_score_by_more_than_a_hundredth(seed: int, scale: float, peakedness: int) -> None:
+def test_half_precision_moves_no_score_by_more_than_a_hundredth(seed: int, scale: float, peakedness: int) -> None:
     rng = np.random.default_rng(seed)
     frames = _unit(rng.normal(size=(100, 256)) ** peakedness)
     queries = _unit(np.concatenate([rng.normal(size=(10, 256)), frames[:10] + 0.02 * rng.normal(size=(10, 256))]))
-    exact, stored = (similarity(kept, queries) for kept in (frames, frames.astype(np.float16)))
+    exact, stored = (similarity(embeddings, queries) for embeddings in (frames, frames.astype(np.float16)))
     steepest = -scale * exact[:, 0].mean()
     for bias in (-scale / 2, steepest):
         calibration = Calibration(scale, bias)
         assert np.abs(score(exact, calibration) - score(stored, calibration)).max() < 0.01
 
 
-def test_what_is_stored_cannot_be_written_to() -> None:
+def test_stored_frames_are_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
         clip("one").stored[0, 0] = 1
 
 
 @pytest.mark.parametrize("frames", [np.zeros((2, 8), np.float32), np.zeros(8, np.float16)])
-def test_other_frames_are_refused(frames: np.ndarray) -> None:
+def test_frames_of_another_shape_or_type_are_refused(frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="stored frames are float16"):
         ClipEmbedding(frames, 1.0)

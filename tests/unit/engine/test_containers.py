@@ -47,7 +47,7 @@ def test_accepted_containers_are_named(container: str, subtype: str, name: str) 
     assert identify(io.BytesIO(encoded(TONE, container=container, subtype=subtype))) == name
 
 
-def test_chunks_before_the_format_and_tags_before_mp3_are_passed_over() -> None:
+def test_chunks_before_the_format_and_tags_before_mp3_are_skipped() -> None:
     assert identify(io.BytesIO(_wav((b"JUNK", bytes(27)), (b"fmt ", _fmt(1)), (b"data", bytes(4))))) == "WAV PCM"
     mp3 = encoded(TONE, container="MP3", subtype="MPEG_LAYER_III")
     assert identify(io.BytesIO(_id3(300) + _id3(5) + mp3)) == "MP3"
@@ -79,7 +79,7 @@ def test_chunks_before_the_format_and_tags_before_mp3_are_passed_over() -> None:
         (b"x", "in no known audio container (first bytes 78)"),
     ],
 )
-def test_the_rest_is_refused_with_what_came_and_what_is_accepted(clip: bytes, came: str) -> None:
+def test_other_formats_are_refused_and_the_error_names_the_format_and_the_accepted_ones(clip: bytes, came: str) -> None:
     file = io.BytesIO(clip)
     with pytest.raises(UnsupportedAudio) as caught:
         identify(file)
@@ -94,14 +94,14 @@ prefixes = st.sampled_from(
 
 
 @given(prefixes, st.binary(max_size=200))
-def test_garbage_is_either_named_or_refused(prefix: bytes, garbage: bytes) -> None:
+def test_garbage_is_either_identified_or_refused(prefix: bytes, garbage: bytes) -> None:
     file = io.BytesIO(prefix + garbage)
     with contextlib.suppress(UnsupportedAudio):
         assert identify(file)
     assert file.tell() == 0
 
 
-def test_a_chunk_that_claims_to_be_huge_ends_the_search() -> None:
+def test_a_chunk_that_claims_a_huge_size_ends_the_search() -> None:
     clip = b"RIFF\xff\xff\xff\xffWAVE" + b"JUNK\xff\xff\xff\xff" + np.zeros(50, np.uint8).tobytes()
     with pytest.raises(UnsupportedAudio, match="without a fmt chunk"):
         identify(io.BytesIO(clip))

@@ -30,10 +30,10 @@ def decoders() -> Iterator[Decoders]:
 
 
 def children() -> list[psutil.Process]:
-    found = psutil.Process().children()
-    while not all(child.cmdline() for child in found if child.status() != psutil.STATUS_ZOMBIE):
-        time.sleep(0.001)  # one has only just begun
-    return [child for child in found if "service.engine.decoder_process" in child.cmdline()]
+    processes = psutil.Process().children()
+    while not all(child.cmdline() for child in processes if child.status() != psutil.STATUS_ZOMBIE):
+        time.sleep(0.001)  # a process has only just been started
+    return [child for child in processes if "service.engine.decoder_process" in child.cmdline()]
 
 
 def decoded(decoders: Decoders, clip: bytes, call: Call | None = None) -> np.ndarray:
@@ -41,17 +41,19 @@ def decoded(decoders: Decoders, clip: bytes, call: Call | None = None) -> np.nda
 
 
 @pytest.mark.parametrize("seconds", [1, 40])
-def test_a_clip_decodes_as_in_this_process(decoders: Decoders, seconds: int, tmp_path: Path) -> None:
+def test_a_clip_decodes_in_a_separate_process_as_in_this_process(
+    decoders: Decoders, seconds: int, tmp_path: Path
+) -> None:
     clip = wav(NOISE[: seconds * RATE_HZ])
     file = tmp_path / "clip.wav"
     file.write_bytes(clip)
-    with file.open("rb") as opened:  # the longer one has more bytes than are sent
-        there = np.concatenate(list(decoders.decode(opened, 22_050, 60, Call())))
+    with file.open("rb") as opened:  # the longer clip has more bytes than are copied to the process
+        separate = np.concatenate(list(decoders.decode(opened, 22_050, 60, Call())))
     here = np.concatenate(list(decode(BytesIO(clip), identify(BytesIO(clip)), 22_050, 60)))
-    np.testing.assert_array_equal(there, here)
+    np.testing.assert_array_equal(separate, here)
 
 
-def test_what_is_wrong_with_a_clip_is_told_and_the_process_goes_on(decoders: Decoders) -> None:
+def test_an_audio_error_is_passed_on_and_the_process_is_used_again(decoders: Decoders) -> None:
     (process,) = children()
     with pytest.raises(AudioTooLong, match="more than 1 s"):
         list(decoders.decode(BytesIO(wav(NOISE)), RATE_HZ, 1, Call()))
@@ -61,24 +63,24 @@ def test_what_is_wrong_with_a_clip_is_told_and_the_process_goes_on(decoders: Dec
     assert children() == [process]
 
 
-def test_a_process_that_is_killed_costs_its_clip_only(decoders: Decoders) -> None:
+def test_a_process_that_is_killed_fails_only_its_clip(decoders: Decoders) -> None:
     (process,) = children()
     process.send_signal(signal.SIGSTOP)
     threading.Timer(0.1, process.kill).start()
     with pytest.raises(AudioUndecodable, match="WAV float but cannot be decoded: its decoder crashed"):
         decoded(decoders, wav(NOISE[:100]))
-    assert len(children()) == 1  # another is there already
+    assert len(children()) == 1  # another process has been started already
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
 
 
-def test_a_process_that_was_killed_before_costs_nothing(decoders: Decoders) -> None:
+def test_a_process_that_was_killed_while_idle_fails_no_clip(decoders: Decoders) -> None:
     (process,) = children()
     process.kill()
     process.wait()
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
 
 
-def test_a_process_that_hangs_is_ended_at_the_deadline(decoders: Decoders) -> None:
+def test_a_process_that_hangs_is_killed_at_the_deadline(decoders: Decoders) -> None:
     (process,) = children()
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(DeadlineExceeded):
@@ -86,7 +88,7 @@ def test_a_process_that_hangs_is_ended_at_the_deadline(decoders: Decoders) -> No
     assert not process.is_running()
 
 
-def test_a_process_that_hangs_while_it_is_sent_a_clip_is_ended() -> None:
+def test_a_process_that_hangs_while_it_receives_a_clip_is_killed() -> None:
     with closing(Decoders(1, message_timeout_s=1)) as impatient:
         (process,) = children()
         process.send_signal(signal.SIGSTOP)
@@ -95,31 +97,31 @@ def test_a_process_that_hangs_while_it_is_sent_a_clip_is_ended() -> None:
         assert not process.is_running()
 
 
-def test_what_ends_the_service_leaves_it_its_processes(decoders: Decoders) -> None:
+def test_a_termination_signal_does_not_end_the_processes(decoders: Decoders) -> None:
     decoders.check()
     (process,) = children()
-    process.terminate()  # as systemd does to all of a service's processes
+    process.terminate()  # systemd sends SIGTERM to all processes of a service
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
     assert children() == [process]
 
 
-def test_another_package_of_the_same_name_does_not_come_between(
+def test_a_package_of_the_same_name_in_the_working_directory_is_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "service").mkdir()
     (tmp_path / "service" / "__init__.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
-    with closing(Decoders(1)) as there:
-        there.check()
+    with closing(Decoders(1)) as decoders:
+        decoders.check()
 
 
-def test_a_start_without_working_processes_is_refused(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_fails_if_no_process_works(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with closing(Decoders(1)) as broken, pytest.raises(DecoderUnavailable, match="its decoder crashed"):
         broken.check()
 
 
-def test_a_call_that_is_abandoned_ends_its_process_at_once(decoders: Decoders) -> None:
+def test_abandoning_a_call_kills_its_process_at_once(decoders: Decoders) -> None:
     (process,) = children()
     process.send_signal(signal.SIGSTOP)
     call = Call()
@@ -132,14 +134,14 @@ def test_a_call_that_is_abandoned_ends_its_process_at_once(decoders: Decoders) -
     assert len(children()) == 1
 
 
-def test_a_clip_that_nobody_reads_on_ends_its_process(decoders: Decoders) -> None:
+def test_a_clip_that_is_not_read_to_its_end_kills_its_process(decoders: Decoders) -> None:
     (process,) = children()
     with closing(decoders.decode(BytesIO(wav(NOISE)), RATE_HZ, 60, Call())) as blocks:
         next(blocks)
     assert not process.is_running()
 
 
-def test_memory_is_bounded(decoders: Decoders) -> None:
+def test_the_memory_of_a_process_is_bounded(decoders: Decoders) -> None:
     (process,) = children()
     decoded(decoders, wav(NOISE[:100]))
     soft, hard = process.rlimit(psutil.RLIMIT_AS)
@@ -147,7 +149,7 @@ def test_memory_is_bounded(decoders: Decoders) -> None:
     assert process.memory_info().vms < hard / 2
 
 
-def test_a_busy_process_gets_help_that_goes_again(decoders: Decoders) -> None:
+def test_while_all_processes_are_busy_another_is_started_and_ended_afterwards(decoders: Decoders) -> None:
     with closing(decoders.decode(BytesIO(wav(NOISE)), RATE_HZ, 60, Call())) as busy:
         next(busy)
         assert len(decoded(decoders, wav(NOISE[:100]))) == 100
@@ -156,14 +158,14 @@ def test_a_busy_process_gets_help_that_goes_again(decoders: Decoders) -> None:
     assert len(children()) == 1
 
 
-def test_no_setting_and_so_no_secret_reaches_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_setting_and_thus_no_secret_reaches_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_REDIS_URL", "redis://:secret@host")
     with closing(Decoders(1)):
         (process,) = children()
         assert not any(name.startswith("EARMARK_") for name in process.environ())
 
 
-def test_closing_ends_all_processes_and_keeps_no_file_open(decoders: Decoders) -> None:
+def test_closing_ends_all_processes_and_closes_all_files(decoders: Decoders) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with closing(Decoders(2)) as more:
         decoded(more, wav(NOISE[:100]))

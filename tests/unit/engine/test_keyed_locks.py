@@ -25,7 +25,7 @@ def test_one_thread_at_a_time_holds_a_key_and_nothing_is_left_behind() -> None:
     assert locks._entries == {}
 
 
-def test_another_key_does_not_wait() -> None:
+def test_different_keys_do_not_block_each_other() -> None:
     locks, done = KeyedLocks(), threading.Event()
 
     def work() -> None:
@@ -39,7 +39,7 @@ def test_another_key_does_not_wait() -> None:
         thread.join()
 
 
-def test_whoever_is_not_wanted_any_longer_stops_waiting() -> None:
+def test_an_exception_of_check_ends_the_wait() -> None:
     locks = KeyedLocks()
 
     def give_up() -> None:
@@ -47,7 +47,7 @@ def test_whoever_is_not_wanted_any_longer_stops_waiting() -> None:
 
     def work() -> None:
         with locks.hold("clip", give_up):
-            pytest.fail("it was held")
+            pytest.fail("the lock was acquired")
 
     with locks.hold("clip", _never), ThreadPoolExecutor(1) as pool, pytest.raises(TimeoutError, match="enough"):
         pool.submit(work).result(5)

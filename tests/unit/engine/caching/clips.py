@@ -1,4 +1,4 @@
-"""Embeddings of clips that never were."""
+"""Embeddings of invented clips, for the tests of the cache."""
 
 import hashlib
 
@@ -18,11 +18,14 @@ def clip_id(name: str) -> str:
 
 
 def clip(name: str, n_frames: int = 50, dimension: int = DIMENSION) -> ClipEmbedding:
-    """Always the same for a name."""
+    """A random embedding, which is always the same for a name."""
     rng = np.random.default_rng(list(name.encode()))
     frames = rng.normal(size=(n_frames, dimension)).astype(np.float32)
     return ClipEmbedding((frames / np.linalg.norm(frames, axis=1, keepdims=True)).astype(np.float16), n_frames * HOP_S)
 
 
-def same(one: ClipEmbedding | None, other: ClipEmbedding) -> bool:
-    return one is not None and one.duration_s == other.duration_s and np.array_equal(one.stored, other.stored)
+def same(actual: ClipEmbedding | None, expected: ClipEmbedding) -> bool:
+    """Whether an embedding is there and equals the expected one."""
+    if actual is None or actual.duration_s != expected.duration_s:
+        return False
+    return np.array_equal(actual.stored, expected.stored)

@@ -23,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def open_on(url: str, space: str = "model", memory_bytes: int = 0, pause_s: float = 0.1) -> EmbeddingCache:
-    """A cache on a Redis, which by default keeps nothing in memory and soon tries again after failures."""
+    """A cache with a tier in Redis; by default it keeps nothing in memory and tries Redis again soon after failures."""
     counts = CacheCounts()
     link = RedisLink(url, counts, CircuitBreaker(FAILURES, pause_s))
     tier = RedisTier(link, RedisOptions(url, 600, VALUE_BYTES), FORMAT, space, counts)
@@ -32,6 +32,6 @@ def open_on(url: str, space: str = "model", memory_bytes: int = 0, pause_s: floa
 
 @pytest.fixture
 def cache_on() -> Iterator[CacheOn]:
-    """Opens caches and closes them in the end."""
+    """Opens caches, and closes them after the test."""
     with ExitStack() as opened:
         yield lambda *args, **options: opened.enter_context(closing(open_on(*args, **options)))

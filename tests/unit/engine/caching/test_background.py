@@ -4,7 +4,7 @@ import time
 from service.engine.caching.background import Background
 
 
-def test_it_is_done_in_order_and_all_of_it_before_the_end() -> None:
+def test_tasks_run_in_order_and_closing_waits_for_them() -> None:
     done: list[int] = []
     background = Background("test", limit=100)
     assert all(background.offer(lambda number=number: done.append(number)) for number in range(100))
@@ -12,7 +12,7 @@ def test_it_is_done_in_order_and_all_of_it_before_the_end() -> None:
     assert done == list(range(100))
 
 
-def test_what_does_not_fit_is_dropped_until_there_is_room() -> None:
+def test_tasks_are_refused_while_the_queue_is_full() -> None:
     release, began, done = threading.Event(), threading.Event(), threading.Event()
     background = Background("test", limit=2)
     assert background.offer(lambda: (began.set(), release.wait()))
@@ -24,7 +24,7 @@ def test_what_does_not_fit_is_dropped_until_there_is_room() -> None:
     background.close(within_s=10)
 
 
-def test_what_fails_leaves_room_behind() -> None:
+def test_a_failed_task_frees_its_place_in_the_queue() -> None:
     background = Background("test", limit=1)
     for _ in range(3):
         failed = threading.Event()
@@ -39,7 +39,7 @@ def test_what_fails_leaves_room_behind() -> None:
     background.close(within_s=10)
 
 
-def test_the_end_does_not_wait_for_longer_than_it_may() -> None:
+def test_closing_drops_the_tasks_that_do_not_run_in_time() -> None:
     began, release, done = threading.Event(), threading.Event(), threading.Event()
     background = Background("test", limit=3)
     background.offer(lambda: (began.set(), release.wait()))

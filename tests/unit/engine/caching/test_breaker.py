@@ -22,7 +22,7 @@ def breaker(clock: Clock) -> CircuitBreaker:
     return CircuitBreaker(failures=2, pause_s=5, clock=clock)
 
 
-def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
+def test_failures_in_a_row_open_the_breaker(breaker: CircuitBreaker) -> None:
     assert [breaker.failed(), breaker.succeeded(), breaker.failed()] == [False, False, False]
     assert breaker.closed
     assert breaker.allows()
@@ -31,7 +31,7 @@ def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
     assert not breaker.allows()
 
 
-def test_after_the_pause_one_at_a_time_may_try(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_after_the_pause_one_trial_at_a_time_is_allowed(breaker: CircuitBreaker, clock: Clock) -> None:
     breaker.failed(), breaker.failed()
     clock.now_s = 5
     with ThreadPoolExecutor(8) as pool:
@@ -39,7 +39,7 @@ def test_after_the_pause_one_at_a_time_may_try(breaker: CircuitBreaker, clock: C
     assert not breaker.closed
 
 
-def test_a_trial_that_fails_begins_another_pause(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_a_failed_trial_starts_another_pause(breaker: CircuitBreaker, clock: Clock) -> None:
     breaker.failed(), breaker.failed()
     clock.now_s = 5
     assert breaker.allows()
@@ -50,7 +50,7 @@ def test_a_trial_that_fails_begins_another_pause(breaker: CircuitBreaker, clock:
     assert breaker.allows()
 
 
-def test_a_trial_that_succeeds_closes_it(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_a_successful_trial_closes_the_breaker(breaker: CircuitBreaker, clock: Clock) -> None:
     breaker.failed(), breaker.failed()
     clock.now_s = 5
     assert breaker.allows()

@@ -1,4 +1,4 @@
-"""Engines with the caches of a service: replicas that share a Redis, or have lost it."""
+"""Engines of two replicas of the service that share a Redis, or have lost the connection to it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -35,43 +35,45 @@ def replicas(server: RedisServer, tiny_bundle: Path) -> Iterator[tuple[Engine, E
         yield replica(), replica()
 
 
-def _told(engine: Engine, answer: Localization) -> bytes:
-    """The answer's bytes, whether the clip was known set aside."""
+def _answer_bytes(engine: Engine, answer: Localization) -> bytes:
+    """The bytes of an answer, except whether the clip was cached."""
     return encode_answer(replace(answer, cached=True), engine.manifest, "both")
 
 
-def test_a_clip_that_came_to_one_is_known_to_the_other(replicas: tuple[Engine, Engine]) -> None:
-    here, there = replicas
-    clip_id = here.localize(Upload.of_bytes(CLIP), QUERIES).clip_id
-    wait_until(lambda: there.knows_clip(clip_id))
-    assert there.localize(KnownClip(clip_id), QUERIES).cached
-    assert there.localize(Upload.of_bytes(CLIP), QUERIES).cached
-    assert not there.knows_clip("0" * 64)
+def test_a_clip_that_was_uploaded_to_one_replica_is_known_to_the_other(replicas: tuple[Engine, Engine]) -> None:
+    first, second = replicas
+    clip_id = first.localize(Upload.of_bytes(CLIP), QUERIES).clip_id
+    wait_until(lambda: second.knows_clip(clip_id))
+    assert second.localize(KnownClip(clip_id), QUERIES).cached
+    assert second.localize(Upload.of_bytes(CLIP), QUERIES).cached
+    assert not second.knows_clip("0" * 64)
 
 
-def test_a_clip_gives_the_same_bytes_new_from_memory_and_from_redis(replicas: tuple[Engine, Engine]) -> None:
-    here, there = replicas
-    new, remembered = here.localize(Upload.of_bytes(CLIP), QUERIES), here.localize(Upload.of_bytes(CLIP), QUERIES)
-    wait_until(lambda: there.knows_clip(new.clip_id))
-    shared = there.localize(KnownClip(new.clip_id), QUERIES)
+def test_a_clip_gives_the_same_answer_when_new_from_memory_and_from_redis(replicas: tuple[Engine, Engine]) -> None:
+    first, second = replicas
+    new, remembered = first.localize(Upload.of_bytes(CLIP), QUERIES), first.localize(Upload.of_bytes(CLIP), QUERIES)
+    wait_until(lambda: second.knows_clip(new.clip_id))
+    shared = second.localize(KnownClip(new.clip_id), QUERIES)
     assert [answer.cached for answer in (new, remembered, shared)] == [False, True, True]
-    assert _told(here, new) == _told(here, remembered) == _told(there, shared)
-    assert there.cache.report().counts["lookups"]["redis", "hit"] == 1
+    assert _answer_bytes(first, new) == _answer_bytes(first, remembered) == _answer_bytes(second, shared)
+    assert second.cache.report().counts["lookups"]["redis", "hit"] == 1
 
 
-def test_without_redis_replicas_answer_for_themselves(replicas: tuple[Engine, Engine], server: RedisServer) -> None:
-    here, there = replicas
+def test_without_redis_each_replica_answers_from_its_memory(
+    replicas: tuple[Engine, Engine], server: RedisServer
+) -> None:
+    first, second = replicas
     server.stop()
-    new = here.localize(Upload.of_bytes(CLIP), QUERIES)
-    assert _told(here, here.localize(KnownClip(new.clip_id), QUERIES)) == _told(here, new)
-    assert _told(there, there.localize(Upload.of_bytes(CLIP), QUERIES)) == _told(here, new)
-    assert (here.cache.degraded(), here.cache.report().counts["failures"]["get",]) == (["redis"], 1)
+    new = first.localize(Upload.of_bytes(CLIP), QUERIES)
+    assert _answer_bytes(first, first.localize(KnownClip(new.clip_id), QUERIES)) == _answer_bytes(first, new)
+    assert _answer_bytes(second, second.localize(Upload.of_bytes(CLIP), QUERIES)) == _answer_bytes(first, new)
+    assert (first.cache.degraded(), first.cache.report().counts["failures"]["get",]) == (["redis"], 1)
     with pytest.raises(ClipNotFound):
-        here.localize(KnownClip("0" * 64), QUERIES)
+        first.localize(KnownClip("0" * 64), QUERIES)
     server.start()
 
 
-def test_a_redis_that_does_not_answer_is_warned_of_without_its_password(
+def test_the_warning_about_a_redis_that_does_not_answer_hides_the_password(
     tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis = RedisOptions(f"unix://:secret@{tmp_path}/none", ttl_s=60, value_bytes=10**6)

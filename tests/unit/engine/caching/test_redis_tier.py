@@ -1,4 +1,4 @@
-"""Redis in all its troubles: no answer is wrong, and none is late."""
+"""The cache while Redis fails in many ways: no embedding is wrong, and no call takes long."""
 
 import socket
 import threading
@@ -32,8 +32,8 @@ def cache(server: RedisServer, cache_on: CacheOn) -> EmbeddingCache:
     return cache_on(server.url)
 
 
-def keep(cache: EmbeddingCache, name: str, embedding: ClipEmbedding) -> None:
-    """Puts an embedding where it surely is afterwards."""
+def put_and_wait(cache: EmbeddingCache, name: str, embedding: ClipEmbedding) -> None:
+    """Puts an embedding into the cache and waits until Redis has it."""
     cache.put(clip_id(name), embedding)
     wait_until(lambda: cache.contains(clip_id(name)))
 
@@ -42,34 +42,36 @@ def keys_of(server: RedisServer, name: str) -> list[bytes]:
     return sorted(server.client.keys(f"earmark:*:{clip_id(name)}:*"))
 
 
-def counted(cache: EmbeddingCache, what: str, *labels: str) -> int:
-    return cache.report().counts[what][labels]  # pyright: ignore[reportArgumentType]
+def counted(cache: EmbeddingCache, counter: str, *labels: str) -> int:
+    return cache.report().counts[counter][labels]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("n_frames", [1, 50, LONG_FRAMES])
-def test_a_clip_of_any_length_comes_back_as_it_was(cache: EmbeddingCache, server: RedisServer, n_frames: int) -> None:
+def test_an_embedding_of_any_length_is_read_as_it_was_written(
+    cache: EmbeddingCache, server: RedisServer, n_frames: int
+) -> None:
     assert cache.get(ONE) is None
-    keep(cache, "one", clip("one", n_frames))
+    put_and_wait(cache, "one", clip("one", n_frames))
     assert same(cache.get(ONE), clip("one", n_frames))
     assert len(keys_of(server, "one")) == (4 if n_frames == LONG_FRAMES else 1)
     assert all(0 < server.client.ttl(key) <= 600 for key in keys_of(server, "one"))
     assert (counted(cache, "lookups", "redis", "miss"), counted(cache, "lookups", "redis", "hit")) == (1, 1)
 
 
-def test_too_large_a_clip_is_not_written(cache: EmbeddingCache, server: RedisServer) -> None:
+def test_an_embedding_above_the_size_limit_is_not_written(cache: EmbeddingCache, server: RedisServer) -> None:
     cache.put(ONE, clip("one", VALUE_BYTES // clip("one", 1).n_bytes + 1))
-    keep(cache, "two", clip("two"))  # writing is done in order
+    put_and_wait(cache, "two", clip("two"))  # embeddings are written in order
     assert counted(cache, "drops", "too_large") == 1
     assert keys_of(server, "one") == []
 
 
 @pytest.mark.parametrize("part", [0, 1, 3])
-def test_a_clip_of_which_a_part_was_evicted_is_missing(cache: EmbeddingCache, server: RedisServer, part: int) -> None:
-    keep(cache, "one", clip("one", LONG_FRAMES))
+def test_an_embedding_with_an_evicted_part_is_missing(cache: EmbeddingCache, server: RedisServer, part: int) -> None:
+    put_and_wait(cache, "one", clip("one", LONG_FRAMES))
     server.client.delete(keys_of(server, "one")[part])
     assert not cache.contains(ONE)
     assert cache.get(ONE) is None
-    keep(cache, "one", clip("one", LONG_FRAMES))
+    put_and_wait(cache, "one", clip("one", LONG_FRAMES))
     assert same(cache.get(ONE), clip("one", LONG_FRAMES))
 
 
@@ -103,7 +105,7 @@ HARM: dict[str, Callable[[RedisServer, bytes], object]] = {
 @pytest.mark.parametrize("part", [0, 2])
 @pytest.mark.parametrize("harm", HARM)
 def test_a_bad_value_is_missing_and_deleted(cache: EmbeddingCache, server: RedisServer, harm: str, part: int) -> None:
-    keep(cache, "one", clip("one", LONG_FRAMES))
+    put_and_wait(cache, "one", clip("one", LONG_FRAMES))
     HARM[harm](server, keys_of(server, "one")[part])
     with in_time():
         assert cache.get(ONE) is None
@@ -111,32 +113,32 @@ def test_a_bad_value_is_missing_and_deleted(cache: EmbeddingCache, server: Redis
     assert not cache.contains(ONE)
     assert counted(cache, "bad_values") == 1
     assert counted(cache, "lookups", "redis", "miss") == 1
-    keep(cache, "one", clip("one"))
+    put_and_wait(cache, "one", clip("one"))
     assert same(cache.get(ONE), clip("one"))
 
 
 @pytest.mark.parametrize("harm", ["garbage", "another type"])
-def test_a_bad_value_is_not_told_to_be_there(cache: EmbeddingCache, server: RedisServer, harm: str) -> None:
-    keep(cache, "one", clip("one"))
+def test_a_bad_value_is_not_contained(cache: EmbeddingCache, server: RedisServer, harm: str) -> None:
+    put_and_wait(cache, "one", clip("one"))
     HARM[harm](server, keys_of(server, "one")[0])
     assert not cache.contains(ONE)
     wait_until(lambda: keys_of(server, "one") == [])
 
 
 def test_another_clips_value_under_this_clips_key_is_bad(cache: EmbeddingCache, server: RedisServer) -> None:
-    keep(cache, "one", clip("one"))
-    keep(cache, "two", clip("two"))
+    put_and_wait(cache, "one", clip("one"))
+    put_and_wait(cache, "two", clip("two"))
     server.client.set(keys_of(server, "one")[0], server.client.get(keys_of(server, "two")[0]))
     assert cache.get(ONE) is None
 
 
 @pytest.mark.parametrize("name", ["", "00", "*", ONE.upper(), ONE[:-1], f"{ONE}:0", "a\r\nFLUSHALL\r\n", "é" * 64])
-def test_what_is_no_clip_id_is_never_asked_for(cache: EmbeddingCache, server: RedisServer, name: str) -> None:
+def test_an_invalid_clip_id_is_never_sent_to_redis(cache: EmbeddingCache, server: RedisServer, name: str) -> None:
     before = server.client.info("commandstats")
     assert cache.get(name) is None
     assert not cache.contains(name)
-    asked = set(server.client.info("commandstats")) - set(before)
-    assert asked <= {"cmdstat_info"}
+    commands = set(server.client.info("commandstats")) - set(before)
+    assert commands <= {"cmdstat_info"}
 
 
 def _kill(server: RedisServer) -> Callable[[], None]:
@@ -162,7 +164,7 @@ def _flush(server: RedisServer) -> Callable[[], None]:
 
 def _fill(server: RedisServer) -> Callable[[], None]:
     server.fill()
-    return server.empty
+    return server.allow_writes
 
 
 def _harm_all(server: RedisServer) -> Callable[[], None]:
@@ -185,31 +187,31 @@ TROUBLE: dict[str, tuple[Callable[[RedisServer], Callable[[], None]], tuple[str,
     "full of garbage": (_harm_all, ("bad_values",)),
     "closing connections": (_disconnect_all, ("lookups", "redis", "hit")),
 }
-"""What happens to a server, giving what undoes it, and what is then counted."""
+"""For each kind of trouble: a function that causes it and returns a function that ends it, and the counter that rises."""
 
 
 @pytest.mark.parametrize("trouble", TROUBLE)
-def test_while_redis_is_in_trouble_answers_are_right_and_in_time(
+def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
     cache: EmbeddingCache, server: RedisServer, trouble: str
 ) -> None:
     names = [str(number) for number in range(6)]
     for name in names:
-        keep(cache, name, clip(name))
-    begin, (what, *labels) = TROUBLE[trouble]
+        put_and_wait(cache, name, clip(name))
+    start, (counter, *labels) = TROUBLE[trouble]
     wrong: list[str] = []
     late_s: list[float] = []
     over = threading.Event()
 
     def call() -> None:
-        """What the engine does for a request, one after the other."""
+        """Does the lookups and writes of one request after another, as the engine does."""
         while not over.wait(0.002):
             for name in names:
                 began = time.perf_counter()
-                known = cache.get(clip_id(name))
-                if known is None or name == "0":
+                cached = cache.get(clip_id(name))
+                if cached is None or name == "0":
                     cache.put(clip_id(name), clip(name))
                 took_s = time.perf_counter() - began
-                if known is not None and not same(known, clip(name)):
+                if cached is not None and not same(cached, clip(name)):
                     wrong.append(name)
                 if took_s >= EXTRA_S:
                     late_s.append(took_s)
@@ -219,9 +221,9 @@ def test_while_redis_is_in_trouble_answers_are_right_and_in_time(
         caller.start()
     try:
         wait_until(lambda: counted(cache, "lookups", "redis", "hit") >= 10)
-        before = counted(cache, what, *labels)
-        undo = begin(server)
-        wait_until(lambda: counted(cache, what, *labels) > before)
+        before = counted(cache, counter, *labels)
+        undo = start(server)
+        wait_until(lambda: counted(cache, counter, *labels) > before)
         undo()
         hits = counted(cache, "lookups", "redis", "hit")
         wait_until(lambda: counted(cache, "lookups", "redis", "hit") >= hits + 10)
@@ -233,7 +235,7 @@ def test_while_redis_is_in_trouble_answers_are_right_and_in_time(
 
 
 def test_a_full_redis_is_still_read(cache: EmbeddingCache, server: RedisServer) -> None:
-    keep(cache, "one", clip("one"))
+    put_and_wait(cache, "one", clip("one"))
     server.fill()
     for number in range(5):
         cache.put(clip_id(str(number)), clip(str(number)))
@@ -242,7 +244,7 @@ def test_a_full_redis_is_still_read(cache: EmbeddingCache, server: RedisServer) 
     assert cache.report().redis_in_use
 
 
-def test_a_paused_redis_is_asked_a_few_times_only(server: RedisServer, cache_on: CacheOn) -> None:
+def test_a_paused_redis_gets_only_a_few_requests(server: RedisServer, cache_on: CacheOn) -> None:
     cache = cache_on(server.url, pause_s=1000)
     server.pause()
     for _ in range(3):
@@ -260,7 +262,7 @@ def test_a_paused_redis_is_asked_a_few_times_only(server: RedisServer, cache_on:
     server.resume()
 
 
-def test_writing_costs_nothing_and_is_dropped_when_too_much_waits(server: RedisServer, cache_on: CacheOn) -> None:
+def test_writing_takes_no_time_and_is_dropped_while_the_queue_is_full(server: RedisServer, cache_on: CacheOn) -> None:
     cache = cache_on(server.url)
     server.pause()
     embedding = clip("one", LONG_FRAMES)
@@ -271,7 +273,7 @@ def test_writing_costs_nothing_and_is_dropped_when_too_much_waits(server: RedisS
     server.resume()
 
 
-def test_closing_while_redis_is_paused_takes_little_time(server: RedisServer) -> None:
+def test_closing_while_redis_is_paused_takes_at_most_about_a_second(server: RedisServer) -> None:
     cache = open_on(server.url)
     server.pause()
     for number in range(8):
@@ -283,8 +285,8 @@ def test_closing_while_redis_is_paused_takes_little_time(server: RedisServer) ->
 
 
 @contextmanager
-def speaking(reply: Callable[[socket.socket], object]) -> Iterator[str]:
-    """A server that is no Redis, by its URL."""
+def serving(reply: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Runs a server that is not Redis, and yields its URL."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
 
         def serve() -> None:
@@ -319,7 +321,7 @@ def _drip(connection: socket.socket) -> None:
         time.sleep(0.01)
 
 
-SPEECH: dict[str, Callable[[socket.socket], object]] = {
+REPLIES: dict[str, Callable[[socket.socket], object]] = {
     "HTTP": lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     "noise": lambda connection: connection.sendall(b"\xff\xfe\x00\r\n" * 20),
     "a broken length": lambda connection: connection.sendall(b"$many\r\n" * 20),
@@ -331,9 +333,9 @@ SPEECH: dict[str, Callable[[socket.socket], object]] = {
 }
 
 
-@pytest.mark.parametrize("speech", SPEECH)
-def test_a_server_that_is_no_redis_delays_a_call_by_little_and_fails_none(cache_on: CacheOn, speech: str) -> None:
-    with speaking(SPEECH[speech]) as url:
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_server_that_is_not_redis_delays_calls_only_a_little_and_fails_none(cache_on: CacheOn, reply: str) -> None:
+    with serving(REPLIES[reply]) as url:
         cache = cache_on(url)
         for _ in range(5):
             with in_time():
@@ -343,7 +345,7 @@ def test_a_server_that_is_no_redis_delays_a_call_by_little_and_fails_none(cache_
                 assert not cache.contains(ONE)
 
 
-def test_a_refused_connection_delays_a_call_by_little_and_fails_none(cache_on: CacheOn) -> None:
+def test_a_refused_connection_delays_calls_only_a_little_and_fails_none(cache_on: CacheOn) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
     cache = cache_on(url)

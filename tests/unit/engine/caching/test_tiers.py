@@ -6,7 +6,7 @@ from tests.unit.engine.caching.conftest import CacheOn, open_on
 ONE, OTHER = clip_id("one"), clip_id("other")
 
 
-def test_memory_is_bounded_by_the_bytes_of_the_frames_and_too_large_a_clip_is_not_kept() -> None:
+def test_memory_is_bounded_by_the_size_of_the_frames_and_a_clip_above_the_bound_is_not_kept() -> None:
     cache = memory_cache(limit_bytes=2 * clip("one").n_bytes)
     for name in ("one", "two", "three"):
         cache.put(clip_id(name), clip(name))
@@ -16,7 +16,7 @@ def test_memory_is_bounded_by_the_bytes_of_the_frames_and_too_large_a_clip_is_no
     assert (report.counts["evictions"][()], report.memory_bytes) == (1, 2 * clip("one").n_bytes)
 
 
-def test_memory_alone_is_whole_and_counts_its_lookups() -> None:
+def test_a_cache_in_memory_only_works_and_counts_its_lookups() -> None:
     cache = memory_cache(10**6)
     cache.put(ONE, clip("one"))
     assert same(cache.get(ONE), clip("one"))
@@ -27,35 +27,37 @@ def test_memory_alone_is_whole_and_counts_its_lookups() -> None:
     assert not cache.report().redis_in_use
 
 
-def test_what_one_process_put_another_finds_and_keeps_in_memory(server: RedisServer, cache_on: CacheOn) -> None:
-    here, there = cache_on(server.url, memory_bytes=10**6), cache_on(server.url, memory_bytes=10**6)
-    here.put(ONE, clip("one"))
-    wait_until(lambda: there.contains(ONE))
-    assert same(there.get(ONE), clip("one"))
+def test_an_embedding_of_one_process_is_read_by_another_and_kept_in_its_memory(
+    server: RedisServer, cache_on: CacheOn
+) -> None:
+    first, second = cache_on(server.url, memory_bytes=10**6), cache_on(server.url, memory_bytes=10**6)
+    first.put(ONE, clip("one"))
+    wait_until(lambda: second.contains(ONE))
+    assert same(second.get(ONE), clip("one"))
     server.stop()
-    assert same(there.get(ONE), clip("one"))
-    lookups = there.report().counts["lookups"]
+    assert same(second.get(ONE), clip("one"))
+    lookups = second.report().counts["lookups"]
     assert (lookups["redis", "hit"], lookups["memory", "hit"]) == (1, 1)
     server.start()
 
 
-def test_what_was_put_last_is_written_before_the_end(server: RedisServer, cache_on: CacheOn) -> None:
-    here, there = open_on(server.url), cache_on(server.url)
+def test_closing_writes_the_embeddings_that_were_put_last(server: RedisServer, cache_on: CacheOn) -> None:
+    first, second = open_on(server.url), cache_on(server.url)
     for number in range(5):
-        here.put(clip_id(str(number)), clip(str(number), 2000))
-    here.close()
-    assert all(there.contains(clip_id(str(number))) for number in range(5))
+        first.put(clip_id(str(number)), clip(str(number), 2000))
+    first.close()
+    assert all(second.contains(clip_id(str(number))) for number in range(5))
 
 
-def test_models_that_share_a_redis_share_nothing_in_it(server: RedisServer, cache_on: CacheOn) -> None:
-    here, there = cache_on(server.url, space="one model"), cache_on(server.url, space="other model")
-    here.put(ONE, clip("one"))
-    wait_until(lambda: here.contains(ONE))
-    assert not there.contains(ONE)
-    assert there.get(ONE) is None
+def test_models_that_share_a_redis_do_not_share_embeddings(server: RedisServer, cache_on: CacheOn) -> None:
+    first, second = cache_on(server.url, space="one model"), cache_on(server.url, space="other model")
+    first.put(ONE, clip("one"))
+    wait_until(lambda: first.contains(ONE))
+    assert not second.contains(ONE)
+    assert second.get(ONE) is None
 
 
-def test_it_is_degraded_only_while_redis_does_not_answer(server: RedisServer, cache_on: CacheOn) -> None:
+def test_the_cache_is_degraded_only_while_redis_does_not_answer(server: RedisServer, cache_on: CacheOn) -> None:
     cache = cache_on(server.url)
     assert cache.degraded() == []
     server.stop()

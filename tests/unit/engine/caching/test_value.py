@@ -18,7 +18,7 @@ def _parts(name: str, n_frames: int = 5) -> list[bytes]:
 @pytest.mark.parametrize(
     ("n_frames", "n_parts"), [(1, 1), (ONE_PART_FRAMES, 1), (ONE_PART_FRAMES + 1, 2), (3 * ONE_PART_FRAMES, 3)]
 )
-def test_what_is_written_is_read_whatever_its_length(n_frames: int, n_parts: int) -> None:
+def test_an_embedding_of_any_length_is_read_as_it_was_written(n_frames: int, n_parts: int) -> None:
     parts = _parts("a", n_frames)
     assert [len(part) for part in parts[:-1]] == [PART_BYTES] * (n_parts - 1)
     assert same(FORMAT.read("a", [*parts, b"", b""]), clip("a", n_frames))
@@ -26,24 +26,24 @@ def test_what_is_written_is_read_whatever_its_length(n_frames: int, n_parts: int
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_missing_part_makes_the_whole_missing(missing: int) -> None:
+def test_an_embedding_with_a_missing_part_is_missing(missing: int) -> None:
     parts = _parts("a", 3 * ONE_PART_FRAMES)
     parts[missing] = b""
     assert FORMAT.read("a", parts) is None
     assert not FORMAT.is_whole(parts[0][:HEADER_BYTES], [len(part) for part in parts])
 
 
-def test_a_value_of_more_parts_than_were_asked_for_is_missing_but_not_bad() -> None:
+def test_a_value_with_more_parts_than_were_read_is_missing_but_not_bad() -> None:
     parts = _parts("a", 3 * ONE_PART_FRAMES)
     assert FORMAT.read("a", parts[:2]) is None
 
 
 @given(st.integers(0, HEADER_BYTES + 5 * 2 * DIMENSION - 1), st.integers(1, 255))
-def test_no_byte_may_change(place: int, by: int) -> None:
+def test_a_value_with_a_changed_byte_is_not_accepted(place: int, by: int) -> None:
     (part,) = _parts("a")
     changed = part[:place] + bytes([part[place] ^ by]) + part[place + 1 :]
     with suppress(BadValue):
-        assert FORMAT.read("a", [changed]) is None  # the header now tells of parts that are not there
+        assert FORMAT.read("a", [changed]) is None  # the header now claims parts that are missing
 
 
 @given(st.integers(1, HEADER_BYTES + 5 * 2 * DIMENSION - 1))
@@ -53,7 +53,7 @@ def test_a_truncated_value_is_bad(length: int) -> None:
         FORMAT.read("a", [part[:length]])
 
 
-def test_a_value_with_more_behind_it_is_bad() -> None:
+def test_a_value_with_bytes_after_its_end_is_bad() -> None:
     (part,) = _parts("a")
     with pytest.raises(BadValue):
         FORMAT.read("a", [part + b"\0"])

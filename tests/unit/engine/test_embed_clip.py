@@ -1,0 +1,81 @@
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.core.errors import AudioUndecodable
+from service.engine.batching import WindowBatcher
+from service.engine.call import Call, CallAbandoned
+from service.engine.embed_clip import embed_clip
+from tests.manifests import make_manifest
+
+MANIFEST = make_manifest(sample_rate_hz=100, hop_samples=4, window_frames=10, overlap_frames=4, dimension=2)
+MAX_WINDOWS = 2
+
+
+def embed(windows: np.ndarray) -> np.ndarray:
+    """A frame's embedding is the unit vector at the angle of its first sample: windows (B, N) to (B, Tw, 2)."""
+    angles = windows[:, :: MANIFEST.hop_samples]
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def batcher() -> Iterator[WindowBatcher]:
+    with closing(WindowBatcher(embed, MAX_WINDOWS, pytest.fail)) as batcher:
+        yield batcher
+
+
+@given(st.lists(st.integers(0, 90), min_size=1, max_size=8).filter(any))
+@settings(deadline=None, max_examples=40)
+def test_blocks_of_any_length_give_the_frames_of_the_whole_clip(batcher: WindowBatcher, lengths: list[int]) -> None:
+    angles = np.random.default_rng(0).uniform(0, 1, sum(lengths)).astype(np.float32)
+    blocks = np.split(angles, np.cumsum(lengths)[:-1])
+    embedding = embed_clip(iter(blocks), batcher, MANIFEST, Call())
+    expected = embed(angles[None])[0]
+    assert embedding.duration_s == pytest.approx(len(angles) / 100)
+    assert embedding.stored.shape == expected.shape
+    np.testing.assert_allclose(embedding.stored, expected, atol=1e-3)
+
+
+def test_no_more_than_two_batches_of_windows_wait_at_a_time(batcher: WindowBatcher) -> None:
+    waiting: list[int] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for _ in range(200):
+            waiting.append(batcher.queued_windows)
+            yield np.zeros(MANIFEST.hop_samples, np.float32)
+
+    embed_clip(blocks(), batcher, MANIFEST, Call())
+    assert max(waiting) <= 2 * MAX_WINDOWS
+
+
+def test_the_time_for_decoding_is_counted_to_its_stage(batcher: WindowBatcher) -> None:
+    call = Call()
+    embed_clip(iter([np.zeros(100, np.float32)]), batcher, MANIFEST, call)
+    assert call.stage_s["decode"] > 0
+
+
+def test_a_failure_of_the_decoder_is_passed_on_and_abandons_the_call(batcher: WindowBatcher) -> None:
+    def blocks() -> Iterator[np.ndarray]:
+        yield np.zeros(100, np.float32)
+        raise AudioUndecodable("FLAC", "it is damaged")
+
+    call = Call()
+    with pytest.raises(AudioUndecodable):
+        embed_clip(blocks(), batcher, MANIFEST, call)
+    assert not call.is_wanted
+
+
+def test_an_abandoned_call_ends_the_work(batcher: WindowBatcher) -> None:
+    call = Call()
+
+    def blocks() -> Iterator[np.ndarray]:
+        while True:
+            yield np.zeros(100, np.float32)
+            call.abandon()
+
+    with pytest.raises(CallAbandoned):
+        embed_clip(blocks(), batcher, MANIFEST, call)
