@@ -1,4 +1,4 @@
-"""What a language model's caption must hold to: it may leave out and correct, and may not add."""
+"""Checks a caption that a language model wrote: it may omit and correct words of its sources, but not add any."""
 
 import re
 from collections.abc import Sequence
@@ -25,81 +25,86 @@ FUNCTION_WORDS = frozenset(
         through throughout time to together up very was were what when where which who whose will with""",
     )
 )
-"""Those that tell of no sound and change none: negations, numbers, order, places and genders are not among them."""
+"""Words that neither name nor change a sound. Negations, numbers, words of order, places and genders are not among them."""
 SEQUENCE = frozenset({"finally", "first", "followed", "then"})
-"""Function words too where a caption joins several: these come in the order in which their sounds begin."""
+"""Further words accepted in a caption that joins several, because those are in the order in which their sounds begin."""
 NEGATIONS = frozenset({"cannot", "neither", "never", "no", "nobody", "none", "nor", "not", "nothing", "without"})
 NEGATED_VERB = re.compile(r"n['’]t\b|\b(?:are|ca|could|did|do|does|had|has|have|is|was|were|would)nt\b")
 SPEECH = frozenset({"speak", "spoke", "spoken", "speech", "talk", "say", "said", "tell", "told", "voic", "word"})
-"""Stems, one of which may stand for transcribed speech, or for another of them."""
+"""Word stems for speech. Each may replace transcribed speech or another of these words."""
 QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]?|(?<!\w)['‘].+['’](?!\w)|:\s*\w.*")
 SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)]*\s+\S")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 
 
-def refusal(sources: Sequence[str], caption: str) -> str | None:
-    """Why a caption that was written from these ones cannot stand, or None.
+def refusal_reason(sources: Sequence[str], caption: str) -> str | None:
+    """Returns why a caption that was written from `sources` is refused, or None if it is accepted.
 
-    It must hold something, be one sentence of at most MAX_CHARS and not clearly longer than its sources, be English (at
-    least half of its words, where it has three or more, are in an English dictionary, and its characters are ASCII,
-    typographic quotes and dashes, or those of its sources), deny as often as they do, speech transcribed aside, and tell
-    of nothing that its sources do not tell of: each content word must have a stem of theirs, correct a misspelt word of
-    theirs, or join or part words of theirs; one for speech may stand for speech transcribed. Of words of order, a
-    sentence over several captions may add those of SEQUENCE.
+    A caption is accepted if all of these hold:
+
+    - It has at least one word, is a single sentence, and has at most MAX_CHARS characters and at most
+      MAX_GROWTH times the characters of its sources plus FREE_CHARS.
+    - It is English. Its characters are ASCII, typographic quotes and dashes, or characters of its sources. If it has
+      FEWEST_JUDGED or more distinct words, at least MIN_ENGLISH of them are in an English dictionary.
+    - It has as many negations as its sources, not counting transcribed speech.
+    - It adds no content word. Each content word shares its stem with a word of the sources, corrects a misspelt word of
+      the sources, or joins or splits words of the sources. A word of SPEECH may replace transcribed speech. A caption
+      that joins several sources may also use the words of SEQUENCE.
     """
     source = " ".join(sources)
     if not words(caption):
-        return "nothing is left"
+        return "no words are left"
     if SENTENCE_END.search(caption):
         return "more than one sentence"
-    longest = min(MAX_CHARS, int(MAX_GROWTH * len(source)) + FREE_CHARS)
-    if len(caption) > longest:
-        return f"{len(caption)} characters; at most {longest} are accepted"
+    max_chars = min(MAX_CHARS, int(MAX_GROWTH * len(source)) + FREE_CHARS)
+    if len(caption) > max_chars:
+        return f"{len(caption)} characters; at most {max_chars} are accepted"
     if foreign := sorted(c for c in set(caption) if not c.isascii() and c not in TYPOGRAPHIC and c not in source):
         return f"characters that are not English: {' '.join(foreign)}"
     distinct = sorted(set(words(caption)))
     if len(distinct) >= FEWEST_JUDGED and len(_english(distinct)) < MIN_ENGLISH * len(distinct):
         return "not English"
-    theirs, own = sum(map(denials, sources)), denials(caption)
-    if own != theirs:
-        return f"negations: {own}; as many as there were, {theirs}, are accepted"
-    joining = SEQUENCE if len(set(sources)) > 1 else frozenset[str]()
-    if invented := [word for word in inventions(source, caption) if word not in joining]:
-        return f"new words: {', '.join(invented)}"
+    n_accepted, n_negations = sum(map(count_negations, sources)), count_negations(caption)
+    if n_negations != n_accepted:
+        return f"negations: {n_negations}; {n_accepted} are accepted, as in the original"
+    sequence = SEQUENCE if len(set(sources)) > 1 else frozenset[str]()
+    if added := [word for word in added_words(source, caption) if word not in sequence]:
+        return f"new words: {', '.join(added)}"
     return None
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case; hyphens part them, apostrophes and what follows them are left out."""
+    """Splits a text into lower-case words. A hyphen separates words; an apostrophe and the letters after it are dropped."""
     return [re.split("['’]", word)[0] for word in WORD.findall(text.lower())]
 
 
-def denials(text: str) -> int:
-    """How often a text denies something, outside of the speech that it transcribes."""
-    told = QUOTED.sub(" ", text.lower())
-    return sum(word in NEGATIONS for word in words(told)) + len(NEGATED_VERB.findall(told))
+def count_negations(text: str) -> int:
+    """Counts the negations in a text, without those in transcribed speech."""
+    without_speech = QUOTED.sub(" ", text.lower())
+    return sum(word in NEGATIONS for word in words(without_speech)) + len(NEGATED_VERB.findall(without_speech))
 
 
-def inventions(source: str, caption: str) -> list[str]:
-    """The content words of a caption that nothing in the source accounts for."""
-    theirs, own = words(source), words(caption)
-    stems = {_stem(word) for word in theirs}
-    joined = {a + b for a, b in pairwise(theirs)}
-    parted = {word for a, b in pairwise(own) if a + b in theirs for word in (a, b)}
-    misspelt = [word for word in set(theirs) - set(own) if word not in _english([word])]
+def added_words(source: str, caption: str) -> list[str]:
+    """Lists the content words of a caption that do not derive from any word of the source."""
+    source_words, caption_words = words(source), words(caption)
+    stems = {_stem(word) for word in source_words}
+    joined = {a + b for a, b in pairwise(source_words)}
+    split = {word for a, b in pairwise(caption_words) if a + b in source_words for word in (a, b)}
+    misspelt = [word for word in set(source_words) - set(caption_words) if word not in _english([word])]
     speech = SPEECH if SPEECH & stems or QUOTED.search(source) else frozenset[str]()
     return [
         word
-        for word in dict.fromkeys(own)
+        for word in dict.fromkeys(caption_words)
         if word not in FUNCTION_WORDS
         and _stem(word) not in stems | speech | _function_stems()
-        and word not in joined | parted
+        and word not in joined | split
         and not _corrects(word, misspelt)
     ]
 
 
 def _corrects(word: str, misspelt: Sequence[str]) -> bool:
-    # real words are no typos of each other: "clinking" does not correct "clicking"
+    """Whether an English word is the likely correction of a misspelt word."""
+    # a correct word is not a typo of another word: "clinking" does not correct "clicking"
     if word not in _english([word]):
         return False
     return any(OSA.distance(word, typo) <= min(MAX_TYPO_EDITS, len(typo) // 3) for typo in misspelt)
@@ -111,6 +116,7 @@ def _dictionary() -> SpellChecker:
 
 
 def _english(candidates: Sequence[str]) -> set[str]:
+    """The candidates that are in the English dictionary."""
     return _dictionary().known(candidates)
 
 

@@ -1,4 +1,4 @@
-"""A table whose captions are to be cleaned: which of its columns holds them."""
+"""A table with captions that are to be cleaned."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,22 +12,28 @@ CAPTION_COLUMNS = ("text", "caption")
 
 @dataclass(frozen=True, slots=True)
 class CaptionTable:
-    """A table as it stands in its file: its columns, that of the captions, and its rows with where each stands."""
+    """The content of a table.
+
+    Attributes:
+        columns: the names of all columns.
+        caption_column: the name of the column with the captions, one of CAPTION_COLUMNS.
+        rows: the rows, each with its place: the file and the line as text.
+    """
 
     columns: tuple[str, ...]
-    column: str
+    caption_column: str
     rows: tuple[tuple[str, dict[str, str]], ...]
 
 
 def read_caption_table(file: Path, required: Collection[str]) -> CaptionTable:
-    """Reads a table with the required columns and one of CAPTION_COLUMNS; further ones are kept.
+    """Reads a table with the required columns and one of CAPTION_COLUMNS. Further columns are kept.
 
     Raises:
-        FileNotFoundError: there is no such table.
-        ValueError: it is not UTF-8, lacks a column, or a row is broken.
+        FileNotFoundError: The table is missing.
+        ValueError: The table is not UTF-8, lacks a column, or has a broken row.
     """
     rows, columns = tuple(read_rows(file, required, StrictIssues())), tuple(read_header(file))
-    column = next((name for name in CAPTION_COLUMNS if name in columns), None)
-    if column is None:
+    caption_column = next((name for name in CAPTION_COLUMNS if name in columns), None)
+    if caption_column is None:
         raise ValueError(f"{file} has the columns {list(columns)}; one of {list(CAPTION_COLUMNS)} is needed")
-    return CaptionTable(columns, column, rows)
+    return CaptionTable(columns, caption_column, rows)

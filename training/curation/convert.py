@@ -1,6 +1,7 @@
-"""Converts region annotations: `python -m training.curation.convert IN OUT --from raven --to tacos`.
+"""Converts region annotations between formats: `python -m training.curation.convert IN OUT --from raven --to tacos`.
 
-Audacity and Raven keep one file a recording: IN is a file or a folder of them, OUT a folder. The other formats are one file.
+Audacity and Raven keep one annotation file per recording: for these formats, IN is such a file or a folder of them, and
+OUT is a folder. In all other formats, one file holds the annotations of all recordings.
 """
 
 import argparse
@@ -15,7 +16,13 @@ from training.curation.regions.region import Region
 
 
 class Format(NamedTuple):
-    """How a format is read (with the extension to add to the names of recordings) and written."""
+    """The functions of an annotation format.
+
+    Attributes:
+        read: reads the regions of a file or folder. Its second argument is the file name ending to add to the names of
+            recordings, or an empty string.
+        write: writes regions to a file or folder.
+    """
 
     read: Callable[[Path, str], list[Region]]
     write: Callable[[Iterable[Region], Path], None]
@@ -32,17 +39,19 @@ FORMATS: Mapping[str, Format] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.curation.convert", description="Convert annotations.")
-    parser.add_argument(
-        "source", type=Path, metavar="IN", help="the annotations to read: a file; of audacity and raven also a folder"
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.curation.convert", description="Convert region annotations between formats."
     )
     parser.add_argument(
-        "target", type=Path, metavar="OUT", help="what is written: a file; of audacity and raven a folder"
+        "source", type=Path, metavar="IN", help="annotations to read: a file, or a folder for audacity and raven"
     )
-    parser.add_argument("--from", dest="source_format", choices=FORMATS, required=True, help="the format of IN")
-    parser.add_argument("--to", dest="target_format", choices=FORMATS, required=True, help="the format of OUT")
-    parser.add_argument("--extension", default="", help="what IN leaves out of the names of recordings, as .wav")
+    parser.add_argument("target", type=Path, metavar="OUT", help="file to write, or folder for audacity and raven")
+    parser.add_argument("--from", dest="source_format", choices=FORMATS, required=True, help="format of IN")
+    parser.add_argument("--to", dest="target_format", choices=FORMATS, required=True, help="format of OUT")
+    parser.add_argument(
+        "--extension", default="", help="ending to add to the names of recordings in IN, for example .wav"
+    )
     options = parser.parse_args(arguments)
     try:
         regions = FORMATS[options.source_format].read(options.source, options.extension)

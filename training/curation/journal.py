@@ -1,4 +1,4 @@
-"""An append-only JSON Lines file: what was reached, kept through any interruption."""
+"""An append-only JSON Lines file that keeps results through interruptions."""
 
 import json
 import threading
@@ -8,10 +8,14 @@ from typing import Any
 
 
 class Journal:
-    """A list of entries and the file in which they stand; several threads may add, but only one process.
+    """A list of entries and the file that stores them. Several threads may add entries, but only one process.
+
+    Attributes:
+        file: the JSON Lines file. It is created with the first entry.
+        entries: all entries, including those of earlier runs.
 
     Raises:
-        ValueError: a line of the file is not a JSON object.
+        ValueError: A line of the file is not a JSON object.
     """
 
     def __init__(self, file: Path) -> None:
@@ -20,14 +24,14 @@ class Journal:
         self.entries = self._read() if file.exists() else []
 
     def _read(self) -> list[dict[str, Any]]:
-        whole = self.file.read_bytes()
-        if not whole.endswith(b"\n"):  # an entry that an interruption cut short
-            whole = whole[: whole.rfind(b"\n") + 1]
+        content = self.file.read_bytes()
+        if not content.endswith(b"\n"):  # an interruption cut the last entry short
+            content = content[: content.rfind(b"\n") + 1]
             with self.file.open("r+b") as file:
-                file.truncate(len(whole))
-        return [self._entry(number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+                file.truncate(len(content))
+        return [self._parse(number, line) for number, line in enumerate(content.splitlines(), start=1)]
 
-    def _entry(self, number: int, line: bytes) -> dict[str, Any]:
+    def _parse(self, number: int, line: bytes) -> dict[str, Any]:
         try:
             entry = json.loads(line)
         except ValueError as error:
@@ -37,7 +41,7 @@ class Journal:
         return entry
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Adds an entry, and has it in the file before it returns."""
+        """Adds an entry, and writes it to the file before returning."""
         line = json.dumps(entry, ensure_ascii=False) + "\n"
         with self._lock:
             with self.file.open("a", encoding="utf-8", newline="\n") as file:

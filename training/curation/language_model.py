@@ -1,6 +1,6 @@
-"""A language model behind an OpenAI-compatible endpoint: texts go out, and one caption for each comes back, or an error.
+"""A language model behind an OpenAI-compatible endpoint, which writes one caption for each text.
 
-The answer is held to a schema twice: the server is asked to (`response_format`), and what comes is validated.
+A JSON schema is enforced twice: it is sent to the server (`response_format`), and the reply is validated against it.
 """
 
 import json
@@ -10,70 +10,79 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training.curation.regions.region import one_line
-from training.curation.retries import Patience, checked
+from training.curation.regions.region import single_line
+from training.curation.retries import RetryPolicy, require_success
 
 
-class MalformedAnswerError(Exception):
-    """The model answered, but not with one caption for each text."""
+class MalformedReplyError(Exception):
+    """The model's reply does not hold exactly one caption for each text."""
 
 
-class Written(BaseModel):
-    """The caption for the text of this number."""
+class WrittenCaption(BaseModel):
+    """The caption for the text with this id."""
 
     model_config = ConfigDict(extra="forbid")
     id: int
     caption: str
 
 
-class Answer(BaseModel):
-    """What the model is to give."""
+class CaptionsReply(BaseModel):
+    """One caption for each text."""
 
     model_config = ConfigDict(extra="forbid")
-    captions: list[Written]
+    captions: list[WrittenCaption]
 
 
 class Message(BaseModel):
-    """What the model said."""
+    """The text that the model wrote."""
 
     content: str
 
 
 class Choice(BaseModel):
-    """One of the alternatives that a server gives; one is asked for."""
+    """One of the alternative completions in a response. A request gets one."""
 
     message: Message
 
 
 class Completion(BaseModel):
-    """What a server answers to `/chat/completions`, as far as it matters."""
+    """The response of `/chat/completions`, without the fields that are not used here."""
 
     choices: list[Choice]
 
 
 FORMAT = {
     "type": "json_schema",
-    "json_schema": {"name": "captions", "strict": True, "schema": Answer.model_json_schema()},
+    "json_schema": {"name": "captions", "strict": True, "schema": CaptionsReply.model_json_schema()},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A model of this name; the endpoint is what stands before `/chat/completions`, as in `http://127.0.0.1:8080/v1`."""
+    """A language model on a server.
+
+    Attributes:
+        endpoint: the URL without `/chat/completions`, for example `http://127.0.0.1:8080/v1`.
+        name: the model's name on the server.
+        key: the API key; empty for none.
+        timeout_s: seconds to wait for a response before the request is repeated.
+        retry_policy: how failed requests are repeated.
+        client: the HTTP client.
+    """
 
     endpoint: str
     name: str
     key: str = field(default="", repr=False)
     timeout_s: float = 60.0
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     client: httpx.Client = field(default_factory=httpx.Client)
 
     def write(self, instruction: str, texts: Sequence[Sequence[str]]) -> list[str]:
-        """A caption for each text, which is itself one caption or several.
+        """Requests a caption for each text. A text is a sequence of one or more captions.
 
         Raises:
-            MalformedAnswerError: what came is not that.
-            ServerUnavailableError: the server cannot be asked.
+            MalformedReplyError: The reply does not hold exactly one caption for each text.
+            ServerUnavailableError: The server does not answer.
         """
         items = [{"id": i, "captions": list(text)} for i, text in enumerate(texts)]
         body = {
@@ -89,20 +98,23 @@ class LanguageModel:
         url = self.endpoint.rstrip("/") + "/chat/completions"
 
         def call() -> httpx.Response:
-            return checked(self.client.post(url, json=body, headers=headers, timeout=self.timeout_s))
+            return require_success(self.client.post(url, json=body, headers=headers, timeout=self.timeout_s))
 
-        return _captions(self.patience.ask(call).content, len(texts))
+        return _parse_captions(self.retry_policy.run(call).content, len(texts))
 
 
-def _captions(content: bytes, count: int) -> list[str]:
+def _parse_captions(content: bytes, count: int) -> list[str]:
     try:
         completion = Completion.model_validate_json(content)
         if not completion.choices:
-            raise MalformedAnswerError("no answer")
-        answer = Answer.model_validate_json(completion.choices[0].message.content)
+            raise MalformedReplyError("it holds no completion")
+        reply = CaptionsReply.model_validate_json(completion.choices[0].message.content)
     except ValidationError as error:
-        raise MalformedAnswerError(f"not the JSON asked for: {error.errors()[0]['msg']}") from error
-    by_id = {written.id: one_line(written.caption) for written in answer.captions}
-    if len(answer.captions) != count or by_id.keys() != set(range(count)):
-        raise MalformedAnswerError(f"captions for {[w.id for w in answer.captions]}; 0 to {count - 1} were asked for")
+        raise MalformedReplyError(f"it is not the required JSON: {error.errors()[0]['msg']}") from error
+    by_id = {written.id: single_line(written.caption) for written in reply.captions}
+    if len(reply.captions) != count or by_id.keys() != set(range(count)):
+        ids = [written.id for written in reply.captions]
+        raise MalformedReplyError(
+            f"it holds captions for the ids {ids}; each id from 0 to {count - 1} once is accepted"
+        )
     return [by_id[i] for i in range(count)]

@@ -1,4 +1,4 @@
-"""How a server is asked again: which failures pass, how long to wait, and when to give up."""
+"""Retries of HTTP requests: which failures are retried, how long to wait before a retry, and when to give up."""
 
 import time
 from collections.abc import Callable
@@ -14,11 +14,14 @@ T = TypeVar("T")
 
 
 class ServerUnavailableError(Exception):
-    """A server could not be asked, or not now; what was reached is kept, and a later run goes on from there."""
+    """A server does not answer, or refuses to answer now. Results so far are on disk, and a later run continues from them."""
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """How long the server asks to wait, from `Retry-After` as seconds or as a date (RFC 9110, 10.2.3)."""
+    """Seconds to wait according to the header `Retry-After`, which holds seconds or a date (RFC 9110, section 10.2.3).
+
+    None if the header is missing or has another form.
+    """
     value = response.headers.get("Retry-After", "")
     try:
         return max(0.0, float(value))
@@ -31,27 +34,34 @@ def retry_after_s(response: httpx.Response) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often is asked, and the bounds of the waits between, which grow exponentially and at random.
+class RetryPolicy:
+    """Number of attempts, and the waits between them.
 
-    A server that asks for a longer wait than `longest_s` ends the run instead.
+    Timeouts, connection failures and the HTTP statuses 408, 429 and 5xx are retried. The wait is random, with a bound
+    that grows exponentially, unless the server states a wait in `Retry-After`.
+
+    Attributes:
+        attempts: largest number of attempts.
+        first_wait_s: bound of the first wait, in seconds.
+        max_wait_s: largest wait, in seconds. A server that states a longer wait is not asked again.
+        sleep: waits for a number of seconds.
     """
 
     attempts: int = 6
-    first_s: float = 1.0
-    longest_s: float = 120.0
+    first_wait_s: float = 1.0
+    max_wait_s: float = 120.0
     sleep: Callable[[float], None] = time.sleep
 
-    def ask(self, call: Callable[[], T]) -> T:
-        """The result of `call`, which raises httpx's errors, asked again while these are such as pass.
+    def run(self, call: Callable[[], T]) -> T:
+        """Runs `call`, which raises errors of httpx, and repeats it after failures that may be temporary.
 
         Raises:
-            ServerUnavailableError: it failed as often as is allowed, or for good.
+            ServerUnavailableError: The last attempt failed, or the failure is permanent.
         """
         retrying = Retrying(
             stop=stop_after_attempt(self.attempts),
             wait=self._wait_s,
-            retry=retry_if_exception(self._passes),
+            retry=retry_if_exception(self._is_temporary),
             sleep=self.sleep,
             reraise=True,
         )
@@ -59,29 +69,31 @@ class Patience:
             return retrying(call)
         except httpx.HTTPStatusError as error:
             response = error.response
-            asked = f", Retry-After: {response.headers['Retry-After']}" if "Retry-After" in response.headers else ""
+            wait = f", Retry-After: {response.headers['Retry-After']}" if "Retry-After" in response.headers else ""
             url = response.request.url
-            raise ServerUnavailableError(f"{url}: HTTP {response.status_code}{asked}: {response.text[:300]}") from error
+            raise ServerUnavailableError(f"{url}: HTTP {response.status_code}{wait}: {response.text[:300]}") from error
         except httpx.RequestError as error:
             raise ServerUnavailableError(f"{error.request.url}: {type(error).__name__} {error}".rstrip()) from error
 
-    def _passes(self, error: BaseException) -> bool:
+    def _is_temporary(self, error: BaseException) -> bool:
         if not isinstance(error, httpx.HTTPStatusError):
             return isinstance(error, httpx.TransportError)
         status = error.response.status_code
-        return (status in (408, 429) or status >= 500) and (retry_after_s(error.response) or 0) <= self.longest_s
+        return (status in (408, 429) or status >= 500) and (retry_after_s(error.response) or 0) <= self.max_wait_s
 
     def _wait_s(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked_s = retry_after_s(error.response) if isinstance(error, httpx.HTTPStatusError) else None
-        return wait_random_exponential(self.first_s, self.longest_s)(state) if asked_s is None else asked_s
+        stated_s = retry_after_s(error.response) if isinstance(error, httpx.HTTPStatusError) else None
+        return wait_random_exponential(self.first_wait_s, self.max_wait_s)(state) if stated_s is None else stated_s
 
 
-def checked(response: httpx.Response) -> httpx.Response:
-    """The response, if it is a success; one whose body is still to come is read first, for the error's message.
+def require_success(response: httpx.Response) -> httpx.Response:
+    """Returns the response if its status is a success.
+
+    The body of a failed streaming response is read first, so that the error message can quote it.
 
     Raises:
-        httpx.HTTPStatusError: it is not.
+        httpx.HTTPStatusError: The status is not a success.
     """
     if response.is_error:
         response.read()

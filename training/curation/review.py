@@ -1,4 +1,7 @@
-"""The page on which a person reviews what a language model did to captions: one file, word by word, without scripts."""
+"""Writes an HTML page that shows a person, word by word, how a language model changed captions.
+
+The page is one file and has no scripts.
+"""
 
 import re
 from collections import Counter
@@ -13,7 +16,13 @@ STATUSES = ("changed", "refused", "unchanged")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a caption: what the model proposed, and why that was refused, if it was."""
+    """The result of cleaning one caption.
+
+    Attributes:
+        original: the caption before cleaning.
+        proposal: the caption that the model proposed.
+        reason: why the proposal was refused; empty if it was accepted.
+    """
 
     original: str
     proposal: str
@@ -21,7 +30,7 @@ class Outcome:
 
     @property
     def caption(self) -> str:
-        """The caption that stands."""
+        """The resulting caption: the proposal, or the original if the proposal was refused."""
         return self.original if self.reason else self.proposal
 
     @property
@@ -31,20 +40,25 @@ class Outcome:
 
 
 def word_difference(old: str, new: str) -> str:
-    """HTML of both texts in one, with `<del>` around the words that went and `<ins>` around those that came."""
-    olds, news = (re.findall(r"\w+|[^\w\s]+|\s+", text) for text in (old, new))
+    """Merges two texts into HTML, with `<del>` around the removed words and `<ins>` around the added words."""
+    old_tokens, new_tokens = (re.findall(r"\w+|[^\w\s]+|\s+", text) for text in (old, new))
     parts = []
-    for kind, i, j, k, m in SequenceMatcher(None, olds, news, autojunk=False).get_opcodes():
-        gone, come = escape("".join(olds[i:j])), escape("".join(news[k:m]))
+    for kind, i, j, k, m in SequenceMatcher(None, old_tokens, new_tokens, autojunk=False).get_opcodes():
+        removed, added = escape("".join(old_tokens[i:j])), escape("".join(new_tokens[k:m]))
         if kind == "equal":
-            parts.append(gone)
+            parts.append(removed)
         else:
-            parts += [f"<del>{gone}</del>"] * bool(gone) + [f"<ins>{come}</ins>"] * bool(come)
+            parts += [f"<del>{removed}</del>"] * bool(removed) + [f"<ins>{added}</ins>"] * bool(added)
     return "".join(parts)
 
 
 def write_review(outcomes: Iterable[tuple[str, Outcome]], target: Path) -> None:
-    """Writes the page over captions, each with the place where it stands."""
+    """Writes the page.
+
+    Args:
+        outcomes: the outcome of each caption, with its place: the recording and the onset of the region.
+        target: the HTML file to write.
+    """
     rows, counts = [], Counter[str]()
     for place, outcome in outcomes:
         counts[outcome.status] += 1
@@ -80,11 +94,12 @@ body:has(#unchanged:checked) tbody tr:not(.unchanged) { display: none }
 </style>
 <body>
 <h1>Caption review</h1>
-<p>What a language model <del>took away</del> and <ins>put in</ins>. Refused captions stay as they were.</p>
+<p>Words that the language model <del>removed</del> and <ins>added</ins>. If a change was refused, the caption stays as it
+was; the reason is below the word “refused”.</p>
 <fieldset><legend>Show</legend>
 CHOICES</fieldset>
 <table>
-<thead><tr><th scope="col">Where</th><th scope="col">Outcome</th><th scope="col">Caption</th></tr></thead>
+<thead><tr><th scope="col">Recording and onset</th><th scope="col">Outcome</th><th scope="col">Caption</th></tr></thead>
 <tbody>
 ROWS</tbody>
 </table>

@@ -1,18 +1,19 @@
-"""How formats with one file a recording lie in a folder: the file is named after the recording."""
+"""Names of annotation files in formats with one file per recording: each file is named after its recording."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
 def annotation_files(source: Path, endings: Iterable[str], extension: str) -> Iterator[tuple[Path, str]]:
-    """The annotation files of a folder, or the one file, each with the recording that its name names.
+    """Yields the annotation files of a folder, or the single file, each with the name of its recording.
 
-    `endings` are what follows the recording's name in the file's, the longest first; `extension` is what the program
-    left out of it, such as `.wav`.
+    Args:
+        source: the folder or the file.
+        endings: file name endings that follow the name of the recording, the longest first.
+        extension: ending of the recording that the annotation program leaves out, such as `.wav`.
 
     Raises:
-        ValueError: there are no such files in the folder.
-        FileNotFoundError: there is no such folder or file.
+        ValueError: The folder contains no `.txt` file.
     """
     folder = source if source.is_dir() else source.parent
     files = sorted(file for file in folder.rglob("*.txt") if file.is_file()) if source.is_dir() else [source]
@@ -24,8 +25,8 @@ def annotation_files(source: Path, endings: Iterable[str], extension: str) -> It
         yield file, name.removesuffix(ending) + extension
 
 
-def annotation_file(folder: Path, recording: str, ending: str) -> Path:
-    """The file for a recording's annotations; its folder is made."""
+def annotation_path(folder: Path, recording: str, ending: str) -> Path:
+    """Returns the path of a recording's annotation file, and creates its folder."""
     file = folder / f"{recording}{ending}"
     file.parent.mkdir(parents=True, exist_ok=True)
     return file

@@ -1,7 +1,7 @@
-"""Label Studio's JSON: tasks to annotate go out, what people annotated comes back.
+"""The JSON of Label Studio: writes tasks to annotate, and reads the exported annotations.
 
-Set the project up with this labelling configuration, and Label Studio's local files (`LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED`,
-`LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`) with the folder of the recordings::
+Set up the project in Label Studio with the labelling configuration below. Serve the folder of the recordings as local
+files, with `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED` and `LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`::
 
     <View>
       <Labels name="labels" toName="audio"><Label value="Sound"/></Labels>
@@ -9,8 +9,9 @@ Set the project up with this labelling configuration, and Label Studio's local f
       <TextArea name="caption" toName="audio" perRegion="true" required="true" maxSubmissions="1"/>
     </View>
 
-A region is two results of one id: `labels`, and a `textarea` with its caption. Described in Label Studio's guide under
-"Label Studio JSON format of annotated tasks" and in the reference of its Audio tag.
+A region consists of two results with the same id: one of type `labels`, and one of type `textarea` with the caption.
+Label Studio's guide describes the format under "Label Studio JSON format of annotated tasks", and its reference under the
+Audio tag.
 """
 
 import json
@@ -22,7 +23,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
-from training.curation.regions.region import Region, by_recording, read_region, read_text
+from training.curation.regions.region import Region, events_by_recording, parse_region, read_text
 
 LOCAL_FILES = "/data/local-files/?d="
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
@@ -31,7 +32,7 @@ Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance
 
 
 class Value(BaseModel):
-    """Where a region lies, in seconds, and what was said of it; an answer about the whole recording has no times."""
+    """The times of a region in seconds, and its labels or texts. A result for the whole recording has no times."""
 
     start: float | None = None
     end: float | None = None
@@ -40,33 +41,33 @@ class Value(BaseModel):
 
 
 class Result(BaseModel):
-    """One answer; those of one region share an id."""
+    """One entry of an annotation. All results of a region have the same id."""
 
     id: str = ""
     value: Value
     original_length: float | None = None
 
 
-class Answers(BaseModel):
-    """What one person, or a model, said of a recording."""
+class Annotation(BaseModel):
+    """The results that one annotator, or a model, entered for a recording."""
 
     result: list[Result]
     was_cancelled: bool = False
 
 
 class Task(BaseModel):
-    """A recording; an export has `annotations`, tasks to annotate have only `predictions`."""
+    """A recording with its annotations. In an export, `annotations` is a list; tasks to annotate have only `predictions`."""
 
     data: dict[str, object]
-    annotations: list[Answers] | None = None
-    predictions: list[Answers] = []
+    annotations: list[Annotation] | None = None
+    predictions: list[Annotation] = []
 
     @property
     def recording(self) -> str:
-        """The name in our own `data.filename`, else that of the uploaded or linked file.
+        """Name of the recording: `data.filename`, which `write` sets, or else the name of the uploaded or linked file.
 
         Raises:
-            ValueError: there is neither a `filename` nor an `audio` in the task's data.
+            ValueError: The task's data has neither `filename` nor `audio`.
         """
         name, audio = self.data.get("filename"), self.data.get("audio")
         if isinstance(name, str):
@@ -83,12 +84,16 @@ TASKS = TypeAdapter(list[Task])
 
 
 def read(source: Path, extension: str = "") -> list[Region]:
-    """All regions that people annotated; of tasks that were never in Label Studio, those predicted.
+    """Reads all regions that annotators entered, or the predicted regions of tasks without a list of annotations.
 
-    The text is the region's caption or, without one, its labels. A region ends at the latest with its recording.
+    The caption of a region is its text, or else its labels. A region is cut at the end of its recording.
+
+    Args:
+        source: the exported file.
+        extension: ending to add to the names of recordings.
 
     Raises:
-        ValueError: the file is not such JSON, or a region has no text or no length; the message names task and region.
+        ValueError: The file is not such JSON, or a region has no text or no length. The message names task and region.
     """
     try:
         tasks = TASKS.validate_json(read_text(source))
@@ -107,24 +112,24 @@ def _read_task(source: Path, number: int, task: Task, extension: str) -> Iterato
         recording = task.recording + extension
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
-    for answers in task.predictions if task.annotations is None else task.annotations:
+    for annotation in task.predictions if task.annotations is None else task.annotations:
         regions: dict[str, list[Result]] = {}
-        for i, result in enumerate(answers.result):
+        for i, result in enumerate(annotation.result):
             if result.value.start is not None:
                 regions.setdefault(result.id or f"result {i + 1}", []).append(result)
-        for name, results in regions.items() if not answers.was_cancelled else ():
+        for name, results in regions.items() if not annotation.was_cancelled else ():
             first = results[0]
             texts = [text for r in results for text in r.value.text] or [
                 text for r in results for text in r.value.labels
             ]
             offset_s = min(first.value.end or 0, first.original_length or float("inf"))
-            yield read_region(f"{place}, region {name}", recording, first.value.start or 0, offset_s, ", ".join(texts))
+            yield parse_region(f"{place}, region {name}", recording, first.value.start or 0, offset_s, ", ".join(texts))
 
 
 def write(regions: Iterable[Region], target: Path) -> None:
-    """Writes tasks to annotate, with the regions as predictions that an annotator begins with."""
+    """Writes tasks to annotate. The regions become predictions, which annotators see and correct."""
     tasks = []
-    for recording, events in by_recording(regions).items():
+    for recording, events in events_by_recording(regions).items():
         results = []
         for i, event in enumerate(events):
             times = {"start": event.onset_s, "end": event.offset_s, "channel": 0}

@@ -1,27 +1,32 @@
-"""Raven's selection tables: tab-separated with a header; a selection has a row for each view, a waveform and a spectrogram.
+"""The selection tables of Raven: tab-separated, with a header row.
 
-In a table over several files, `Begin Time (s)` counts from the first file's start and `File Offset (s)` from the own one's.
+A selection has one row for each view (waveform and spectrogram). In a table over several recordings, `Begin Time (s)` is
+relative to the start of the first recording, and `File Offset (s)` to the start of the selection's recording.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from training.curation.regions.folders import annotation_file, annotation_files
-from training.curation.regions.region import Region, by_recording, read_region, read_text, seconds
+from training.curation.regions.folders import annotation_files, annotation_path
+from training.curation.regions.region import Region, events_by_recording, format_seconds, parse_region, read_text
 
 ENDING = ".Table.1.selections.txt"
 BEGIN, END, IN_FILE, FILE = "Begin Time (s)", "End Time (s)", "File Offset (s)", "Begin File"
 TEXT = ("Annotation", "Caption", "Text", "Label", "Species", "Common Name")
-"""Annotation columns are named by people; the first of these that is there is read."""
+"""Possible names of the annotation column, which the user of Raven chooses. The first that exists is read."""
 WRITTEN = ("Selection", "View", "Channel", BEGIN, END, "Low Freq (Hz)", "High Freq (Hz)", FILE, "Annotation")
 HIGHEST_HZ = "16000"
 
 
 def read(source: Path, extension: str = "") -> list[Region]:
-    """The selections of a table, or of all tables in a folder; one that is shown in several views is one.
+    """Reads the selections of a table, or of all tables in a folder. The views of a selection give one region.
+
+    Args:
+        source: the table or folder.
+        extension: ending to add to the names of recordings that come from file names.
 
     Raises:
-        ValueError: a column is missing, a row has too many or too few cells, or a selection has no text or no length.
+        ValueError: A column is missing, a row has too many or too few cells, or a selection has no text or no length.
     """
     return [
         region
@@ -53,21 +58,21 @@ def _read_file(file: Path, recording: str) -> Iterable[Region]:
 
 def _read_row(place: str, row: dict[str, str], recording: str, text: str) -> Region:
     if not row.get(IN_FILE):
-        return read_region(place, recording, row[BEGIN], row[END], text)
-    in_sequence = read_region(place, recording, row[BEGIN], row[END], text).event
+        return parse_region(place, recording, row[BEGIN], row[END], text)
+    in_table = parse_region(place, recording, row[BEGIN], row[END], text).event
     try:
         onset_s = float(row[IN_FILE])
     except ValueError as error:
         raise ValueError(f"{place}: {IN_FILE} is {row[IN_FILE]!r}; a number is accepted") from error
-    return read_region(place, recording, onset_s, onset_s + in_sequence.offset_s - in_sequence.onset_s, text)
+    return parse_region(place, recording, onset_s, onset_s + in_table.offset_s - in_table.onset_s, text)
 
 
 def write(regions: Iterable[Region], target: Path) -> None:
-    """Writes a folder with a selection table for each recording."""
-    for recording, events in by_recording(regions).items():
-        rows = [
-            (str(i), "Spectrogram 1", "1", seconds(e.onset_s), seconds(e.offset_s), "0", HIGHEST_HZ, recording, e.caption)
-            for i, e in enumerate(events, start=1)
-        ]  # fmt: skip
+    """Writes a folder with one selection table per recording."""
+    for recording, events in events_by_recording(regions).items():
+        rows = []
+        for number, event in enumerate(events, start=1):
+            times = format_seconds(event.onset_s), format_seconds(event.offset_s)
+            rows.append((str(number), "Spectrogram 1", "1", *times, "0", HIGHEST_HZ, recording, event.caption))
         text = "".join("\t".join(row) + "\n" for row in (WRITTEN, *rows))
-        annotation_file(target, recording, ENDING).write_text(text, encoding="utf-8", newline="\n")
+        annotation_path(target, recording, ENDING).write_text(text, encoding="utf-8", newline="\n")

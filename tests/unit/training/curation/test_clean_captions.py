@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.http_server import Reply, Request, Server, json_reply
-from training.curation.caption_requests import Asker
-from training.curation.clean_captions import CLEAN, SUMMARIZE, main, outcomes
+from training.curation.caption_requests import CaptionRequests
+from training.curation.clean_captions import CLEAN_INSTRUCTION, SUMMARIZE_INSTRUCTION, main, request_outcomes
 from training.curation.convert import FORMATS
 from training.curation.journal import Journal
 from training.curation.language_model import LanguageModel
-from training.curation.retries import Patience, ServerUnavailableError
+from training.curation.retries import RetryPolicy, ServerUnavailableError
 
 STRONG = """filename,onset,offset,text
 a.mp3,5.0,6.5,a brown dog is barkng
@@ -55,17 +55,19 @@ def model(server: Server) -> ModelServer:
     return ModelServer(server)
 
 
-def asker(url: str, folder: Path, batch: int = 10, parallel: int = 1, timeout_s: float = 5.0, name: str = "m") -> Asker:
-    patience = Patience(attempts=3, sleep=lambda _: None)
-    model = LanguageModel(url, name, timeout_s=timeout_s, patience=patience)
-    return Asker(model, Journal(folder / "cache.jsonl"), batch, parallel)
+def caption_requests(
+    url: str, folder: Path, batch: int = 10, parallel: int = 1, timeout_s: float = 5.0, name: str = "m"
+) -> CaptionRequests:
+    policy = RetryPolicy(attempts=3, sleep=lambda _: None)
+    model = LanguageModel(url, name, timeout_s=timeout_s, retry_policy=policy)
+    return CaptionRequests(model, Journal(folder / "cache.jsonl"), batch, parallel)
 
 
 TEXTS = [(f"a dog {verb}",) for verb in ("barks", "howls", "growls", "whines", "pants")]
 
 
-def captions(asker: Asker) -> list[str]:
-    return [outcome.caption for outcome in outcomes(asker, CLEAN, TEXTS)]
+def captions(requests: CaptionRequests) -> list[str]:
+    return [outcome.caption for outcome in request_outcomes(requests, CLEAN_INSTRUCTION, TEXTS)]
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -78,7 +80,7 @@ def clean(model_url: str, folder: Path, *options: str, table: str = STRONG) -> N
     main([f"{folder}/in.csv", f"{folder}/out.csv", "--endpoint", model_url, "--model", "m", *options])
 
 
-def test_captions_are_cleaned_and_what_is_refused_stays_with_the_reason(model: ModelServer, tmp_path: Path) -> None:
+def test_captions_are_cleaned_and_refused_ones_stay_with_the_reason(model: ModelServer, tmp_path: Path) -> None:
     clean(model.url, tmp_path)
     assert [list(row.values()) for row in rows(tmp_path / "out.csv")] == [
         ["a.mp3", "5.0", "6.5", "A dog is barking.", "a brown dog is barkng", ""],
@@ -88,8 +90,8 @@ def test_captions_are_cleaned_and_what_is_refused_stays_with_the_reason(model: M
     ]
 
 
-def test_one_sentence_a_recording_is_written_from_its_cleaned_regions(model: ModelServer, tmp_path: Path) -> None:
-    model.write = lambda own: CLEANED[own[0]] if len(own) == 1 else "A man speaks and then a dog is barking."
+def test_one_sentence_per_recording_is_written_from_its_cleaned_regions(model: ModelServer, tmp_path: Path) -> None:
+    model.write = lambda texts: CLEANED[texts[0]] if len(texts) == 1 else "A man speaks and then a dog is barking."
     clean(model.url, tmp_path, "--weak", f"{tmp_path}/weak.csv", "--report", f"{tmp_path}/review.html")
     assert items(model.requests[-1]) == [{"id": 0, "captions": ["A man speaks.", "A dog is barking."]}]
     assert [list(row.values()) for row in rows(tmp_path / "weak.csv")] == [
@@ -105,8 +107,10 @@ def test_one_sentence_a_recording_is_written_from_its_cleaned_regions(model: Mod
 def test_a_sentence_that_is_refused_is_replaced_by_the_captions_in_their_order(
     model: ModelServer, tmp_path: Path
 ) -> None:
-    model.write = lambda own: "A storm." if len(own) > 1 else own[0]
-    (outcome,) = outcomes(asker(model.url, tmp_path), SUMMARIZE, [("A dog barks.", "a cat meows", "A dog barks.")])
+    model.write = lambda texts: "A storm." if len(texts) > 1 else texts[0]
+    (outcome,) = request_outcomes(
+        caption_requests(model.url, tmp_path), SUMMARIZE_INSTRUCTION, [("A dog barks.", "a cat meows", "A dog barks.")]
+    )
     assert (outcome.caption, outcome.reason) == ("A dog barks, then a cat meows", "new words: storm")
 
 
@@ -122,8 +126,11 @@ def test_the_cleaned_table_is_read_as_annotations(model: ModelServer, tmp_path: 
     assert len(FORMATS["tacos"].read(tmp_path / "out.csv", "")) == 4
 
 
-def test_each_caption_is_asked_for_once_several_in_a_request(model: ModelServer, tmp_path: Path) -> None:
-    assert outcomes(asker(model.url, tmp_path, batch=2), CLEAN, [*TEXTS, *TEXTS])[7].caption == "a dog growls"
+def test_each_caption_is_requested_once_and_several_in_a_request(model: ModelServer, tmp_path: Path) -> None:
+    assert (
+        request_outcomes(caption_requests(model.url, tmp_path, batch=2), CLEAN_INSTRUCTION, [*TEXTS, *TEXTS])[7].caption
+        == "a dog growls"
+    )
     assert [len(items(request)) for request in model.requests] == [2, 2, 1]
     body = json.loads(model.requests[0].body)
     assert (body["model"], body["temperature"]) == ("m", 0)
@@ -132,78 +139,83 @@ def test_each_caption_is_asked_for_once_several_in_a_request(model: ModelServer,
     assert schema["schema"]["additionalProperties"] is False
 
 
-def test_answers_are_kept_for_the_model_and_the_prompt_that_they_came_from(model: ModelServer, tmp_path: Path) -> None:
-    first = captions(asker(model.url, tmp_path))
-    assert captions(asker(model.url, tmp_path)) == first
+def test_cached_captions_are_used_only_with_the_same_model_and_instruction(model: ModelServer, tmp_path: Path) -> None:
+    first = captions(caption_requests(model.url, tmp_path))
+    assert captions(caption_requests(model.url, tmp_path)) == first
     assert len(model.requests) == 1
-    captions(asker(model.url, tmp_path, name="another"))
-    outcomes(asker(model.url, tmp_path), CLEAN + "Be brief.", TEXTS)
+    captions(caption_requests(model.url, tmp_path, name="another"))
+    request_outcomes(caption_requests(model.url, tmp_path), CLEAN_INSTRUCTION + "Be brief.", TEXTS)
     assert len(model.requests) == 3
 
 
-def test_so_many_requests_are_made_at_a_time_and_no_more(model: ModelServer, tmp_path: Path) -> None:
-    running, most, lock, all_in = 0, 0, threading.Lock(), threading.Barrier(3)
+def test_at_most_the_given_number_of_requests_run_in_parallel(model: ModelServer, tmp_path: Path) -> None:
+    running, max_running, lock, barrier = 0, 0, threading.Lock(), threading.Barrier(3)
 
-    def write(own: list[str]) -> str:
-        nonlocal running, most
+    def write(texts: list[str]) -> str:
+        nonlocal running, max_running
         with lock:
             running += 1
-            most = max(most, running)
-        all_in.wait(5)
+            max_running = max(max_running, running)
+        barrier.wait(5)
         with lock:
             running -= 1
-        return own[0]
+        return texts[0]
 
     model.write = write
-    outcomes(asker(model.url, tmp_path, batch=1, parallel=3), CLEAN, [*TEXTS, ("a cat",)])
-    assert most == 3
+    request_outcomes(
+        caption_requests(model.url, tmp_path, batch=1, parallel=3), CLEAN_INSTRUCTION, [*TEXTS, ("a cat",)]
+    )
+    assert max_running == 3
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("Sure! A dog barks.", "the model's answer: not the JSON asked for: Invalid JSON"),
-        ('{"captions": []}', "the model's answer: captions for []; 0 to 0 were asked for"),
-        ('{"captions": [{"id": 0, "caption": "a dog"}, {"id": 0, "caption": "a dog"}]}', "captions for [0, 0]"),
-        ('{"captions": [{"id": 0, "caption": "a dog", "note": "!"}]}', "not the JSON asked for: Extra inputs"),
+        ("Sure! A dog barks.", "the model's reply is malformed: it is not the required JSON: Invalid JSON"),
+        (
+            '{"captions": []}',
+            "the model's reply is malformed: it holds captions for the ids []; each id from 0 to 0 once is accepted",
+        ),
+        ('{"captions": [{"id": 0, "caption": "a dog"}, {"id": 0, "caption": "a dog"}]}', "captions for the ids [0, 0]"),
+        ('{"captions": [{"id": 0, "caption": "a dog", "note": "!"}]}', "not the required JSON: Extra inputs"),
         ('{"captions": [{"id": 0, "caption": "Un chien aboie"}]}', "not English"),
         ('{"captions": [{"id": 0, "caption": "A cat purrs"}]}', "new words: cat, purrs"),
-        ('{"captions": [{"id": 0, "caption": ""}]}', "nothing is left"),
+        ('{"captions": [{"id": 0, "caption": ""}]}', "no words are left"),
     ],
 )
-def test_a_bad_answer_leaves_the_caption_as_it_was(content: str, reason: str, server: Server, tmp_path: Path) -> None:
+def test_a_bad_reply_leaves_the_caption_unchanged(content: str, reason: str, server: Server, tmp_path: Path) -> None:
     server.answer = lambda request: completion(content)
-    (outcome,) = outcomes(asker(server.url, tmp_path), CLEAN, [("a dog barks",)])
+    (outcome,) = request_outcomes(caption_requests(server.url, tmp_path), CLEAN_INSTRUCTION, [("a dog barks",)])
     assert outcome.caption == "a dog barks"
     assert reason in outcome.reason
 
 
 @pytest.mark.parametrize("reply", [Reply(b"<html>"), json_reply({"choices": []}), json_reply({"error": "no"})])
-def test_an_answer_that_is_no_completion_is_a_bad_one(reply: Reply, server: Server, tmp_path: Path) -> None:
+def test_a_response_that_is_not_a_completion_is_malformed(reply: Reply, server: Server, tmp_path: Path) -> None:
     server.answer = lambda request: reply
-    (outcome,) = outcomes(asker(server.url, tmp_path), CLEAN, [("a dog barks",)])
-    assert "the model's answer: " in outcome.reason
+    (outcome,) = request_outcomes(caption_requests(server.url, tmp_path), CLEAN_INSTRUCTION, [("a dog barks",)])
+    assert "the model's reply is malformed: " in outcome.reason
 
 
-def test_one_text_that_spoils_the_answer_costs_no_other(model: ModelServer, server: Server, tmp_path: Path) -> None:
+def test_a_text_that_spoils_the_reply_affects_no_other_text(model: ModelServer, server: Server, tmp_path: Path) -> None:
     def spoiled(request: Request) -> Reply:
         if any(item["captions"] == ["a dog growls"] for item in items(request)):
             return completion("I cannot help with that.")
         return model.answer(request)
 
     server.answer = spoiled
-    model.write = lambda own: own[0] + "."
-    found = outcomes(asker(model.url, tmp_path), CLEAN, TEXTS)
-    assert [outcome.reason[:18] for outcome in found] == ["", "", "the model's answer", "", ""]
+    model.write = lambda texts: texts[0] + "."
+    outcomes = request_outcomes(caption_requests(model.url, tmp_path), CLEAN_INSTRUCTION, TEXTS)
+    assert [outcome.reason[:17] for outcome in outcomes] == ["", "", "the model's reply", "", ""]
     server.answer = model.answer
-    assert captions(asker(model.url, tmp_path))[2] == "a dog growls."
+    assert captions(caption_requests(model.url, tmp_path))[2] == "a dog growls."
     assert len(items(model.requests[-1])) == 1
 
 
 def test_a_busy_or_slow_model_is_asked_again(model: ModelServer, server: Server, tmp_path: Path) -> None:
-    troubles = iter([json_reply({}, 429, {"Retry-After": "1"}), Reply(status=503)])
-    server.answer = lambda request: next(troubles, None) or model.answer(request)
-    assert captions(asker(model.url, tmp_path)) == [text for (text,) in TEXTS]
+    failures = iter([json_reply({}, 429, {"Retry-After": "1"}), Reply(status=503)])
+    server.answer = lambda request: next(failures, None) or model.answer(request)
+    assert captions(caption_requests(model.url, tmp_path)) == [text for (text,) in TEXTS]
     slow, done = iter([True]), threading.Event()
 
     def answer(request: Request) -> Reply:
@@ -212,25 +224,27 @@ def test_a_busy_or_slow_model_is_asked_again(model: ModelServer, server: Server,
         return model.answer(request)
 
     server.answer = answer
-    assert len(captions(asker(model.url, tmp_path, timeout_s=0.2, name="slow"))) == 5
+    assert len(captions(caption_requests(model.url, tmp_path, timeout_s=0.2, name="slow"))) == 5
     done.set()
 
 
-def test_when_the_model_goes_away_the_run_ends_and_the_next_goes_on(
+def test_a_run_that_lost_its_model_is_continued_by_the_next_run(
     model: ModelServer, server: Server, tmp_path: Path
 ) -> None:
     server.answer = lambda request: model.answer(request) if len(server.requests) < 3 else Reply(status=500)
     with pytest.raises(ServerUnavailableError, match="HTTP 500"):
-        captions(asker(model.url, tmp_path, batch=2))
+        captions(caption_requests(model.url, tmp_path, batch=2))
     server.requests.clear()
     server.answer = model.answer
-    assert captions(asker(model.url, tmp_path, batch=2)) == [text for (text,) in TEXTS]
+    assert captions(caption_requests(model.url, tmp_path, batch=2)) == [text for (text,) in TEXTS]
     assert [len(items(request)) for request in server.requests] == [1]
 
 
-def test_without_a_model_the_command_says_so_and_writes_nothing(server: Server, tmp_path: Path) -> None:
+def test_without_a_model_the_command_fails_with_a_message_and_writes_nothing(server: Server, tmp_path: Path) -> None:
     server.answer = lambda request: json_reply({"error": {"message": "no such model"}}, 404)
-    with pytest.raises(SystemExit, match=r"(?s)/v1/chat/completions: HTTP 404: .*no such model.*goes on from here"):
+    with pytest.raises(
+        SystemExit, match=r"(?s)/v1/chat/completions: HTTP 404: .*no such model.*run the same command again"
+    ):
         clean(server.url + "/v1", tmp_path)
     assert not (tmp_path / "out.csv").exists()
 
@@ -246,12 +260,12 @@ def test_without_a_model_the_command_says_so_and_writes_nothing(server: Server, 
         ("filename,text\na\n", r"in\.csv, line 2: 1 fields; 2 are accepted"),
     ],
 )
-def test_a_table_that_is_none_is_refused(table: str, message: str, server: Server, tmp_path: Path) -> None:
+def test_an_invalid_table_is_refused(table: str, message: str, server: Server, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=message):
         clean(server.url, tmp_path, table=table)
     assert not server.requests
 
 
-def test_a_recording_whose_events_have_no_order_is_refused(model: ModelServer, tmp_path: Path) -> None:
+def test_an_onset_that_is_not_a_number_is_refused(model: ModelServer, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"in\.csv, line 2: could not convert string to float: 'soon'"):
         clean(model.url, tmp_path, "--weak", f"{tmp_path}/weak.csv", table=STRONG.replace("5.0", "soon"))

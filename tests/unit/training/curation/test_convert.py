@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.curation.convert import FORMATS, main
-from training.curation.regions.region import Region, by_recording, one_line
+from training.curation.regions.region import Region, events_by_recording, single_line
 from training.data.example import CaptionedEvent
 
 DOG = Region("a/dog 1.wav", CaptionedEvent(0.5, 1.25, 'a dog barks, "loudly"'))
@@ -15,7 +15,7 @@ CAT = Region("a/dog 1.wav", CaptionedEvent(1.0, 30.0, "\\a cat meows — twice")
 BELL = Region("bell.mp3", CaptionedEvent(0.0, 1e-7, "ein Glöckchen"))
 
 
-def written(folder: Path, content: str, name: str = "clip.txt") -> Path:
+def write_file(folder: Path, content: str, name: str = "clip.txt") -> Path:
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content, encoding="utf-8", newline="")
@@ -23,7 +23,7 @@ def written(folder: Path, content: str, name: str = "clip.txt") -> Path:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_written_is_read_again(name: str, tmp_path: Path) -> None:
+def test_regions_are_read_as_they_were_written(name: str, tmp_path: Path) -> None:
     FORMATS[name].write([DOG, CAT, BELL], tmp_path / "annotations")
     assert FORMATS[name].read(tmp_path / "annotations", "") == [DOG, CAT, BELL]
 
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_again(name: str, tmp_path: Path) -> None:
 part = st.text("abc .-_'é#%&?=+", min_size=1, max_size=8).filter(lambda text: text not in (".", ".."))
 regions = st.builds(
     lambda folder, name, onset_s, length_s, caption: Region(
-        f"{folder}/{name}" if folder else name, CaptionedEvent(onset_s, onset_s + length_s, one_line(caption))
+        f"{folder}/{name}" if folder else name, CaptionedEvent(onset_s, onset_s + length_s, single_line(caption))
     ),
     st.just("") | part,
     part.map(lambda text: f"{text}.wav"),
@@ -43,39 +43,39 @@ regions = st.builds(
 
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=40)
-@given(own=st.lists(regions, min_size=1, max_size=6))
+@given(written_regions=st.lists(regions, min_size=1, max_size=6))
 def test_every_format_keeps_every_region(
-    name: str, own: list[Region], tmp_path_factory: pytest.TempPathFactory
+    name: str, written_regions: list[Region], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     target = tmp_path_factory.mktemp("regions") / "annotations"
-    FORMATS[name].write(own, target)
-    assert by_recording(FORMATS[name].read(target, "")) == by_recording(own)
+    FORMATS[name].write(written_regions, target)
+    assert events_by_recording(FORMATS[name].read(target, "")) == events_by_recording(written_regions)
 
 
 def test_an_audacity_file_with_frequencies_and_decimal_commas_is_read(tmp_path: Path) -> None:
-    file = written(tmp_path, "\ufeff2,150000\t2.5\tdog\tbark\r\n\\\t300.0\t6928.456055\r\n3.4\t6.1\tcat\r\n")
+    file = write_file(tmp_path, "\ufeff2,150000\t2.5\tdog\tbark\r\n\\\t300.0\t6928.456055\r\n3.4\t6.1\tcat\r\n")
     assert FORMATS["audacity"].read(file, ".wav") == [
         Region("clip.wav", CaptionedEvent(2.15, 2.5, "dog bark")),
         Region("clip.wav", CaptionedEvent(3.4, 6.1, "cat")),
     ]
 
 
-def test_a_selection_in_two_views_is_one_and_counts_from_its_own_file(tmp_path: Path) -> None:
+def test_a_selection_in_two_views_is_one_region_with_times_from_its_recordings_start(tmp_path: Path) -> None:
     header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
-    rows = (  # two tables over several files, one below the other: their numbers begin anew
+    rows = (  # two tables over several recordings, one below the other: selection numbers restart at 1
         "1\tWaveform 1\t1\t61.5\t63.0\tb.wav\t1.5\towl\n"
         "1\tSpectrogram 1\t1\t61.5\t63.0\tb.wav\t1.5\towl\n"
         "1\tWaveform 1\t1\t4.0\t5.0\ta.wav\t4.0\tfox\n"
         "1\tSpectrogram 1\t1\t4.0\t5.0\ta.wav\t4.0\tfox\n"
     )
-    assert FORMATS["raven"].read(written(tmp_path, header + rows), "") == [
+    assert FORMATS["raven"].read(write_file(tmp_path, header + rows), "") == [
         Region("b.wav", CaptionedEvent(1.5, 3.0, "owl")),
         Region("a.wav", CaptionedEvent(4.0, 5.0, "fox")),
     ]
 
 
 def test_a_raven_table_without_file_column_is_named_after_its_recording(tmp_path: Path) -> None:
-    file = written(tmp_path, "Begin Time (s)\tEnd Time (s)\tAnnotation\n0\t1\towl\n", "x.Table.1.selections.txt")
+    file = write_file(tmp_path, "Begin Time (s)\tEnd Time (s)\tAnnotation\n0\t1\towl\n", "x.Table.1.selections.txt")
     assert FORMATS["raven"].read(file, ".wav") == [Region("x.wav", CaptionedEvent(0, 1, "owl"))]
 
 
@@ -99,18 +99,18 @@ WHOLE = {"id": "q", "from_name": "quality", "to_name": "audio", "type": "choices
 
 @pytest.mark.parametrize(("results", "caption"), [([LABEL, TEXT, WHOLE], "a dog barks"), ([LABEL], "Dog, Bark")])
 def test_a_label_studio_export_gives_captions_or_else_labels(results: list[dict], caption: str, tmp_path: Path) -> None:
-    file = written(tmp_path, label_studio_export(*results))
+    file = write_file(tmp_path, label_studio_export(*results))
     assert FORMATS["label-studio"].read(file, "") == [Region("my dog.wav", CaptionedEvent(8.0, 9.5, caption))]
 
 
-def test_predictions_in_an_export_are_nobodys_annotations(tmp_path: Path) -> None:
-    file = written(tmp_path, label_studio_export(annotations=[], predictions=[{"result": [LABEL]}]))
+def test_predictions_in_an_export_are_not_read(tmp_path: Path) -> None:
+    file = write_file(tmp_path, label_studio_export(annotations=[], predictions=[{"result": [LABEL]}]))
     assert FORMATS["label-studio"].read(file, "") == []
 
 
-def test_a_skipped_task_gives_nothing(tmp_path: Path) -> None:
+def test_a_skipped_task_gives_no_region(tmp_path: Path) -> None:
     skipped = {"result": [LABEL], "was_cancelled": True}
-    assert FORMATS["label-studio"].read(written(tmp_path, label_studio_export(annotations=[skipped])), "") == []
+    assert FORMATS["label-studio"].read(write_file(tmp_path, label_studio_export(annotations=[skipped])), "") == []
 
 
 TABLE = "filename,onset,offset,text\na.wav,0,1,dog\n"
@@ -144,19 +144,19 @@ RAVEN = "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
 )  # fmt: skip
 def test_errors_name_file_and_line(name: str, content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        FORMATS[name].read(written(tmp_path, content), "")
+        FORMATS[name].read(write_file(tmp_path, content), "")
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_not_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / "clip.txt").write_bytes(b"RIFF\xff\xfe")
     with pytest.raises(ValueError, match=r"clip.txt(: not a text file in| is not a table in) UTF-8"):
         FORMATS[name].read(tmp_path / "clip.txt", "")
 
 
 def test_the_command_gathers_a_folder_of_labels_into_a_table(tmp_path: Path) -> None:
-    written(tmp_path, "0\t1.5\ta dog\n", "in/one.txt")
-    written(tmp_path, "2\t3\ta cat\n", "in/sub/two.txt")
+    write_file(tmp_path, "0\t1.5\ta dog\n", "in/one.txt")
+    write_file(tmp_path, "2\t3\ta cat\n", "in/sub/two.txt")
     paths = str(tmp_path / "in"), str(tmp_path / "out.csv")
     main([*paths, "--from", "audacity", "--to", "tacos", "--extension", ".wav"])
     with (tmp_path / "out.csv").open() as file:

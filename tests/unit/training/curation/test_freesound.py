@@ -12,10 +12,10 @@ import pytest
 import soundfile
 
 from tests.http_server import Reply, Request, Server, json_reply
-from training.curation.freesound import Collection, main, read_ontology, share
+from training.curation.freesound import Collection, hash_fraction, main, read_ontology
 from training.curation.freesound_api import Freesound, RateLimit
 from training.curation.journal import Journal
-from training.curation.retries import Patience, ServerUnavailableError
+from training.curation.retries import RetryPolicy, ServerUnavailableError
 from training.data.datasets import read_dataset
 
 RATE_HZ = 16_000
@@ -60,11 +60,11 @@ class FreesoundServer:
         return json_reply(self.sound(id_)) if id_ < 100 else json_reply({"detail": "Not found."}, 404)
 
     def search(self, query: dict) -> Reply:
-        found, page = self.searches[query["query"]], int(query["page"])
-        results = [self.sound(i) for i in found[2 * page - 2 : 2 * page]]
-        more = len(found) > 2 * page
+        ids, page = self.searches[query["query"]], int(query["page"])
+        results = [self.sound(i) for i in ids[2 * page - 2 : 2 * page]]
+        more = len(ids) > 2 * page
         return json_reply(
-            {"count": len(found), "next": "http://elsewhere/?page=2" if more else None, "results": [*results, None]}
+            {"count": len(ids), "next": "http://elsewhere/?page=2" if more else None, "results": [*results, None]}
         )
 
     def fetched(self, part: str) -> list[str]:
@@ -82,12 +82,12 @@ ONTOLOGY = '[Animals]\nDog = ["dog barking", 7]\nPuppy = ["puppy", "ghost", 404]
 def collect(
     freesound: FreesoundServer, folder: Path, per_query: int = 100, timeout_s: float = 5.0
 ) -> list[dict[str, str]]:
-    """One run, as the command makes it; gives the rows of its table."""
+    """Makes one run like the command, and returns the rows of its table."""
     folder.mkdir(exist_ok=True)
     (folder / "ontology.toml").write_text(ONTOLOGY)
     limit = RateLimit(Journal(folder / "requests.jsonl"))
-    patience = Patience(attempts=3, sleep=lambda _: None)
-    api = Freesound("secret", limit, patience, freesound.url, httpx.Client(timeout=timeout_s))
+    policy = RetryPolicy(attempts=3, sleep=lambda _: None)
+    api = Freesound("secret", limit, policy, freesound.url, httpx.Client(timeout=timeout_s))
     collection = Collection.open(folder, read_ontology(folder / "ontology.toml"), "duration:[0 TO 30]", per_query)
     try:
         collection.search(api)
@@ -106,7 +106,7 @@ def paths(rows: list[dict[str, str]]) -> list[str]:
     return [row["path"] for row in rows]
 
 
-def test_what_is_found_becomes_a_pack_with_its_licences(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_matching_sounds_become_a_pack_with_their_licences(freesound: FreesoundServer, tmp_path: Path) -> None:
     rows = collect(freesound, tmp_path)
     assert paths(rows) == [f"audio/{i}.flac" for i in (1, 2, 3, 7, 4)]
     assert [row["label"] for row in rows] == ["Dog"] * 4 + ["Puppy"]
@@ -121,7 +121,7 @@ def test_what_is_found_becomes_a_pack_with_its_licences(freesound: FreesoundServ
     assert all(soundfile.info(example.path).duration == 1.0 for example in examples)
 
 
-def test_searches_are_paged_and_cut_and_carry_the_filter(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_searches_are_paged_limited_and_filtered(freesound: FreesoundServer, tmp_path: Path) -> None:
     collect(freesound, tmp_path, per_query=2)
     (first, *_) = freesound.requests
     assert first.query["filter"] == "duration:[0 TO 30]"
@@ -131,26 +131,26 @@ def test_searches_are_paged_and_cut_and_carry_the_filter(freesound: FreesoundSer
     assert [r.query["page"] for r in freesound.requests if r.query.get("query") == "dog barking"] == ["1", "1", "2"]
 
 
-def test_the_token_goes_to_the_api_alone(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_the_token_is_sent_only_to_the_api(freesound: FreesoundServer, tmp_path: Path) -> None:
     collect(freesound, tmp_path)
     assert not any("Authorization" in r.headers for r in freesound.requests if r.path.startswith("/previews/"))
 
 
-def test_a_second_run_asks_for_nothing(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_second_run_makes_no_request(freesound: FreesoundServer, tmp_path: Path) -> None:
     rows = collect(freesound, tmp_path)
-    asked = len(freesound.requests)
+    n_requests = len(freesound.requests)
     assert collect(freesound, tmp_path) == rows
-    assert len(freesound.requests) == asked
+    assert len(freesound.requests) == n_requests
 
 
-def test_a_recording_that_was_deleted_is_fetched_again(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_recording_that_was_deleted_is_downloaded_again(freesound: FreesoundServer, tmp_path: Path) -> None:
     rows = collect(freesound, tmp_path)
     (tmp_path / "audio/2.flac").unlink()
     assert collect(freesound, tmp_path) == rows
     assert freesound.fetched("/previews/").count("/previews/2.ogg") == 2
 
 
-def test_what_the_ontology_no_longer_names_leaves_the_table(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_search_removed_from_the_ontology_leaves_the_table(freesound: FreesoundServer, tmp_path: Path) -> None:
     collect(freesound, tmp_path)
     (tmp_path / "short.toml").write_text('[Animals]\nPuppy = ["puppy"]\n')
     collection = Collection.open(tmp_path, read_ontology(tmp_path / "short.toml"), "duration:[0 TO 30]", 100)
@@ -167,7 +167,7 @@ def test_a_busy_server_is_asked_again(freesound: FreesoundServer, tmp_path: Path
     assert len(collect(freesound, tmp_path)) == 5
 
 
-def test_a_long_throttling_ends_the_run_and_keeps_what_is_there(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_long_throttling_ends_the_run_and_keeps_the_results(freesound: FreesoundServer, tmp_path: Path) -> None:
     freesound.replies["/apiv2/sounds/7/"] = [json_reply({"detail": "throttled"}, 429, {"Retry-After": "86400"})]
     with pytest.raises(ServerUnavailableError, match="HTTP 429, Retry-After: 86400"):
         collect(freesound, tmp_path)
@@ -185,7 +185,7 @@ def test_a_long_throttling_ends_the_run_and_keeps_what_is_there(freesound: Frees
     ],
     ids=["no audio", "nothing", "half", "missing"],
 )
-def test_a_useless_recording_is_left_out_once_and_for_all(
+def test_an_unusable_recording_is_left_out_for_good(
     reply: Reply, reason: str, freesound: FreesoundServer, tmp_path: Path
 ) -> None:
     freesound.audio = lambda sound: reply if sound == 2 else Reply(ogg())
@@ -197,16 +197,16 @@ def test_a_useless_recording_is_left_out_once_and_for_all(
     assert freesound.fetched("/previews/2").count("/previews/2.ogg") == 1
 
 
-def test_a_preview_that_does_not_come_now_holds_up_no_other(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_preview_that_fails_now_does_not_stop_the_others(freesound: FreesoundServer, tmp_path: Path) -> None:
     freesound.replies["/previews/1.ogg"] = [Reply(ogg(), announced=100_000)] * 3
-    with pytest.raises(ServerUnavailableError, match="1 previews could not be fetched"):
+    with pytest.raises(ServerUnavailableError, match="1 previews could not be downloaded"):
         collect(freesound, tmp_path)
     assert paths(table(tmp_path)) == [f"audio/{i}.flac" for i in (2, 3, 7, 4)]
     assert not list(tmp_path.rglob("*.part"))
     assert len(collect(freesound, tmp_path)) == 5
 
 
-def test_a_server_that_says_nothing_ends_the_run(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_server_that_does_not_respond_ends_the_run(freesound: FreesoundServer, tmp_path: Path) -> None:
     end = threading.Event()
 
     def hang(sound: int) -> Reply:
@@ -214,7 +214,9 @@ def test_a_server_that_says_nothing_ends_the_run(freesound: FreesoundServer, tmp
         return Reply()
 
     freesound.audio = hang
-    with pytest.raises(ServerUnavailableError, match=r"5 previews could not be fetched, the last: .*ReadTimeout"):
+    with pytest.raises(
+        ServerUnavailableError, match=r"5 previews could not be downloaded; the last error: .*ReadTimeout"
+    ):
         collect(freesound, tmp_path, timeout_s=0.05)
     end.set()
     freesound.audio = lambda sound: Reply(ogg())
@@ -222,9 +224,11 @@ def test_a_server_that_says_nothing_ends_the_run(freesound: FreesoundServer, tmp
 
 
 @pytest.mark.parametrize("answer", [Reply(b"<html>"), json_reply({"results": [{"id": "x"}], "next": None})])
-def test_an_answer_that_is_not_the_apis_ends_the_run(answer: Reply, freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_response_that_is_not_the_apis_ends_the_run(
+    answer: Reply, freesound: FreesoundServer, tmp_path: Path
+) -> None:
     freesound.replies["/apiv2/search/text/"] = [answer]
-    with pytest.raises(ServerUnavailableError, match="something else than APIv2"):
+    with pytest.raises(ServerUnavailableError, match="the response is not that of APIv2"):
         collect(freesound, tmp_path)
 
 
@@ -233,16 +237,16 @@ def command(freesound: FreesoundServer, folder: Path) -> list[str]:
     return [f"{folder}/ontology.toml", f"{folder}/out", "--url", freesound.url]
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(
+def test_a_run_that_was_killed_is_resumed(
     freesound: FreesoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FREESOUND_TOKEN", "secret")
-    reached, let_go = threading.Event(), threading.Event()
+    reached, released = threading.Event(), threading.Event()
 
     def hang_at_three(sound: int) -> Reply:
-        if sound == 3 and not let_go.is_set():
+        if sound == 3 and not released.is_set():
             reached.set()
-            let_go.wait(20)
+            released.wait(20)
         return Reply(ogg())
 
     freesound.audio = hang_at_three
@@ -251,7 +255,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(
     assert reached.wait(20)
     run.kill()
     run.wait(20)
-    let_go.set()
+    released.set()
     main(command(freesound, tmp_path))
     assert len(table(tmp_path / "out")) == 5
     assert sorted(freesound.fetched("/previews/")) == [f"/previews/{i}.ogg" for i in (1, 2, 3, 3, 4, 7)]
@@ -260,7 +264,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(
 @pytest.mark.parametrize(
     ("token", "message"), [("wrong", r'HTTP 401: \{"detail": "Invalid token\."\}'), ("", "FREESOUND_TOKEN is not set")]
 )
-def test_without_a_valid_token_the_command_says_so(
+def test_without_a_valid_token_the_command_fails_with_a_message(
     token: str, message: str, freesound: FreesoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FREESOUND_TOKEN", token)
@@ -268,7 +272,7 @@ def test_without_a_valid_token_the_command_says_so(
         main(command(freesound, tmp_path))
 
 
-def test_requests_are_limited_a_minute_and_a_day_over_runs(tmp_path: Path) -> None:
+def test_requests_are_limited_per_minute_and_per_day_over_runs(tmp_path: Path) -> None:
     now = [1000.0]
     waits: list[float] = []
 
@@ -285,7 +289,7 @@ def test_requests_are_limited_a_minute_and_a_day_over_runs(tmp_path: Path) -> No
     assert waits == [40.0]
     limit().wait()
     limit().wait()
-    with pytest.raises(ServerUnavailableError, match="5 requests made in a day; the next is allowed in"):
+    with pytest.raises(ServerUnavailableError, match="5 requests were made within a day; the next is allowed in"):
         limit().wait()
     now[0] = 1000.0 + 86_400
     limit().wait()
@@ -296,17 +300,17 @@ def test_requests_are_limited_a_minute_and_a_day_over_runs(tmp_path: Path) -> No
     [
         ("[Animals", "ontology.toml: "),
         ("Animals = 3", "Animals = 3; a table of subclasses is accepted"),
-        ('[Animals]\nDog = "bark"', "Animals.Dog = 'bark'; a list of words and ids is accepted"),
-        ('[Animals]\nDog = ["bark", true]', "a list of words and ids"),
+        ('[Animals]\nDog = "bark"', "Animals.Dog = 'bark'; a list of texts and ids is accepted"),
+        ('[Animals]\nDog = ["bark", true]', "a list of texts and ids"),
     ],
 )
-def test_an_ontology_that_is_none_is_refused(text: str, message: str, tmp_path: Path) -> None:
+def test_an_invalid_ontology_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "ontology.toml").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_ontology(tmp_path / "ontology.toml")
 
 
-def test_about_a_tenth_of_the_authors_is_for_validation() -> None:
-    shares = [share(f"author {i}") for i in range(1000)]
-    assert 0.07 < sum(s < 0.1 for s in shares) / 1000 < 0.13
-    assert share("a") == share("a")
+def test_about_a_tenth_of_the_authors_is_in_the_validation_split() -> None:
+    fractions = [hash_fraction(f"author {i}") for i in range(1000)]
+    assert 0.07 < sum(f < 0.1 for f in fractions) / 1000 < 0.13
+    assert hash_fraction("a") == hash_fraction("a")

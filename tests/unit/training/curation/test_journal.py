@@ -5,14 +5,14 @@ import pytest
 from training.curation.journal import Journal
 
 
-def test_what_was_added_is_there_in_the_next_run(tmp_path: Path) -> None:
+def test_the_next_run_reads_the_entries_that_were_added(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j.jsonl")
     journal.add({"a": "line\nbreak"})
     journal.add({"b": ["é", None]})
     assert Journal(tmp_path / "j.jsonl").entries == journal.entries == [{"a": "line\nbreak"}, {"b": ["é", None]}]
 
 
-def test_an_entry_cut_short_is_forgotten_and_the_next_stands_on_its_own_line(tmp_path: Path) -> None:
+def test_an_incomplete_entry_is_dropped_and_the_next_entry_starts_a_line(tmp_path: Path) -> None:
     file = tmp_path / "j.jsonl"
     file.write_bytes(b'{"a": 1}\n{"b": "caf\xc3')
     Journal(file).add({"c": 3})
@@ -20,7 +20,7 @@ def test_an_entry_cut_short_is_forgotten_and_the_next_stands_on_its_own_line(tmp
 
 
 @pytest.mark.parametrize("line", ["{", "[1]"])
-def test_a_line_that_is_no_entry_is_named(line: str, tmp_path: Path) -> None:
+def test_a_line_that_is_not_an_entry_is_named(line: str, tmp_path: Path) -> None:
     (tmp_path / "j.jsonl").write_text(f"{{}}\n{line}\n")
     with pytest.raises(ValueError, match=r"j\.jsonl, line 2.*a JSON object is accepted"):
         Journal(tmp_path / "j.jsonl")

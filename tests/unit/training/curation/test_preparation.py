@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.curation.preparation import LOUDNESS_LUFS, PEAK, SAMPLE_RATE_HZ, audible, normalize, prepare
+from training.curation.preparation import LOUDNESS_LUFS, PEAK, SAMPLE_RATE_HZ, audible_bounds, normalize, prepare
 
 
 def tone(duration_s: float, amplitude: float = 0.1, rate_hz: int = SAMPLE_RATE_HZ) -> NDArray[np.float32]:
@@ -53,12 +53,12 @@ def test_a_click_is_kept_and_does_not_clip(tmp_path: Path) -> None:
 
 
 @given(before=st.integers(0, 2000), length=st.integers(1, 3000), after=st.integers(0, 2000))
-def test_trimming_keeps_all_that_is_heard(before: int, length: int, after: int) -> None:
-    first, last = audible(np.pad(np.full(length, 0.5, np.float32), (before, after)))
+def test_trimming_keeps_every_audible_sample(before: int, length: int, after: int) -> None:
+    first, end = audible_bounds(np.pad(np.full(length, 0.5, np.float32), (before, after)))
     assert first <= before
-    assert before + length <= last <= before + length + after
+    assert before + length <= end <= before + length + after
     assert before - first < 0.02 * SAMPLE_RATE_HZ
-    assert last - before - length < 0.02 * SAMPLE_RATE_HZ
+    assert end - before - length < 0.02 * SAMPLE_RATE_HZ
 
 
 def test_silence_is_refused(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_silence_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path / "a.wav", tmp_path / "a.flac")
 
 
-def test_what_is_not_audio_or_not_all_there_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_audio_or_is_incomplete_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.ogg").write_bytes(b"<html>not found</html>")
     with pytest.raises(ValueError, match=r"^cannot be opened: Format not recognised\.$"):
         prepare(tmp_path / "a.ogg", tmp_path / "a.flac")

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from training.curation.retries import Patience, ServerUnavailableError, checked, retry_after_s
+from training.curation.retries import RetryPolicy, ServerUnavailableError, require_success, retry_after_s
 
 
 def response(status: int, retry_after: str | None = None) -> httpx.Response:
@@ -17,10 +17,10 @@ def answering(responses: Sequence[httpx.Response | Exception]) -> Callable[[], h
     coming = iter(responses)
 
     def call() -> httpx.Response:
-        one = next(coming)
-        if isinstance(one, Exception):
-            raise one
-        return checked(one)
+        result = next(coming)
+        if isinstance(result, Exception):
+            raise result
+        return require_success(result)
 
     return call
 
@@ -28,29 +28,29 @@ def answering(responses: Sequence[httpx.Response | Exception]) -> Callable[[], h
 TIMEOUT = httpx.ReadTimeout("timed out", request=httpx.Request("GET", "http://a/b"))
 
 
-def test_failures_that_pass_are_asked_again_after_growing_waits_or_those_asked_for() -> None:
+def test_temporary_failures_are_retried_after_growing_waits_or_the_stated_wait() -> None:
     waits: list[float] = []
-    patience = Patience(attempts=5, first_s=1, longest_s=60, sleep=waits.append)
-    answer = patience.ask(answering([response(429, "7"), response(503), TIMEOUT, response(500, "x"), response(200)]))
-    assert answer.status_code == 200
+    policy = RetryPolicy(attempts=5, first_wait_s=1, max_wait_s=60, sleep=waits.append)
+    result = policy.run(answering([response(429, "7"), response(503), TIMEOUT, response(500, "x"), response(200)]))
+    assert result.status_code == 200
     assert waits[0] == 7
     assert all(0 <= wait <= 2**i for i, wait in enumerate(waits[1:], start=1))
 
 
-def test_it_gives_up_after_so_many_attempts() -> None:
+def test_it_gives_up_after_the_last_attempt() -> None:
     waits: list[float] = []
     with pytest.raises(ServerUnavailableError, match="http://a/b: HTTP 502: slow down"):
-        Patience(attempts=3, sleep=waits.append).ask(answering([response(502)] * 3))
+        RetryPolicy(attempts=3, sleep=waits.append).run(answering([response(502)] * 3))
     assert len(waits) == 2
     with pytest.raises(ServerUnavailableError, match="http://a/b: ReadTimeout timed out"):
-        Patience(attempts=2, sleep=waits.append).ask(answering([TIMEOUT] * 2))
+        RetryPolicy(attempts=2, sleep=waits.append).run(answering([TIMEOUT] * 2))
 
 
 @pytest.mark.parametrize(("status", "retry_after"), [(401, None), (404, None), (429, "3600")])
-def test_what_does_not_pass_soon_is_not_asked_again(status: int, retry_after: str | None) -> None:
+def test_a_permanent_failure_or_a_long_stated_wait_is_not_retried(status: int, retry_after: str | None) -> None:
     waits: list[float] = []
     with pytest.raises(ServerUnavailableError, match=f"HTTP {status}"):
-        Patience(longest_s=60, sleep=waits.append).ask(answering([response(status, retry_after)]))
+        RetryPolicy(max_wait_s=60, sleep=waits.append).run(answering([response(status, retry_after)]))
     assert not waits
 
 

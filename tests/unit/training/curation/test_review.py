@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from training.curation.review import Outcome, word_difference, write_review
 
 
-def test_the_words_that_went_and_came_are_marked() -> None:
+def test_removed_and_added_words_are_marked() -> None:
     assert word_difference("a brown dog barkes", "a dog barks.") == (
         "a<del> brown</del> dog <del>barkes</del><ins>barks.</ins>"
     )
 
 
 @given(old=st.text("ab <>&\"'.", max_size=30), new=st.text("ab <>&\"'.", max_size=30))
-def test_both_texts_are_in_the_difference_and_nothing_is_markup(old: str, new: str) -> None:
+def test_both_texts_are_in_the_difference_and_are_escaped(old: str, new: str) -> None:
     html = word_difference(old, new)
     unescaped = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#x27;": "'", "&amp;": "&"}
 
@@ -28,7 +28,7 @@ def test_both_texts_are_in_the_difference_and_nothing_is_markup(old: str, new: s
     assert text("del") == new
 
 
-def test_the_page_counts_and_tells_apart_what_became_of_captions(tmp_path: Path) -> None:
+def test_the_page_counts_and_marks_the_status_of_each_caption(tmp_path: Path) -> None:
     outcomes = [
         ("<script>alert(1)</script>.wav", Outcome("a red dog", "a dog")),
         ("b.wav", Outcome("a dog", "a dog & a cat", "new words: cat")),
@@ -47,6 +47,6 @@ def test_the_page_counts_and_tells_apart_what_became_of_captions(tmp_path: Path)
     assert "http" not in page
 
 
-def test_a_refused_caption_stays_as_it_was() -> None:
+def test_a_refused_proposal_leaves_the_caption_unchanged() -> None:
     assert Outcome("a dog", "a cat", "new words: cat").caption == "a dog"
     assert Outcome("a dgo", "a dog").caption == "a dog"
