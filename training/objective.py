@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training import seeds
 from training.data.batch import CaptionedBatch
 from training.data.scene_batch import SceneBatch
 from training.losses.captions import clip_contrastive_loss, region_contrastive_losses
@@ -57,7 +58,7 @@ class Objective:
             frames = self.model.audio.project(features)  # (B, T, D)
             losses = self._clip_losses(batch, features) | self._region_losses(batch, frames)
             if isinstance(batch, SceneBatch) and self.vocabulary is not None:
-                generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+                generator = torch.Generator().manual_seed(seeds.step_captions(self.recipe.seed, step))
                 losses |= self._label_losses(batch, frames, self.vocabulary, generator)
                 losses |= self._teacher_losses(batch, frames, self.vocabulary, generator)
         return losses

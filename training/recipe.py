@@ -1,4 +1,8 @@
-"""A training run as data: dataclasses filled from a TOML file."""
+"""A training run as data: dataclasses that are filled from a TOML file.
+
+The configuration of one part (data, scenes, towers, teacher, losses) stands in the module of that part; the configuration
+of the training loop stands here.
+"""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -8,169 +12,134 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from training.data.config import DataConfig
 from training.data.excerpt import ExcerptRecipe
-from training.data.excerpt_batches import WeightedDataset
+from training.losses.weights import LossWeights
 from training.synthesis.scene import SceneRecipe
+from training.synthesis.teacher import TeacherConfig
 from training.towers.choice import AudioConfig
 from training.towers.compact import CompactConfig
 from training.towers.text import TextTowerConfig
 
 
 @dataclass(frozen=True, slots=True)
-class DataConfig:
-    """Where the recordings are and how they are drawn.
-
-    A label with n recordings is drawn in proportion to n ** `label_exponent` (1: every recording equally often; 0: every
-    label). `ambiences` are labels whose recordings may lie behind a whole scene. `captions` names the caption
-    files: those of the labels, and those of the teacher's classes. After so many `different` soundscapes (0: never) they
-    come again. Where there are data `sets`, the run trains on their annotated recordings, and not on soundscapes over the pack
-    in `folder`.
-    """
-
-    folder: Path = Path("audio")
-    sets: tuple[WeightedDataset, ...] = ()
-    captions: Path | None = None
-    different: int = 0
-    label_exponent: float = 0.75
-    ambiences: tuple[str, ...] = ()
-    workers: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TeacherConfig:
-    """YAMNet as a start and as a teacher: a folder with `yamnet.safetensors` and `yamnet_class_map.csv`, or none.
-
-    Before the soundscapes, the maps into the shared space learn for `warm_start_steps` from YAMNet's features of the
-    clean recordings, which takes two minutes.
-    """
-
-    folder: Path | None = None
-    warm_start_steps: int = 800
-    captions: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LossWeights:
-    """What each loss counts; one that counts nothing is not computed.
-
-    Of soundscapes, whose events have labels, against one caption of every label: the per-frame sigmoid, the frame-wise
-    contrastive loss, and the overlap in time (`label_...`); and against the classes of a teacher (`teacher_sigmoid`).
-
-    Of any captioned recordings, against the captions of the batch: TACOS' (arXiv 2505.07609) of clips and of the frames of
-    regions, whose cosines are divided by `temperature` (`..._contrastive`); and the per-frame sigmoid of FLAM
-    (arXiv 2505.05335), which teaches absence too (`region_sigmoid`).
-
-    Raises:
-        ValueError: a weight is negative, all are 0, or the temperature is not positive.
-    """
-
-    label_sigmoid: float = 1.0
-    label_contrastive: float = 1.0
-    label_overlap: float = 0.0
-    teacher_sigmoid: float = 0.0
-    clip_contrastive: float = 0.0
-    region_contrastive: float = 0.0
-    region_sigmoid: float = 0.0
-    temperature: float = 0.05
-
-    def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in self.__slots__ if name != "temperature"}
-        if min(weights.values()) < 0 or not any(weights.values()) or self.temperature <= 0:
-            raise ValueError(
-                f"{self}; weights of 0 and more, one of them positive, and a temperature over 0 are accepted"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class OptimizationConfig:
-    """The loop: AdamW with a linear warm-up and a cosine over `decay_steps` (all that are left, if 0) to `floor` of the rate.
+    """The training loop: AdamW, whose learning rate rises linearly and then falls along a cosine.
 
-    A step sees `batch` items, in `accumulate` parts one after another, and each part in as many as there are processes. A
-    part's losses are computed over what it holds in all processes, and the step follows their mean over the parts: a
-    contrastive loss tells apart the captions of a part, not of the whole batch. `precision` is bf16, fp16 (with scaled
-    losses) or fp32. `average` is the decay of the average of the weights, which is what is evaluated and served.
-
-    `trunk_factor` and `sigmoid_factor` scale the rate of the pretrained convolutions (which have no batch norm: beyond
-    5e-5 they fall apart) and of the sigmoid's scale and bias.
+    A step processes a batch in `accumulate` parts, one after another, and each part is split over the processes. The losses
+    of a part are computed over its items in all processes; the step follows the mean gradient of the parts. A contrastive
+    loss therefore compares the captions of one part with each other, not the captions of the whole batch.
     """
 
     steps: int = 1000
+    """Number of optimizer steps."""
     batch: int = 16
+    """Items (scenes or excerpts) in each step; a multiple of `accumulate` times the number of processes."""
     accumulate: int = 1
+    """Number of parts of a batch that are processed one after another, which saves memory."""
     learning_rate: float = 1e-3
+    """The highest learning rate, which is reached at the end of the warm-up."""
     trunk_factor: float = 0.03
+    """Factor on the learning rate of the pretrained parameters. (YAMNet's convolutions have no batch norm: they diverge with
+    learning rates above 5e-5.)"""
     sigmoid_factor: float = 10.0
+    """Factor on the learning rate of the sigmoid's scale and bias."""
     weight_decay: float = 0.01
+    """AdamW's weight decay of matrices and filters. Norms, biases and the sigmoid's scale do not decay."""
     warmup_steps: int = 100
+    """Steps in which the learning rate rises linearly."""
     decay_steps: int = 0
+    """Steps of the cosine after the warm-up. 0: all remaining steps."""
     floor: float = 0.01
+    """The lowest learning rate, as a fraction of `learning_rate`, from 0 to 1."""
     average: float = 0.998
+    """Decay of the exponential moving average of the weights, from 0 (no average) to below 1. The averaged weights are
+    evaluated and exported."""
     clip_norm: float = 1.0
+    """Gradients with a larger L2 norm are scaled down to this norm."""
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
+    """Precision of the forward pass. fp16 scales the losses, so that small gradients do not vanish."""
     time_mask_s: float = 0.4
+    """Longest masked stretch of a spectrogram in seconds (SpecAugment, arXiv 1904.08779). 0: none."""
     mel_mask_bands: int = 8
+    """Largest number of masked mel bands of a spectrogram (SpecAugment). 0: none."""
     sentence_noise: float = 0.01
+    """Standard deviation of the noise on each channel of a sentence embedding, which has unit norm. It makes the projection
+    learn neighbourhoods instead of points."""
     checkpoint_every_s: float = 120.0
+    """Time between two checkpoints, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationConfig:
-    """On how many clips of the `val` split a run is measured at its end (0: on none), and also every so many steps (0: not).
-
-    The weights that were best are kept beside the last ones.
-    """
+    """Validation on recordings of the `val` split, which the run does not train on."""
 
     clips: int = 0
+    """Number of scenes, or of recordings of data sets, that a run is validated on. 0: there is no validation."""
     every_steps: int = 0
+    """Steps between two validations during the run; the weights with the best score are kept in `best.pt`. 0: the run is
+    validated at its end only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that makes a run; saved in its checkpoints.
-
-    `start` is the checkpoint of an earlier run, or the folder of a bundle (of a compact tower and a frozen encoder), whose
-    weights this one begins with in place of a warm start. `audio` is one of the towers of `training.towers`, by its
-    `kind`. A `centred` model takes off what a query has in common with every sound: see `training.model`.
-    """
+    """Everything that determines a training run; every checkpoint contains its recipe."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
+    """Name of the model."""
     version: str = "0"
+    """Version of the model."""
     seed: int = 0
+    """Seed of all random draws of the run: see `training.seeds`."""
     start: Path | None = None
+    """Weights that the run starts from, instead of a warm start: the checkpoint of an earlier run, or the folder of a bundle
+    with a compact tower and a frozen sentence encoder."""
     centred: bool = True
+    """Whether the model subtracts from each similarity what the query has in common with every sound: see
+    `training.model`."""
     data: DataConfig = field(default_factory=DataConfig)
+    """The recordings."""
     excerpts: ExcerptRecipe = field(default_factory=ExcerptRecipe)
+    """How excerpts are cut from the recordings of data sets."""
     scenes: SceneRecipe = field(default_factory=SceneRecipe)
+    """How scenes are mixed from the recordings of a pack."""
     audio: AudioConfig = field(default_factory=CompactConfig)
+    """The audio tower; `kind` selects one of the towers in `training.towers`."""
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
+    """The text tower."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    """YAMNet, as pretrained weights and as a teacher."""
     losses: LossWeights = field(default_factory=LossWeights)
+    """The weights of the losses."""
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+    """The training loop."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    """Validation during and after the run."""
 
     def __post_init__(self) -> None:
         if self.teacher.folder and not isinstance(self.audio, CompactConfig):
             raise ValueError(
-                f"audio.kind is {self.audio.kind!r}; a teacher needs 'compact', whose frames are half its own"
+                f"audio.kind is {self.audio.kind!r}; with teacher.folder only 'compact' is accepted, "
+                "because two of its frames last as long as one frame of the teacher"
             )
         if self.losses.teacher_sigmoid and not self.teacher.folder:
             raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")
-        of_labels = [name for name in self.losses.__slots__ if name.startswith(("label_", "teacher_"))]
-        wanted = [name for name in of_labels if getattr(self.losses, name)]
-        if self.data.sets and wanted:
-            raise ValueError(f"data.sets have no labels: losses.{wanted[0]} needs soundscapes; 0 is accepted")
+        scene_losses = [name for name in self.losses.__slots__ if name.startswith(("label_", "teacher_"))]
+        positive = [name for name in scene_losses if getattr(self.losses, name)]
+        if self.data.sets and positive:
+            raise ValueError(f"data.sets have no labels: losses.{positive[0]} needs scenes; 0 is accepted")
 
     @property
     def teaches(self) -> bool:
-        """Whether the teacher's scores or features are needed, and not its weights alone."""
+        """Whether the run needs the teacher's scores or features, and not only its weights."""
         warm = self.start is None and self.teacher.warm_start_steps > 0
         return self.teacher.folder is not None and (warm or self.losses.teacher_sigmoid > 0)
 
     @property
     def pretrained(self) -> Path | None:
-        """The public weights that the audio tower begins with, if any."""
+        """The file of the public weights that the audio tower starts from, or None for random weights."""
         if isinstance(self.audio, CompactConfig):
             return self.teacher.folder / "yamnet.safetensors" if self.teacher.folder else None
         return self.audio.pretrained
@@ -180,44 +149,54 @@ _ADAPTER = TypeAdapter(Recipe)
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from plain values. Raises pydantic.ValidationError, which names what is unknown or of the wrong type."""
+    """A recipe from plain values.
+
+    Raises:
+        ValueError: a key is unknown, or a value has the wrong type or is out of range; the message names the key.
+    """
     return _ADAPTER.validate_python(values)
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
-    """Plain values that JSON could hold."""
+    """A recipe as plain values that JSON can represent."""
     return _ADAPTER.dump_python(recipe, mode="json")
 
 
 def read_recipe(file: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from TOML, with `section.key=value` overrides (values are TOML too; bare words are strings).
+    """A recipe from a TOML file.
 
-    `base` names a recipe beside this one, of which this one says what is different.
+    `base = "other.toml"` names another recipe file in the same folder; its values are the defaults, and this recipe
+    overrides some of them.
+
+    Args:
+        file: the TOML file.
+        overrides: `section.key=value` each. Values are TOML; a bare word is a string.
 
     Raises:
-        ValueError: an override is not of that form, or the recipe is invalid.
+        ValueError: an override has another form, or the recipe is invalid.
     """
     values = _read_values(file)
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals:
-            raise ValueError(f"override {override!r}: section.key=value is accepted")
+            raise ValueError(f"override {override!r}; section.key=value is accepted")
         *sections, key = path.split(".")
-        target = values
+        table = values
         for section in sections:
-            target = target.setdefault(section, {})
-        target[key] = _toml_value(value)
+            table = table.setdefault(section, {})
+        table[key] = _toml_value(value)
     return recipe_from_dict(values)
 
 
 def _read_values(file: Path) -> dict[str, Any]:
+    """The values of a recipe file, merged with the values of its `base`."""
     values = tomllib.loads(file.read_text(encoding="utf-8"))
     base = values.pop("base", None)
     return _merged(_read_values(file.parent / base), values) if base else values
 
 
 def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `values` in place of its own, table by table."""
+    """`base`, with its values replaced by `values`; tables are merged key by key."""
     tables = {
         k: _merged(base[k], v) for k, v in values.items() if isinstance(v, dict) and isinstance(base.get(k), dict)
     }
@@ -225,6 +204,7 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _toml_value(text: str) -> Any:
+    """A TOML value; text that is not valid TOML is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,21 +1,55 @@
-"""The seeds of all that is drawn outside a training run, so that no two draws share a seed by accident.
+"""The one table of random seeds, so that no two draws share a seed by accident.
 
-A training run draws from `seed` in its recipe; every other random choice has its seed here.
+The constants are the seeds of draws outside a training run. The functions give the seeds of draws within a training run;
+they depend on the `seed` of its recipe. A list of numbers is a seed for `numpy.random.default_rng`.
 """
 
 BENCHMARK = 20_250_509
 """Scenes of the validation benchmark."""
 CALIBRATION = 20_250_510
-"""Scenes, of the same recordings, on which scale, bias, threshold and post-processing are chosen."""
+"""Scenes, mixed from the same recordings, on which scale, bias, threshold and post-processing are chosen."""
 BOOTSTRAP = 20_250_511
-"""Resamples behind the confidence intervals."""
+"""Bootstrap resamples, from which the confidence intervals are computed."""
 CAPTIONS_PER_RECORDING = 20_250_512
 """Captions of other recordings that a recording of a data set is queried with."""
 RECORDINGS = 20_250_513
-"""Recordings of a split, where an evaluation is limited to some of them."""
+"""Recordings of a split, if an evaluation is limited to some of them."""
 VALIDATION = 20_250_514
-"""Scenes, or recordings of data sets, that a training run is validated on."""
+"""Scenes, or recordings of data sets, on which a training run is validated."""
 CALIBRATION_PAIRS = 7
-"""Pairs of a scene and an absent query that a calibration is fitted on."""
+"""Pairs of a scene and an absent query, to which a calibration is fitted."""
 TACOS_TEST_SPLIT = 42
 """Recordings of TACOS that form its test split."""
+
+_STEPS_PER_RUN_SEED = 1_000_003
+"""Distance between the step seeds of two runs whose seeds differ by one; a prime above the number of steps of any run."""
+
+
+def numbered(seed: int, number: int) -> list[int]:
+    """Seed of item `number` of a numbered sequence (scenes, batches of excerpts), so that each item can be drawn alone."""
+    return [seed, number]
+
+
+def warm_start(run_seed: int) -> list[int]:
+    """Seed of the frames that the warm start of a run draws."""
+    return [run_seed, 1]
+
+
+def warm_start_captions(step: int) -> int:
+    """Seed of the captions that a step of the warm start draws; the same in all runs."""
+    return step
+
+
+def step_captions(run_seed: int, step: int) -> int:
+    """Seed of the captions that a training step draws; the same in all processes of a run."""
+    return run_seed * _STEPS_PER_RUN_SEED + step
+
+
+def batch_part(run_seed: int, part: int) -> int:
+    """Seed of dropout, masks and noise for one part of a batch.
+
+    Args:
+        run_seed: the recipe's seed.
+        part: index of the part among the parts of all steps and all processes of the run.
+    """
+    return run_seed * _STEPS_PER_RUN_SEED + part

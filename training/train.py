@@ -1,16 +1,17 @@
 """Trains a model: `python -m training.train training/recipes/compact.toml --out runs/compact`.
 
-Paths can be given on the command line:
+`--set` overrides values of the recipe, for example its folders:
 `python -m training.train training/recipes/compact.toml --out runs/compact --set data.folder=FOLDER
---set teacher.folder=FOLDER`. A run that was stopped, at whatever moment, goes on when the same command is given
-again. On several GPUs: `torchrun --nproc-per-node 4 -m training.train ...`. TensorBoard reads `runs/`.
+--set teacher.folder=FOLDER`. A run that was stopped at any moment continues from its last checkpoint when the same command is
+given again. On several GPUs: `torchrun --nproc-per-node 4 -m training.train ...`. TensorBoard reads the folder `runs/`.
 """
 
 import argparse
 import copy
+import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from training import seeds
 from training.checkpoint import BEST, CHECKPOINT, Run, starting_weights
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
@@ -31,16 +33,38 @@ from training.objective import Objective
 from training.optimization import learning_rate, make_optimizer, update_average
 from training.processes import Processes, joined_processes
 from training.recipe import Recipe, read_recipe
-from training.source import SceneSource, Source, make_source
+from training.source import Source, make_source
+from training.synthesis.scene_source import SceneSource
 from training.synthesis.warm_start import warm_start
 from training.towers.text import SentenceEncoder
 from training.towers.tower import AudioTower
 
 CENTRE_BATCHES = 16
+"""Number of batches over which the mean frame of a centred model is computed."""
+LOG_EVERY_STEPS = 20
 
 
 def train(recipe: Recipe, out: Path) -> Path:
-    """Trains, or goes on with, the run in `out`; returns the checkpoint's path."""
+    """Trains a model, or continues the run in `out`.
+
+    The folder of a run holds:
+
+    - `checkpoint.pt`: the newest weights, averaged weights, optimizer state and step, with the recipe and the commit. It is
+      written every `optimization.checkpoint_every_s` seconds and at the end.
+    - `best.pt`: the same at the step with the best validation score (with `validation.every_steps`).
+    - `report.md` and its pictures: the figures of the final validation (with `validation.clips`).
+    - TensorBoard events: losses, scale, bias, speed and validation scores.
+
+    Args:
+        recipe: what is trained, on what, and how.
+        out: the folder of the run, which is created.
+
+    Returns:
+        The path of `checkpoint.pt`.
+
+    Raises:
+        ValueError: the folder holds a checkpoint of another recipe, or parts of the recipe do not fit together.
+    """
     with joined_processes() as (processes, device):
         return _train(recipe, out, processes, device)
 
@@ -56,28 +80,14 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
 
     validation = Validation(recipe, encoder) if recipe.validation.clips and processes.rank == 0 else None
     objective = Objective(run.model, encoder, source.vocabulary, recipe, device, processes)
-    parts = config.accumulate * processes.count
-    batches = source.batches(part_of(config.batch, parts), config.steps * parts)
-    numbers = range(run.step * parts + processes.rank, config.steps * parts, processes.count)
-    stream = load_batches(batches, numbers, recipe.data.workers)
+    parts_per_step = config.accumulate * processes.count
+    n_parts = config.steps * parts_per_step
+    batches = source.batches(part_size(config.batch, parts_per_step), n_parts)
+    parts = range(run.step * parts_per_step + processes.rank, n_parts, processes.count)
+    stream = zip(parts, load_batches(batches, parts, recipe.data.workers), strict=True)
     log, saved_at = Log(out, processes, run.step, config.steps, config.batch), time.monotonic()
     while run.step < config.steps:
-        for group in run.optimizer.param_groups:
-            group["lr"] = group["factor"] * learning_rate(run.step, config)
-        run.optimizer.zero_grad(set_to_none=True)
-        losses: dict[str, Tensor] = {}
-        for part in range(config.accumulate):
-            batch = next(stream).to(device)
-            torch.manual_seed(recipe.seed * 1_000_003 + run.step * parts + part * processes.count + processes.rank)
-            losses = objective.compute_losses(batch, run.step)
-            run.scaler.scale(objective.weighted_sum(losses) / config.accumulate).backward()
-        processes.average_gradients(run.model)
-        run.scaler.unscale_(run.optimizer)
-        nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
-        run.scaler.step(run.optimizer)
-        run.scaler.update()
-        run.step += 1
-        update_average(run.average, run.model, min(config.average, (run.step + 1) / (run.step + 10)))
+        losses = train_step(run, objective, itertools.islice(stream, config.accumulate))
         log(run.step, losses, run.model)
         if validation and recipe.validation.every_steps and run.step % recipe.validation.every_steps == 0:
             centre(run.average, batches, device)
@@ -97,7 +107,18 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
 
 
 def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torch.device, warm: bool) -> Run:
-    """A run at its first step; `warm` if its model may be taught from clean recordings first."""
+    """A run before its first step.
+
+    Args:
+        recipe: its model, optimizer and starting weights.
+        source: the recordings for a warm start.
+        encoder: the sentence encoder.
+        device: where the model is trained.
+        warm: whether a warm start is allowed; a run that continues from a checkpoint needs none.
+
+    Raises:
+        ValueError: the audio tower does not accept the length of the scenes or excerpts.
+    """
     torch.manual_seed(recipe.seed)
     model = LanguageAudioModel(recipe, encoder)
     check_length(model.audio, recipe.excerpts.length_s if recipe.data.sets else recipe.scenes.scene_s)
@@ -106,59 +127,95 @@ def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torc
     model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     if recipe.start:
         model.load_state_dict(starting_weights(recipe.start, model))
-    elif warm and isinstance(source, SceneSource) and source.teacher:
-        warm_start(model, source.store, source.teacher, source.labels, source.vocabulary, recipe, device)
+    elif warm and isinstance(source, SceneSource) and source.recordings.teacher is not None:
+        warm_start(model, source, recipe.losses, recipe.teacher.warm_start_steps, device)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
     model.train()
     scaler = GradScaler(device.type, enabled=recipe.optimization.precision == "fp16")
     return Run(model, average, make_optimizer(model, recipe.optimization), scaler)
 
 
+def train_step(run: Run, objective: Objective, parts: Iterable[tuple[int, CaptionedBatch]]) -> dict[str, Tensor]:
+    """Follows the mean gradient of the parts of one batch, and updates the averaged weights, in place.
+
+    Args:
+        run: model, averaged weights, optimizer and step.
+        objective: the losses of the model.
+        parts: `optimization.accumulate` parts of a batch, each with its index among all parts of the run.
+
+    Returns:
+        The losses of the last part, unweighted, by name.
+    """
+    recipe, config = objective.recipe, objective.recipe.optimization
+    for group in run.optimizer.param_groups:
+        group["lr"] = group["factor"] * learning_rate(run.step, config)
+    run.optimizer.zero_grad(set_to_none=True)
+    losses: dict[str, Tensor] = {}
+    for part, batch in parts:
+        torch.manual_seed(seeds.batch_part(recipe.seed, part))
+        losses = objective.compute_losses(batch.to(objective.device), run.step)
+        run.scaler.scale(objective.weighted_sum(losses) / config.accumulate).backward()
+    objective.processes.average_gradients(run.model)
+    run.scaler.unscale_(run.optimizer)
+    nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    run.step += 1
+    update_average(run.average, run.model, min(config.average, (run.step + 1) / (run.step + 10)))
+    return losses
+
+
 def check_length(tower: AudioTower, length_s: float) -> None:
-    """Raises ValueError if the tower takes no clips of this length."""
+    """Raises ValueError if the audio tower does not accept scenes or excerpts of this length."""
     n_frames = tower.grid.n_frames(tower.grid.samples_for(length_s))
     next_s = tower.grid.duration_s(tower.grid.n_samples(tower.lengths.round_up(n_frames)))
     if round(1000 * next_s) != round(1000 * length_s):
         raise ValueError(
-            f"clips of {length_s} s, {n_frames} frames; the next length that {type(tower).__name__} takes is {next_s} s"
+            f"scenes or excerpts last {length_s} s, {n_frames} frames; the next length that {type(tower).__name__} accepts "
+            f"is {next_s} s (scenes.scene_s, excerpts.length_s)"
         )
 
 
-def part_of(batch: int, parts: int) -> int:
-    """Items in each part of a batch. Raises ValueError if it cannot be parted so."""
+def part_size(batch: int, parts: int) -> int:
+    """Number of items in each part of a batch. Raises ValueError if the parts would differ in size."""
     if batch % parts:
-        raise ValueError(f"a batch of {batch} cannot be parted into {parts} (optimization.accumulate times processes)")
+        raise ValueError(
+            f"optimization.batch is {batch}; multiples of {parts} are accepted, which is optimization.accumulate times the "
+            "number of processes"
+        )
     return batch // parts
 
 
 def centre(model: LanguageAudioModel, batches: Dataset[CaptionedBatch], device: torch.device) -> None:
-    """Measures what is common to all frames, where the model takes it off."""
+    """Computes the mean frame that a centred model subtracts, in place; does nothing for other models."""
     if model.centre is not None:
         model.centre.copy_(mean_frame(model, batches, device))
 
 
 @torch.inference_mode()
 def mean_frame(model: LanguageAudioModel, batches: Dataset[CaptionedBatch], device: torch.device) -> Tensor:
-    """The mean embedding (D,) of a frame of a run's first batches."""
-    few = (batches[number].to(device) for number in range(CENTRE_BATCHES))
-    sums = [
-        (model.eval().audio(b.waveform) * b.valid_mask()[..., None]).sum(dim=(0, 1)) / b.valid_mask().sum() for b in few
-    ]
-    return torch.stack(sums).mean(dim=0)
+    """The mean frame embedding (D,) over a run's first batches."""
+    model.eval()
+    means: list[Tensor] = []
+    for index in range(CENTRE_BATCHES):
+        batch = batches[index].to(device)
+        valid = batch.valid_mask()
+        means.append((model.audio(batch.waveform) * valid[..., None]).sum(dim=(0, 1)) / valid.sum())
+    return torch.stack(means).mean(dim=0)
 
 
 class Log:
-    """Progress bar and TensorBoard of the first of the processes."""
+    """Progress bar and TensorBoard events of a run, written by the first process only."""
 
     def __init__(self, out: Path, processes: Processes, step: int, steps: int, batch: int) -> None:
-        first = processes.rank == 0
-        self.batch, self.writer = batch, SummaryWriter(str(out)) if first else None
-        self.progress: Any = tqdm(total=steps, initial=step, unit="batch", disable=not first)
+        is_first = processes.rank == 0
+        self.batch, self.writer = batch, SummaryWriter(str(out)) if is_first else None
+        self.progress: Any = tqdm(total=steps, initial=step, unit="batch", disable=not is_first)
 
     def __call__(self, step: int, losses: dict[str, Tensor], model: LanguageAudioModel) -> None:
-        """One step more was done; `losses` are those of its last part."""
+        """Logs that a step is finished; `losses` are the losses of the last part of its batch."""
         self.progress.update()
-        if step % 20 or self.writer is None:
+        if step % LOG_EVERY_STEPS or self.writer is None:
             return
         values = {f"loss/{name}": float(loss.detach()) for name, loss in losses.items()}
         values |= {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
@@ -168,12 +225,12 @@ class Log:
         self.progress.set_postfix({name.removeprefix("loss/"): f"{value:.3f}" for name, value in values.items()})
 
     def validated(self, step: int, score: float) -> None:
-        """The averaged weights were measured."""
+        """Logs the validation score of the averaged weights."""
         if self.writer is not None:
             self.writer.add_scalar(f"validation/{SELECTION_FIGURE}", score, step)
 
     def close(self) -> None:
-        """The last step was done."""
+        """Ends the progress bar and the events file."""
         self.progress.close()
         if self.writer is not None:
             self.writer.close()
@@ -182,7 +239,7 @@ class Log:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a language-audio model.")
-    parser.add_argument("recipe", type=Path, help="a TOML file, as in training/recipes/")
+    parser.add_argument("recipe", type=Path, help="a TOML file like those in training/recipes/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoint and TensorBoard events")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override the recipe")
     options = parser.parse_args(arguments)

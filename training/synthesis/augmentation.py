@@ -1,4 +1,4 @@
-"""What may happen to a recording on its way to a listener: speed, filters, rooms, codecs."""
+"""Augmentation of recordings and scenes: speed, filters, reverberation, lossy codecs."""
 
 import io
 from dataclasses import dataclass
@@ -15,23 +15,28 @@ from training.synthesis.noise import reverberate
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How often each change happens to an event (the codec: to a scene), as probabilities; `speed` is the largest factor."""
+    """How often, as probabilities, events and scenes are changed."""
 
     speed_rate: float = 0.5
+    """How often an event is played at another speed."""
     speed: float = 1.25
+    """The largest factor by which an event is played faster or slower, above 1."""
     filter_rate: float = 0.4
+    """How often an event is filtered."""
     reverberation_rate: float = 0.25
+    """How often an event is reverberated."""
     codec_rate: float = 0.05
+    """How often a whole scene passes through a lossy codec."""
 
 
-def change_speed(rng: Generator, samples: NDArray[np.float32], most: float) -> NDArray[np.float32]:
-    """Plays the recording up to `most` times faster or slower, pitch included."""
-    factor = most ** rng.uniform(-1, 1)
+def change_speed(rng: Generator, samples: NDArray[np.float32], max_factor: float) -> NDArray[np.float32]:
+    """The recording, played up to `max_factor` times faster or slower; the pitch changes with the speed."""
+    factor = max_factor ** rng.uniform(-1, 1)
     return soxr.resample(samples, 1000.0 * factor, 1000.0, quality="LQ").astype(np.float32)
 
 
 def tilt(rng: Generator, samples: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-    """A gentle high-pass, low-pass, or both, at random corners."""
+    """The recording after a first-order high-pass, low-pass, or both, with random corner frequencies."""
     kind = rng.integers(3)
     filtered = samples
     if kind != 0:
@@ -44,7 +49,7 @@ def tilt(rng: Generator, samples: NDArray[np.float32], sample_rate_hz: int) -> N
 def augment_event(
     rng: Generator, samples: NDArray[np.float32], sample_rate_hz: int, augmentation: Augmentation
 ) -> NDArray[np.float32]:
-    """Filters and reverberation of one event; its length and timing stay."""
+    """One event, sometimes filtered and sometimes reverberated; its length and timing stay the same."""
     if rng.random() < augmentation.filter_rate:
         samples = tilt(rng, samples, sample_rate_hz)
     if rng.random() < augmentation.reverberation_rate:
@@ -53,7 +58,7 @@ def augment_event(
 
 
 def through_codec(rng: Generator, samples: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-    """The scene after a lossy codec at low quality (Ogg Vorbis), the same length."""
+    """The scene after encoding and decoding in Ogg Vorbis at low quality; its length stays the same."""
     buffer = io.BytesIO()
     with soundfile.SoundFile(
         buffer, "w", sample_rate_hz, 1, format="OGG", subtype="VORBIS", compression_level=rng.uniform(0.7, 1.0)

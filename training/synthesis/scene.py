@@ -1,4 +1,4 @@
-"""Soundscapes drawn on the fly: recordings at random times and gains over a background, with their truth."""
+"""Scenes: recordings mixed at random times and gains over a background, with the annotation of when each is active."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,34 +13,47 @@ from training.synthesis.noise import coloured_noise
 from training.synthesis.truth import BLOCK_S, active_blocks
 
 MIN_EVENT_S = 0.1
+"""A recording that is active for less than half of this time, in seconds, is not mixed in."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneRecipe:
-    """How scenes are drawn.
-
-    An event's gain is the power of its active blocks over the background's, uniform in `snr_db`. The background is
-    coloured noise, and with `ambience_rate` a recording of an ambience mixed into it. With `silence_rate` a scene ends
-    early, in digital silence, as a clip shorter than the model's window does.
-    """
+    """How scenes are mixed. Rates are probabilities from 0 to 1; ranges are [lowest, highest] of a uniform draw."""
 
     scene_s: float = 10.0
+    """Duration of a scene in seconds; the audio tower must accept it."""
     min_events: int = 1
+    """Smallest number of recordings that are mixed into a scene."""
     max_events: int = 4
+    """Largest number of recordings that are mixed into a scene."""
     snr_db: tuple[float, float] = (-5.0, 25.0)
+    """Range of the power of an event's active blocks relative to the power of the background, in dB."""
     level_db: tuple[float, float] = (-35.0, 0.0)
+    """Range of the peak level of a scene in dB, relative to full scale."""
     ambience_rate: float = 0.3
+    """How often a recording of an ambience (`data.ambiences`) is mixed into the background, which is coloured noise."""
     silence_rate: float = 0.1
+    """How often a scene ends early in digital silence, like a clip that is shorter than the model's window."""
     max_event_s: float = 10.0
+    """Longest part of a recording that is mixed in, in seconds."""
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    """How recordings and scenes are changed. None (in Python only): not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A recording in a scene: which one, where it starts, its gain, and its active 20 ms blocks from there on.
+    """A recording that is mixed into a scene.
 
-    `speed` is the factor of the recording's own time that passes in a second of the scene and `source_onset_s` where in
-    the recording the event begins, so that frame-level knowledge of the recording can be carried over.
+    `source_onset_s` and `speed` map the scene's time to the recording's time, so that frame-level knowledge of the recording
+    applies to the scene.
+
+    Attributes:
+        recording: index of the recording in the store.
+        onset_s: where the event starts in the scene, in seconds.
+        snr_db: power of the active blocks relative to the power of the background, in dB.
+        active: whether each block of 20 ms from the onset on is active.
+        source_onset_s: where the event starts in the recording, in seconds.
+        speed: seconds of the recording that pass in one second of the scene.
     """
 
     recording: int
@@ -51,7 +64,7 @@ class Event:
     speed: float = 1.0
 
     def active_frames(self, n_frames: int, hop_s: float) -> NDArray[np.bool_]:
-        """Frames of the scene of which at least half is active: (T,)."""
+        """Which frames of the scene are active for at least half of their duration: (T,)."""
         blocks = self.onset_s + BLOCK_S * (np.flatnonzero(self.active) + 0.5)
         counts = np.bincount((blocks / hop_s).astype(int), minlength=n_frames)[:n_frames]
         return counts * BLOCK_S >= hop_s / 2
@@ -59,7 +72,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A soundscape: samples in [-1, 1], its events, and the recording of its ambience, if any."""
+    """A scene.
+
+    Attributes:
+        waveform: samples in [-1, 1], (N,).
+        events: the recordings that were mixed in.
+        ambience: index of the recording in the background, or None.
+    """
 
     waveform: NDArray[np.float32]
     events: tuple[Event, ...]
@@ -67,10 +86,16 @@ class Scene:
 
 
 class SceneSynthesizer:
-    """Draws scenes from a store; the same generator state gives the same scene.
+    """Draws scenes from the recordings of a store; the same state of the random generator gives the same scene.
 
-    `weights` tells how often each recording is drawn, and may be zero; `ambiences` are recordings that may lie behind a
-    whole scene.
+    Args:
+        store: the recordings, R of them.
+        recipe: how scenes are mixed.
+        weights: how often each recording is drawn, 0 or more, (R,).
+        ambiences: indices of the recordings that may be mixed into the background of a whole scene.
+
+    Raises:
+        ValueError: the number of weights is not R.
     """
 
     def __init__(
@@ -81,13 +106,15 @@ class SceneSynthesizer:
         ambiences: Sequence[int] = (),
     ) -> None:
         if len(weights) != len(store):
-            raise ValueError(f"{len(weights)} weights for {len(store)} recordings; one each is needed")
+            raise ValueError(
+                f"{len(weights)} weights for {len(store)} recordings; one weight per recording is accepted"
+            )
         self.store, self.recipe, self.ambiences = store, recipe, ambiences
         self._cumulative = np.cumsum(weights / weights.sum())
         self._n_samples = round(recipe.scene_s * store.sample_rate_hz)
 
     def draw(self, rng: Generator) -> Scene:
-        """One scene."""
+        """Draws one scene."""
         recipe = self.recipe
         background, ambience = self._background(rng)
         events: list[Event] = []
@@ -100,7 +127,7 @@ class SceneSynthesizer:
         return Scene(self._level(rng, background), tuple(events), ambience)
 
     def _background(self, rng: Generator) -> tuple[NDArray[np.float32], int | None]:
-        """Unit-power background: (N,)."""
+        """A background of unit power, (N,), and the recording of its ambience, if there is one."""
         noise = coloured_noise(rng, self._n_samples, rng.uniform(0, 2))
         if not self.ambiences or rng.random() >= self.recipe.ambience_rate:
             return noise, None
@@ -113,6 +140,7 @@ class SceneSynthesizer:
         return (np.sqrt(share) * ambience + np.sqrt(1 - share) * noise).astype(np.float32), index
 
     def _add_event(self, rng: Generator, scene: NDArray[np.float32]) -> Event | None:
+        """Mixes a random recording into the scene, in place; None if the part that was cut out is hardly active."""
         recipe, rate = self.recipe, self.store.sample_rate_hz
         index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.store) - 1)
         samples, speed = self.store[index], 1.0
@@ -135,15 +163,15 @@ class SceneSynthesizer:
         return Event(index, start / rate, snr_db, active, cut_samples * speed / rate, speed)
 
     def _crop(self, rng: Generator, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
-        """At most `max_event_s` and the scene's length; with the samples cut off before."""
-        most = min(self._n_samples, round(self.recipe.max_event_s * self.store.sample_rate_hz))
-        if len(samples) <= most:
+        """A random part of at most `max_event_s` and the scene's length, and the number of samples before it."""
+        limit = min(self._n_samples, round(self.recipe.max_event_s * self.store.sample_rate_hz))
+        if len(samples) <= limit:
             return samples, 0
-        start = int(rng.integers(len(samples) - most + 1))
-        return samples[start : start + most], start
+        start = int(rng.integers(len(samples) - limit + 1))
+        return samples[start : start + limit], start
 
     def _cut(self, rng: Generator, scene: NDArray[np.float32], events: list[Event]) -> list[Event]:
-        """Silences the end of the scene, and drops what lies there from the truth."""
+        """Silences the end of the scene, in place; returns the events without their silenced blocks."""
         end_s = BLOCK_S * int(rng.uniform(0.1, 0.95) * self.recipe.scene_s / BLOCK_S)
         scene[round(end_s * self.store.sample_rate_hz) :] = 0.0
         kept: list[Event] = []
@@ -157,6 +185,7 @@ class SceneSynthesizer:
         return kept
 
     def _level(self, rng: Generator, scene: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The scene at a random peak level, sometimes after a lossy codec, clipped to [-1, 1]."""
         augmentation = self.recipe.augmentation
         peak = float(np.abs(scene).max()) or 1.0
         scene = scene * np.float32(10 ** (rng.uniform(*self.recipe.level_db) / 20) / peak)

@@ -1,4 +1,4 @@
-"""YAMNet's own class scores on the recordings: free frame-level labels for 521 sound classes."""
+"""YAMNet as a teacher: its scores of 521 sound classes for every frame of the recordings."""
 
 import csv
 from dataclasses import dataclass
@@ -15,25 +15,39 @@ from training.synthesis.scene import Event
 from training.towers.compact import PATCH_SAMPLES, STEPS_PER_PATCH, Trunk
 from training.towers.front_end import LogMel
 
+HOP_S = 0.08
 HOP_SAMPLES = 1280
-"""One teacher frame: 80 ms at 16 kHz, two frames of the compact tower."""
+"""One frame of the teacher: 80 ms at 16 kHz, two frames of the compact tower."""
 FRAMES_PER_PATCH = PATCH_SAMPLES // HOP_SAMPLES
 
 
+@dataclass(frozen=True, slots=True)
+class TeacherConfig:
+    """YAMNet, as the pretrained weights of the compact tower and as a teacher."""
+
+    folder: Path | None = None
+    """Folder with `yamnet.safetensors` and `yamnet_class_map.csv`. The tower starts from these weights. None: no YAMNet."""
+    warm_start_steps: int = 800
+    """Steps of the warm start, which trains the maps into the shared space on YAMNet's features of clean recordings before
+    the first scene (800 steps take about two minutes). 0, or a recipe with `start`: no warm start."""
+    captions: Path | None = None
+    """JSON Lines file with the captions of YAMNet's classes. A class without an entry gets captions from a template."""
+
+
 def class_names(folder: Path) -> list[str]:
-    """The 521 AudioSet class names, in the order of the classifier."""
+    """The 521 AudioSet class names, in the order of YAMNet's classifier."""
     with (folder / "yamnet_class_map.csv").open(newline="", encoding="utf-8") as file:
         return [row["display_name"] for row in csv.DictReader(file)]
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherScores:
-    """What YAMNet hears in every recording of a store, every 80 ms.
+    """The teacher's scores and features of every recording of a store, in frames of 80 ms.
 
     Attributes:
-        scores: class scores in 1/255, of all frames end to end, (F, C).
-        features: the trunk's last map, three steps a patch, averaged over mel, (F, 1024).
-        offsets: recording i owns the frames [offsets[i], offsets[i + 1]).
+        scores: class scores times 255, the frames of all recordings end to end, (F, C).
+        features: the trunk's last map, three steps a patch, averaged over mel bands and repeated for each frame, (F, 1024).
+        offsets: the frames of recording i are [offsets[i], offsets[i + 1]), (R + 1,).
     """
 
     scores: NDArray[np.uint8]
@@ -41,23 +55,29 @@ class TeacherScores:
     offsets: NDArray[np.int64]
 
     def of_event(self, event: Event, n_frames: int) -> NDArray[np.float32]:
-        """The teacher's scores of an event where it is active, on the scene's grid of 80 ms: (n_frames, C)."""
-        hop_s = 0.08
-        active = np.flatnonzero(event.active_frames(n_frames, hop_s))
-        source_s = event.source_onset_s + ((active + 0.5) * hop_s - event.onset_s) * event.speed
-        own = self.scores[self.offsets[event.recording] : self.offsets[event.recording + 1]]
+        """The teacher's scores of an event, in [0, 1], on the scene's grid of 80 ms; 0 in inactive frames: (n_frames, C)."""
+        active = np.flatnonzero(event.active_frames(n_frames, HOP_S))
+        source_s = event.source_onset_s + ((active + 0.5) * HOP_S - event.onset_s) * event.speed
+        scores = self._recording_scores(event.recording)
         result = np.zeros((n_frames, self.scores.shape[1]), dtype=np.float32)
-        result[active] = own[np.clip((source_s / hop_s).astype(int), 0, len(own) - 1)] / 255.0
+        result[active] = scores[np.clip((source_s / HOP_S).astype(int), 0, len(scores) - 1)] / 255.0
         return result
 
     def of_recording(self, recording: int) -> NDArray[np.float32]:
-        """The largest score of each class in a recording: (C,)."""
-        return self.scores[self.offsets[recording] : self.offsets[recording + 1]].max(axis=0) / np.float32(255.0)
+        """The highest score of each class in a recording, in [0, 1]: (C,)."""
+        return self._recording_scores(recording).max(axis=0) / np.float32(255.0)
+
+    def _recording_scores(self, recording: int) -> NDArray[np.uint8]:
+        """Class scores times 255 of all frames of a recording."""
+        return self.scores[self.offsets[recording] : self.offsets[recording + 1]]
 
 
 @torch.inference_mode()
 def score_recordings(store: AudioStore, folder: Path) -> TeacherScores:
-    """Runs YAMNet over a store (about 500 times faster than real time on two cores)."""
+    """Runs YAMNet over all recordings of a store, each scaled to a peak of 1.
+
+    It is about 500 times faster than real time on two CPU cores.
+    """
     weights = load_file(folder / "yamnet.safetensors")
     front_end, trunk = LogMel(), Trunk().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
     trunk.load_yamnet(folder / "yamnet.safetensors")
@@ -71,8 +91,8 @@ def score_recordings(store: AudioStore, folder: Path) -> TeacherScores:
         with torch.autocast("cpu", torch.bfloat16):
             steps = trunk.patch_maps(trunk.local_map(log_mel))[1][0].float()  # (3 P, 1024)
         patches = steps.unflatten(0, (-1, STEPS_PER_PATCH)).mean(dim=1)  # (P, 1024)
-        own = torch.sigmoid(F.linear(patches, weight, bias)) * 255
-        scores.append(own.round().to(torch.uint8).repeat_interleave(FRAMES_PER_PATCH, dim=0).numpy())
+        patch_scores = torch.sigmoid(F.linear(patches, weight, bias)) * 255  # (P, C)
+        scores.append(patch_scores.round().to(torch.uint8).repeat_interleave(FRAMES_PER_PATCH, dim=0).numpy())
         features.append(steps.repeat_interleave(FRAMES_PER_PATCH // STEPS_PER_PATCH, dim=0).half().numpy())
-    offsets = np.cumsum([0, *(len(own) for own in scores)])
+    offsets = np.cumsum([0, *(len(frames) for frames in scores)])
     return TeacherScores(np.concatenate(scores), np.concatenate(features), offsets)

@@ -1,4 +1,4 @@
-"""The captions that a run trains against, as sentence embeddings, and how labels relate to one another."""
+"""The captions of labels and of the teacher's classes as sentence embeddings, and which labels exclude each other."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -22,16 +22,22 @@ from training.data.pack import Recording
 from training.towers.text import SentenceEncoder
 
 TITLE_SIMILARITY = 0.45
-"""An uploader's title is a caption of its label from this cosine to the label's mean caption on."""
+"""A recording's title is used as a caption of its label if its cosine with the label's mean caption is above this value."""
 CURATED_RECORDINGS = 10
-"""A label with this many recordings is a class that people told apart from others."""
+"""A label with at least this many recordings counts as a class that curators separated carefully from other classes."""
 RELATED_SIMILARITY = 0.55
-"""A class of the teacher may be the label itself from this cosine between their mean captions on."""
+"""A class of the teacher may be the same as a label if the cosine of their mean captions is above this value."""
 
 
 @dataclass(frozen=True)
 class CaptionBank:
-    """Captions of several subjects, K in all, and their sentence embeddings (K, C); subject i owns [starts[i], starts[i+1])."""
+    """The captions of several subjects (labels or classes) and their sentence embeddings.
+
+    Attributes:
+        texts: the captions of all subjects, end to end, K of them.
+        sentences: sentence embedding of each caption, (K, C).
+        starts: the captions of subject i are [starts[i], starts[i + 1]), (subjects + 1,).
+    """
 
     texts: tuple[str, ...]
     sentences: Tensor
@@ -40,8 +46,8 @@ class CaptionBank:
     @classmethod
     def encode(cls, captions: Sequence[Sequence[str]], encoder: SentenceEncoder) -> "CaptionBank":
         """Encodes every caption of every subject once."""
-        starts = torch.tensor([0, *(len(c) for c in captions)]).cumsum(0)
-        texts = [caption for own in captions for caption in own]
+        starts = torch.tensor([0, *(len(subject) for subject in captions)]).cumsum(0)
+        texts = [text for subject in captions for text in subject]
         return cls(tuple(texts), encoder.encode(texts), starts)
 
     def __len__(self) -> int:
@@ -49,7 +55,7 @@ class CaptionBank:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """The row of each caption."""
+        """Row of each caption in `sentences`."""
         return {text: row for row, text in enumerate(self.texts)}
 
     def of_subjects(self) -> list[tuple[str, ...]]:
@@ -57,22 +63,27 @@ class CaptionBank:
         return [self.texts[start:end] for start, end in itertools.pairwise(self.starts.tolist())]
 
     def means(self) -> Tensor:
-        """The mean direction of each subject's captions: (subjects, C), unit norm."""
-        owner = torch.repeat_interleave(torch.arange(len(self)), self.starts.diff())
-        sums = torch.zeros(len(self), self.sentences.shape[1]).index_add_(0, owner, self.sentences)
+        """The mean caption of each subject, of unit norm: (subjects, C)."""
+        subject = torch.repeat_interleave(torch.arange(len(self)), self.starts.diff())
+        sums = torch.zeros(len(self), self.sentences.shape[1]).index_add_(0, subject, self.sentences)
         return F.normalize(sums, dim=-1)
 
     def sample(self, generator: Generator) -> Tensor:
-        """A random caption of every subject: (subjects, C)."""
+        """The sentence embedding of a random caption of every subject: (subjects, C)."""
         draw = torch.rand(len(self), generator=generator)
         return self.sentences[self.starts[:-1] + (draw * self.starts.diff()).long()]
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What is said of the labels (L of them) and of the teacher's classes (C, maybe none).
+    """The captions of L labels and of the teacher's C classes, and how they relate.
 
-    `relation` (L, L) holds POSITIVE, NEGATIVE or UNKNOWN; `related` (L, C) is true where a class may be the label.
+    Attributes:
+        labels: the labels.
+        bank: their captions.
+        relation: whether the captions of label j are true of a recording of label i: POSITIVE, NEGATIVE or UNKNOWN, (L, L).
+        class_bank: the captions of the teacher's classes, or None without classes.
+        related: whether class j may be the same as label i, (L, C).
     """
 
     labels: tuple[str, ...]
@@ -82,7 +93,7 @@ class Vocabulary:
     related: Tensor
 
     def index(self) -> dict[str, int]:
-        """Label to its number."""
+        """Index of each label."""
         return {label: i for i, label in enumerate(self.labels)}
 
 
@@ -93,7 +104,15 @@ def build_vocabulary(
     class_captions: Path | None,
     encoder: SentenceEncoder,
 ) -> Vocabulary:
-    """The vocabulary of some recordings; labels and classes without written captions get plain ones."""
+    """The vocabulary of some recordings.
+
+    Args:
+        recordings: whose labels and titles are taken.
+        captions: JSON Lines file with the captions of labels; a label without an entry gets captions from a template.
+        classes: the names of the teacher's classes, which are captions too; may be empty.
+        class_captions: JSON Lines file with the captions of classes.
+        encoder: embeds the captions.
+    """
     labels = tuple(dict.fromkeys(recording.label for recording in recordings))
     entries = captions_for_labels(labels, read_label_captions(captions) if captions else {})
     bank = CaptionBank.encode(_with_titles(entries, recordings, encoder), encoder)
@@ -111,7 +130,7 @@ def build_vocabulary(
 def _with_titles(
     entries: Sequence[LabelCaptions], recordings: Iterable[Recording], encoder: SentenceEncoder
 ) -> list[tuple[str, ...]]:
-    """Each label's captions, and the titles of its recordings that say the same."""
+    """The captions of each label, with the titles of its training recordings that mean the same."""
     means = CaptionBank.encode(
         [entry.captions or template_captions(entry.label).captions for entry in entries], encoder
     )
@@ -119,11 +138,11 @@ def _with_titles(
     for recording in recordings:
         if recording.title and recording.split == "train":
             titles[recording.label].add(recording.title)
-    owners = [(i, title) for i, entry in enumerate(entries) for title in sorted(titles[entry.label])]
-    sentences = encoder.encode([title for _, title in owners])
-    fits = (sentences * means.means()[[i for i, _ in owners]]).sum(dim=-1) > TITLE_SIMILARITY
+    candidates = [(i, title) for i, entry in enumerate(entries) for title in sorted(titles[entry.label])]
+    sentences = encoder.encode([title for _, title in candidates])
+    fits = (sentences * means.means()[[i for i, _ in candidates]]).sum(dim=-1) > TITLE_SIMILARITY
     extended = [list(entry.captions) for entry in entries]
-    for (i, title), fit in zip(owners, fits.tolist(), strict=True):
+    for (i, title), fit in zip(candidates, fits.tolist(), strict=True):
         if fit:
             extended[i].append(title)
-    return [tuple(dict.fromkeys(own)) for own in extended]
+    return [tuple(dict.fromkeys(texts)) for texts in extended]

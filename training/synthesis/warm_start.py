@@ -1,59 +1,87 @@
-"""A first map from sound to words: single frames of clean recordings, before any soundscape."""
+"""The warm start: trains the maps from sound and text into the shared space on single frames, before the first scene."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Generator, Tensor
 from torch.optim import AdamW
 from tqdm import tqdm
 
+from training import seeds
 from training.data.captions import POSITIVE, UNKNOWN
 from training.data.pack import AudioStore
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss
+from training.losses.weights import LossWeights
 from training.model import LanguageAudioModel
-from training.recipe import Recipe
-from training.synthesis.teacher import TeacherScores
+from training.synthesis.scene_source import SceneSource, label_weights
+from training.synthesis.teacher import HOP_S, TeacherScores
 from training.synthesis.truth import BLOCK_S, active_blocks
 from training.synthesis.vocabulary import Vocabulary
 from training.towers.compact import CompactTower
 
 FRAMES_PER_STEP = 2048
 LEARNING_RATE = 2e-3
-BLOCKS_PER_FRAME = round(0.08 / BLOCK_S)
+BLOCKS_PER_FRAME = round(HOP_S / BLOCK_S)
+DOUBTED_SCORE = 0.5
+"""If the teacher scores a class lower than this, and the frame's label may be that class, the frame teaches nothing about
+the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """F frames of clean recordings.
+
+    Attributes:
+        features: the teacher's features, (F, 1024).
+        scores: the teacher's class scores in [0, 1], (F, C).
+        labels: label index of each frame's recording, on the CPU, (F,).
+    """
+
+    features: Tensor
+    scores: Tensor
+    labels: Tensor
 
 
 def warm_start(
-    model: LanguageAudioModel,
-    store: AudioStore,
-    teacher: TeacherScores,
-    labels: Sequence[int],
-    vocabulary: Vocabulary,
-    recipe: Recipe,
-    device: torch.device,
+    model: LanguageAudioModel, source: SceneSource, weights: LossWeights, steps: int, device: torch.device
 ) -> None:
-    """Trains the maps into the shared space on YAMNet's features of active frames, in place.
+    """Trains the maps into the shared space, in place, on the teacher's features of active frames.
 
-    The losses are those of the soundscapes. Every label is drawn as often as its number of recordings says,
-    tempered as in the recipe.
+    The losses are those that the scenes are trained with later. A frame is drawn in proportion to
+    n ** (label_exponent - 1) / sqrt(m), where n is the number of frames of its label, m the number of frames of its
+    recording, and `label_exponent` that of the recipe's `[data]`.
+
+    Args:
+        model: a model with a compact tower.
+        source: the recordings of the run, with the teacher's scores.
+        weights: how much each loss counts.
+        steps: number of steps; the learning rate falls linearly to 0.
+        device: the device of the model.
     """
-    rng = np.random.default_rng([recipe.seed, 1])
-    frames, owner = active_frames(store, teacher)
-    label = np.asarray(labels)[owner]
-    weights = np.bincount(label)[label].astype(np.float64) ** (recipe.data.label_exponent - 1)
-    weights /= np.sqrt(np.bincount(owner)[owner])
-    cumulative = np.cumsum(weights / weights.sum())
-    tower = _tower(model)
+    recordings, vocabulary = source.recordings, source.vocabulary
+    teacher = recordings.teacher
+    assert teacher is not None, "only a run with a teacher has a warm start"
+    rng = np.random.default_rng(seeds.warm_start(source.seed))
+    frames, recording = active_frames(recordings.store, teacher)
+    label = recordings.labels[recording]
+    frame_weights = label_weights(label, source.data.label_exponent)
+    frame_weights /= np.sqrt(np.bincount(recording)[recording])
+    cumulative = np.cumsum(frame_weights / frame_weights.sum())
+    tower = _compact_tower(model)
     maps = [tower.from_trunk, tower.norm, tower.output, model.projection]
     optimizer = AdamW([p for part in maps for p in part.parameters()] + [model.log_scale, model.bias], LEARNING_RATE)
-    progress = tqdm(range(recipe.teacher.warm_start_steps), desc="warm start", unit="step")
+    progress = tqdm(range(steps), desc="warm start", unit="step")
     for step in progress:
         drawn = np.minimum(np.searchsorted(cumulative, rng.random(FRAMES_PER_STEP)), len(frames) - 1)
         features = torch.from_numpy(teacher.features[frames[drawn]].astype(np.float32)).to(device)
         scores = torch.from_numpy(teacher.scores[frames[drawn]].astype(np.float32) / 255.0).to(device)
+        generator = Generator().manual_seed(seeds.warm_start_captions(step))
         with torch.autocast(device.type, torch.bfloat16):
-            loss = _loss(model, features, scores, torch.from_numpy(label[drawn]), vocabulary, recipe, step)
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / recipe.teacher.warm_start_steps)
+            batch = Frames(features, scores, torch.from_numpy(label[drawn]))
+            loss = _weighted_loss(model, batch, vocabulary, weights, generator)
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -61,44 +89,42 @@ def warm_start(
             progress.set_postfix(loss=f"{float(loss.detach()):.3f}", scale=f"{float(model.scale.detach()):.2f}")
 
 
-def active_frames(store: AudioStore, teacher: TeacherScores) -> tuple[np.ndarray, np.ndarray]:
-    """The teacher's frames in which the recording is active, and the recording of each: two arrays (F,)."""
-    frames: list[np.ndarray] = []
+def active_frames(store: AudioStore, teacher: TeacherScores) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The teacher's frames in which a recording is active.
+
+    Returns:
+        Index of each active frame in the teacher's arrays, and the recording of each active frame: two arrays (F,).
+    """
+    frames: list[NDArray[np.int64]] = []
     for index, samples in enumerate(store):
         active = active_blocks(samples, store.sample_rate_hz)
         padded = np.pad(active, (0, -len(active) % BLOCKS_PER_FRAME)).reshape(-1, BLOCKS_PER_FRAME)
         n_frames = int(teacher.offsets[index + 1] - teacher.offsets[index])
         frames.append(teacher.offsets[index] + np.flatnonzero(padded.sum(axis=1)[:n_frames]))
-    return np.concatenate(frames), np.repeat(np.arange(len(frames)), [len(own) for own in frames])
+    return np.concatenate(frames), np.repeat(np.arange(len(frames)), [len(part) for part in frames])
 
 
-def _tower(model: LanguageAudioModel) -> CompactTower:
-    """The model's tower: no other has a teacher."""
+def _compact_tower(model: LanguageAudioModel) -> CompactTower:
+    """The model's audio tower; a recipe with a teacher has a compact tower."""
     assert isinstance(model.audio, CompactTower)
     return model.audio
 
 
-def _loss(
-    model: LanguageAudioModel,
-    features: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    vocabulary: Vocabulary,
-    recipe: Recipe,
-    step: int,
+def _weighted_loss(
+    model: LanguageAudioModel, frames: Frames, vocabulary: Vocabulary, weights: LossWeights, generator: Generator
 ) -> Tensor:
-    """The soundscapes' losses on single frames: features (F, 1024), the teacher's scores (F, C), labels (F,)."""
-    generator = torch.Generator().manual_seed(step)
-    embeddings = _tower(model).embed_patch_steps(features)[None]  # (1, F, D)
-    captions = model.projection(vocabulary.bank.sample(generator).to(features.device))
-    own = vocabulary.relation[labels].to(features.device)[None]  # (1, F, L)
-    target, known = (own == POSITIVE).float(), torch.ne(own, UNKNOWN)
-    logits = model.logits(embeddings @ captions.T, captions)
-    loss = recipe.losses.label_sigmoid * frame_sigmoid_loss(logits, target, known)
-    loss = loss + recipe.losses.label_contrastive * frame_contrastive_losses(logits, target, known).mean()
+    """The weighted sum of the label losses and the teacher's loss on single frames; the generator draws the captions."""
+    device = frames.features.device
+    embeddings = _compact_tower(model).embed_patch_steps(frames.features)[None]  # (1, F, D)
+    captions = model.projection(vocabulary.bank.sample(generator).to(device))  # (L, D)
+    relation = vocabulary.relation[frames.labels].to(device)[None]  # (1, F, L)
+    target, known = (relation == POSITIVE).float(), torch.ne(relation, UNKNOWN)
+    logits = model.logits(embeddings @ captions.T, captions)  # (1, F, L)
+    loss = weights.label_sigmoid * frame_sigmoid_loss(logits, target, known)
+    loss = loss + weights.label_contrastive * frame_contrastive_losses(logits, target, known).mean()
     if vocabulary.class_bank is None:
         return loss
-    classes = model.projection(vocabulary.class_bank.sample(generator).to(features.device))
-    doubted = vocabulary.related[labels].to(features.device) & (scores < 0.5)
-    logits = model.logits(embeddings @ classes.T, classes)
-    return loss + recipe.losses.teacher_sigmoid * frame_sigmoid_loss(logits, scores[None], ~doubted[None])
+    classes = model.projection(vocabulary.class_bank.sample(generator).to(device))  # (C, D)
+    doubted = vocabulary.related[frames.labels].to(device) & (frames.scores < DOUBTED_SCORE)  # (F, C)
+    logits = model.logits(embeddings @ classes.T, classes)  # (1, F, C)
+    return loss + weights.teacher_sigmoid * frame_sigmoid_loss(logits, frames.scores[None], ~doubted[None])

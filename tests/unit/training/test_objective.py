@@ -9,7 +9,8 @@ from training.data.scene_batch import SceneBatch
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.recipe import Recipe, read_recipe
-from training.source import SceneSource
+from training.source import scene_source
+from training.synthesis.scene_source import SceneSource
 from training.towers.text import SentenceEncoder, TextTowerConfig
 
 OFF = ("label_sigmoid", "label_contrastive")
@@ -27,7 +28,7 @@ def encoder() -> SentenceEncoder:
 
 @pytest.fixture(scope="module")
 def soundscapes(tiny_pack: Path, encoder: SentenceEncoder) -> SceneSource:
-    return SceneSource(recipe_with(tiny_pack, label_sigmoid=1.0), encoder)
+    return scene_source(recipe_with(tiny_pack, label_sigmoid=1.0), encoder)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_a_text_has_a_scale_and_a_bias_of_its_own_only_where_they_are_wanted(
 
 def test_a_data_set_has_no_labels_to_learn_from(tiny_pack: Path) -> None:
     sets: Any = f"data.sets=[{{name='pack', folder='{tiny_pack}'}}]"
-    with pytest.raises(ValueError, match=r"losses.label_sigmoid needs soundscapes"):
+    with pytest.raises(ValueError, match=r"losses.label_sigmoid needs scenes"):
         read_recipe(Path("training/recipes/tiny.toml"), [sets])
 
 

@@ -14,7 +14,7 @@ from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.processes import Processes
 from training.recipe import Recipe, read_recipe
-from training.source import SceneSource
+from training.source import scene_source
 from training.towers.text import SentenceEncoder
 
 BATCH = 6
@@ -48,7 +48,7 @@ def step(pack: Path, processes: Processes) -> Result:
     torch.manual_seed(0)
     recipe = tiny(pack)
     encoder = SentenceEncoder(recipe.text)
-    source = SceneSource(recipe, encoder)
+    source = scene_source(recipe, encoder)
     model = LanguageAudioModel(recipe, encoder)
     objective = Objective(model, encoder, source.vocabulary, recipe, torch.device("cpu"), processes)
     batch = source.batches(BATCH // processes.count, processes.count)[processes.rank]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.data.pack import AudioStore, read_pack_table
-from training.synthesis.batches import SceneBatches, joined
+from training.synthesis.batches import BatchPlan, RecordingAnnotations, SceneBatches, joined
 from training.synthesis.scene import SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import runs
 
@@ -19,18 +19,8 @@ def store(tiny_pack: Path) -> AudioStore:
 
 def batches(store: AudioStore, batch: int = 4, n_batches: int = 3, different: int = 0) -> SceneBatches:
     synthesizer = SceneSynthesizer(store, SceneRecipe(scene_s=1.92, max_event_s=1.0), np.ones(len(store)))
-    labels = [i // 4 for i in range(len(store))]
-    return SceneBatches(
-        synthesizer,
-        labels,
-        CAPTIONS,
-        None,
-        hop_samples=640,
-        batch=batch,
-        n_batches=n_batches,
-        seed=5,
-        different=different,
-    )
+    annotations = RecordingAnnotations(np.arange(len(store)) // 4, CAPTIONS)
+    return SceneBatches(synthesizer, annotations, 640, BatchPlan(batch, n_batches, seed=5, different=different))
 
 
 def test_scenes_do_not_depend_on_how_they_are_batched(store: AudioStore) -> None:
