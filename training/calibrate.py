@@ -34,9 +34,9 @@ from service.core.postprocessing import Postprocessing
 from service.core.scoring import Calibration
 from training import seeds
 from training.evaluation.benchmark import PASSES, Benchmark, load_benchmark, validation_queries
-from training.evaluation.evaluation_set import resampled
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
 from training.evaluation.metrics import expected_calibration_error, is_present
+from training.evaluation.scene_set import resampled
 
 ABSENT_PER_HEARD = 4
 """Absent queries for each heard query. At 1, a query is as likely heard as not; all absent queries would be 33 for each."""
@@ -78,8 +78,8 @@ def measure_evidence(
         waveform = resampled(scene.waveform, benchmark.sample_rate_hz, grid.sample_rate_hz)
         evidence.append(smooth(localizer.evidence(waveform, captions), grid, localizer.postprocessing))
         truth.append(np.repeat(scene.truth(labels, edges_s), PASSES, axis=0))
-        audible.append(np.repeat([label in scene.labels(AUDIBLE_DB) for label in labels], PASSES))
-        absent.append(np.repeat([label not in scene.labels() for label in labels], PASSES))
+        audible.append(np.repeat([label in scene.event_labels(AUDIBLE_DB) for label in labels], PASSES))
+        absent.append(np.repeat([label not in scene.event_labels() for label in labels], PASSES))
     return SceneEvidence(*map(np.stack, (evidence, truth, audible, absent)))
 
 

@@ -1,14 +1,15 @@
-"""Measures a checkpoint, a bundle or a running service, on soundscapes or on a data set.
+"""Evaluates a checkpoint, a bundle or a running service on synthesized scenes or on a data set.
 
 `python -m training.evaluate --checkpoint runs/compact/checkpoint.pt --data FOLDER --json report.json`
 `python -m training.evaluate --bundle service/bundle --data FOLDER`
 `python -m training.evaluate --url http://127.0.0.1:8000 --data FOLDER`
 `python -m training.evaluate --bundle service/bundle --dataset tacos --data FOLDER --split test`
 
-The soundscapes are asked for captions that training never saw, three a label: each figure is the mean over three passes with
-one caption a label. A data set is asked for the captions of its events, and recordings and captions of the whole of them
-are found by one another. What is chosen (the threshold of a checkpoint, and the post-processing of each label that is
-told beside the default) is chosen on soundscapes of another seed, or on the `val` split.
+On scenes, the queries are captions that are held out from training, three for each label. Each figure is the mean over three
+passes with one caption of every label. On a data set, the queries are the captions of its events, and retrieval is measured
+with the captions of whole recordings. Figures are reported twice: with the model's default post-processing, and with
+post-processing that is tuned for each label on other data, namely on scenes of another seed or on the data set's `val` split.
+The threshold of a checkpoint is not calibrated yet, so its default threshold is tuned there too.
 """
 
 import argparse
@@ -24,9 +25,7 @@ from service.core.errors import EarmarkError
 from training import seeds
 from training.data.datasets import ADAPTERS
 from training.data.example import SPLITS
-from training.evaluation.benchmark import load_benchmark, validation_queries
-from training.evaluation.dataset_split import measure_dataset
-from training.evaluation.evaluation_set import EvaluationSet, evaluation_set_from_benchmark
+from training.evaluation.dataset_split import evaluate_dataset
 from training.evaluation.localizers import (
     EXTENT_RATIO,
     MEDIAN_FILTER_S,
@@ -37,25 +36,25 @@ from training.evaluation.localizers import (
 )
 from training.evaluation.protocol import evaluate
 from training.evaluation.report import as_text
+from training.evaluation.scene_set import scene_set
 
-SOUNDSCAPES = "soundscapes"
-SPLIT = "test"
-
-
-def soundscapes(folder: Path, seed: int) -> EvaluationSet:
-    """The soundscapes of a seed as a set."""
-    benchmark = load_benchmark(folder, seed)
-    return evaluation_set_from_benchmark(f"soundscapes of seed {seed}", benchmark, validation_queries(benchmark.labels))
+SCENES = "scenes"
+DEFAULT_SPLIT = "test"
 
 
-def measure_soundscapes(localizer: Localizer, folder: Path) -> dict[str, Any]:
-    """The report on the benchmark."""
-    own = soundscapes(folder, seeds.CALIBRATION)
-    return {"localization": evaluate(localizer, soundscapes(folder, seeds.BENCHMARK), own)}
+def evaluate_scenes(localizer: Localizer, folder: Path) -> dict[str, Any]:
+    """The report on the benchmark's scenes, tuned on the scenes that calibration uses.
+
+    Raises:
+        ValueError: No label has enough recordings, a label has too few held-out captions, or a recording cannot be decoded.
+        FileNotFoundError: The pack's table does not exist.
+    """
+    tuning_set = scene_set(folder, seeds.CALIBRATION)
+    return {"localization": evaluate(localizer, scene_set(folder, seeds.BENCHMARK), tuning_set)}
 
 
 def open_localizer(options: argparse.Namespace) -> Localizer:
-    """What the command line names."""
+    """Opens the checkpoint, bundle or service that the command line names."""
     if options.url:
         return ServiceLocalizer(httpx.Client(base_url=options.url, timeout=60.0))
     if options.bundle:
@@ -64,77 +63,94 @@ def open_localizer(options: argparse.Namespace) -> Localizer:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line's options."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure a model.")
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Evaluate a model.")
     subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--checkpoint", type=Path, help="a checkpoint of training.train")
-    subject.add_argument("--bundle", type=Path, help="a bundle's folder")
-    subject.add_argument("--url", help="where a service runs, such as http://127.0.0.1:8000")
+    subject.add_argument("--checkpoint", type=Path, help="checkpoint written by training.train")
+    subject.add_argument("--bundle", type=Path, help="folder of a bundle")
+    subject.add_argument("--url", help="address of a running service, such as http://127.0.0.1:8000")
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of the data set, or of a CSV pack with a val split"
     )
     parser.add_argument(
         "--dataset",
-        choices=(SOUNDSCAPES, *sorted(ADAPTERS)),
-        default=SOUNDSCAPES,
-        help=f"what the data are; {SOUNDSCAPES}, if not given, are made of a CSV pack",
+        choices=(SCENES, *sorted(ADAPTERS)),
+        default=SCENES,
+        help=f"data set to evaluate on (default: {SCENES}, which are synthesized from a CSV pack)",
     )
-    parser.add_argument("--split", choices=SPLITS, help=f"of a data set; {SPLIT} if not given")
-    parser.add_argument("--most", type=positive, help="so many recordings of a data set's split at most")
-    parser.add_argument("--json", type=Path, help="file that the report is written to too; its folder is made")
+    parser.add_argument("--split", choices=SPLITS, help=f"split of the data set (default: {DEFAULT_SPLIT})")
     parser.add_argument(
-        "--median-filter-s", type=float, help=f"smoothing of a checkpoint's curves; {MEDIAN_FILTER_S} s if not given"
+        "--most", type=positive, help="largest number of recordings of each split of the data set (default: all)"
+    )
+    parser.add_argument("--json", type=Path, help="file to write the report to as JSON; its folder is created")
+    parser.add_argument(
+        "--median-filter-s",
+        type=float,
+        help=f"width of the median filter of a checkpoint's score curves, in seconds (default: {MEDIAN_FILTER_S})",
     )
     parser.add_argument(
-        "--extent-ratio", type=float, help=f"extent of sounds in a checkpoint's curves; {EXTENT_RATIO} if not given"
+        "--extent-ratio",
+        type=float,
+        help="a checkpoint's segments extend from their peak while the score stays above this fraction of the threshold; "
+        f"1 disables it (default: {EXTENT_RATIO})",
     )
     options = parser.parse_args(arguments)
     smoothing = {"median_filter_s": MEDIAN_FILTER_S, "extent_ratio": EXTENT_RATIO}
-    takes(parser, options, "--checkpoint", options.checkpoint is not None, **smoothing)
-    takes(parser, options, "a data set's --dataset", options.dataset != SOUNDSCAPES, split=SPLIT, most=sys.maxsize)
+    limit_options(parser, options, "--checkpoint", options.checkpoint is not None, **smoothing)
+    limit_options(
+        parser, options, "a data set's --dataset", options.dataset != SCENES, split=DEFAULT_SPLIT, most=sys.maxsize
+    )
     return options
 
 
-def takes(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, what: str, given: bool, **defaults: object
+def limit_options(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, scope: str, in_scope: bool, **defaults: object
 ) -> None:
-    """Sets options that only apply to something to their defaults, and refuses them where it is not given."""
+    """Fills in the defaults of options that have an effect in one scope only, and refuses the options outside of it.
+
+    Args:
+        parser: Reports an option that is given outside of its scope.
+        options: Options to change; those that were not given are None.
+        scope: The scope's name for the error message.
+        in_scope: Whether the command line is in the scope.
+        **defaults: Default of each option.
+    """
     for name, default in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
-        elif not given:
-            parser.error(f"--{name.replace('_', '-')} applies to {what} only")
+        elif not in_scope:
+            parser.error(f"--{name.replace('_', '-')} applies to {scope} only")
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """Parses an integer of at least 1."""
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}; a whole number from 1 on is accepted")
+        raise argparse.ArgumentTypeError(f"{text!r}; an integer of at least 1 is accepted")
     return int(text)
 
 
-def report(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line asks for."""
+def make_report(options: argparse.Namespace) -> dict[str, Any]:
+    """Evaluates what the command line names."""
     localizer = open_localizer(options)
-    if options.dataset == SOUNDSCAPES:
-        measured = measure_soundscapes(localizer, options.data)
+    if options.dataset == SCENES:
+        sections = evaluate_scenes(localizer, options.data)
     else:
-        measured = measure_dataset(localizer, options.dataset, options.data, options.split, options.most)
-    return {"subject": localizer.subject, **measured}
+        sections = evaluate_dataset(localizer, options.dataset, options.data, options.split, options.most)
+    return {"subject": localizer.subject, **sections}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Runs the command line."""
     options = parse(arguments)
     try:
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
-        found = report(options)
-        sys.stdout.write(as_text(found))
+        report = make_report(options)
+        sys.stdout.write(as_text(report))
         if options.json:
-            options.json.write_text(json.dumps(found, indent=2) + "\n")
+            options.json.write_text(json.dumps(report, indent=2) + "\n")
     except (ValueError, OSError, EarmarkError, httpx.HTTPError, httpx.InvalidURL) as error:
-        sys.exit(f"{options.dataset} in {options.data} cannot be measured: {error}")
+        sys.exit(f"{options.dataset} in {options.data} cannot be evaluated: {error}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The validation benchmark: a seeded recipe over the `val` recordings of a pack, and its truth."""
+"""The validation benchmark: scenes synthesized with a fixed recipe and seed from the `val` recordings of a pack."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,11 +17,13 @@ from training.synthesis.scene import Event, Scene, SceneRecipe, SceneSynthesizer
 from training.synthesis.truth import BLOCK_S, runs
 from training.towers.front_end import SAMPLE_RATE_HZ
 
+VALIDATION_CAPTIONS = CAPTIONS / "validation.jsonl"
+"""Captions of each label that are held out from training."""
 PASSES = 3
-"""Captions of each label, each asked in a pass of its own."""
+"""Number of held-out captions of each label. Each is the label's query in one pass over the scenes."""
 N_SCENES = 400
 MIN_RECORDINGS = 3
-"""Labels with fewer recordings are heard in the scenes, but not asked for."""
+"""Smallest number of recordings of a label that is searched for. Rarer labels occur in scenes but are not searched for."""
 RECIPE = SceneRecipe(
     scene_s=10.0,
     min_events=1,
@@ -36,7 +38,14 @@ RECIPE = SceneRecipe(
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkEvent:
-    """An annotated event; `snr_db` is the loudest of the recordings that it is made of."""
+    """A true event in a benchmark scene: overlapping and touching recordings of one label, merged.
+
+    Attributes:
+        label: Its label.
+        onset_s: Onset in seconds.
+        offset_s: Offset in seconds.
+        snr_db: Signal-to-noise ratio of the loudest of the merged recordings, in decibels.
+    """
 
     label: str
     onset_s: float
@@ -46,25 +55,32 @@ class BenchmarkEvent:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkScene:
-    """A scene of the benchmark: samples in [-1, 1], and what is heard in it when."""
+    """A scene of the benchmark: its name, samples in [-1, 1] and true events."""
 
     name: str
     waveform: NDArray[np.float32]
     events: tuple[BenchmarkEvent, ...]
 
-    def labels(self, min_snr_db: float = -np.inf) -> set[str]:
-        """The labels heard at `min_snr_db` over the background or more."""
+    def event_labels(self, min_snr_db: float = -np.inf) -> set[str]:
+        """Labels of the events with a signal-to-noise ratio of at least `min_snr_db`."""
         return {event.label for event in self.events if event.snr_db >= min_snr_db}
 
     def truth(self, labels: Sequence[str], edges_s: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Frames, given by their boundaries (T + 1,), whose centre lies in an event of the label: (labels, T)."""
-        own = events_by_label(labels, ((e.label, e.onset_s, e.offset_s) for e in self.events), float(edges_s[-1]))
-        return np.stack([frames_in_events(own.get(label, NO_EVENTS), edges_s) for label in range(len(labels))])
+        """Whether each frame's centre lies in an event of each label: (labels, T), from frame boundaries (T + 1,)."""
+        events = events_by_label(labels, ((e.label, e.onset_s, e.offset_s) for e in self.events), float(edges_s[-1]))
+        return np.stack([frames_in_events(events.get(label, NO_EVENTS), edges_s) for label in range(len(labels))])
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Scenes, and the labels that are asked for."""
+    """Scenes, and the labels that are searched for in all of them.
+
+    Attributes:
+        scenes: The scenes.
+        labels: Labels with at least MIN_RECORDINGS recordings, in alphabetical order.
+        sample_rate_hz: Sample rate of the waveforms.
+        scene_s: Duration of every scene in seconds.
+    """
 
     scenes: tuple[BenchmarkScene, ...]
     labels: tuple[str, ...]
@@ -75,56 +91,68 @@ class Benchmark:
 def draw_benchmark(
     recordings: Sequence[Recording], store: AudioStore, n_scenes: int = N_SCENES, seed: int = seeds.BENCHMARK
 ) -> Benchmark:
-    """The benchmark over some recordings, always the same of a seed: all labels that are asked for are equally frequent."""
+    """Synthesizes the scenes of a seed; the same arguments always give the same scenes.
+
+    All labels with at least MIN_RECORDINGS recordings are drawn with the same probability.
+
+    Args:
+        recordings: Recordings to synthesize from.
+        store: Decoded audio of `recordings`, in the same order.
+        n_scenes: Number of scenes.
+        seed: Seed of the scenes.
+    """
     counts = Counter(r.label for r in recordings)
     weights = np.array([1.0 / max(counts[r.label], MIN_RECORDINGS) for r in recordings])
     synthesizer = SceneSynthesizer(store, RECIPE, weights)
-    labels = [r.label for r in recordings]
+    recording_labels = [r.label for r in recordings]
     scenes = tuple(
-        _scene(f"scene{i:04d}", synthesizer.draw(np.random.default_rng([seed, i])), labels) for i in range(n_scenes)
+        _benchmark_scene(f"scene{i:04d}", synthesizer.draw(np.random.default_rng([seed, i])), recording_labels)
+        for i in range(n_scenes)
     )
-    asked = tuple(sorted(label for label, count in counts.items() if count >= MIN_RECORDINGS))
-    return Benchmark(scenes, asked, store.sample_rate_hz, RECIPE.scene_s)
+    labels = tuple(sorted(label for label, count in counts.items() if count >= MIN_RECORDINGS))
+    return Benchmark(scenes, labels, store.sample_rate_hz, RECIPE.scene_s)
 
 
-def load_benchmark(folder: Path, seed: int = seeds.BENCHMARK) -> Benchmark:
-    """The benchmark, or scenes of another seed, over the `val` recordings of a pack.
+def load_benchmark(folder: Path, seed: int = seeds.BENCHMARK, n_scenes: int = N_SCENES) -> Benchmark:
+    """Reads the `val` recordings of a pack and synthesizes the scenes of a seed from them.
 
     Raises:
-        ValueError: No label has recordings enough, or a recording cannot be read.
-        FileNotFoundError: The table is not there.
+        ValueError: No label has at least MIN_RECORDINGS recordings, or a recording cannot be decoded.
+        FileNotFoundError: The pack's table does not exist.
     """
     recordings = [r for r in read_pack_table(folder) if r.split == "val"]
     if max(Counter(r.label for r in recordings).values(), default=0) < MIN_RECORDINGS:
-        raise ValueError(f"no label has {MIN_RECORDINGS} recordings in split 'val', which soundscapes are made of")
-    return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), seed=seed)
+        raise ValueError(
+            f"{folder}: no label has {MIN_RECORDINGS} recordings in split 'val'; scenes need at least one such label"
+        )
+    return draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), n_scenes, seed)
 
 
-def validation_queries(labels: Sequence[str], captions: Path = CAPTIONS / "validation.jsonl") -> list[list[str]]:
-    """The held-out captions of each label, PASSES each.
+def validation_queries(labels: Sequence[str], captions: Path = VALIDATION_CAPTIONS) -> list[list[str]]:
+    """The first PASSES held-out captions of each label.
 
     Raises:
-        ValueError: A label has fewer.
+        ValueError: A label has fewer captions.
     """
-    written = {label: own.captions for label, own in read_label_captions(captions).items()}
-    lacking = [label for label in labels if len(written.get(label, ())) < PASSES]
-    if lacking:
+    captions_by_label = {label: entry.captions for label, entry in read_label_captions(captions).items()}
+    incomplete = [label for label in labels if len(captions_by_label.get(label, ())) < PASSES]
+    if incomplete:
         raise ValueError(
-            f"{captions} has fewer than {PASSES} captions of {', '.join(map(repr, lacking))}; "
-            f"each label with {MIN_RECORDINGS} recordings in val needs so many"
+            f"{captions} has fewer than {PASSES} captions of {', '.join(map(repr, incomplete))}; each label with "
+            f"{MIN_RECORDINGS} recordings in split 'val' needs at least {PASSES}"
         )
-    return [list(written[label][:PASSES]) for label in labels]
+    return [list(captions_by_label[label][:PASSES]) for label in labels]
 
 
-def _scene(name: str, scene: Scene, labels: Sequence[str]) -> BenchmarkScene:
+def _benchmark_scene(name: str, scene: Scene, recording_labels: Sequence[str]) -> BenchmarkScene:
     events: list[BenchmarkEvent] = []
-    for label in sorted({labels[event.recording] for event in scene.events}):
-        events += _merged(label, [event for event in scene.events if labels[event.recording] == label])
+    for label in sorted({recording_labels[event.recording] for event in scene.events}):
+        events += _merged(label, [event for event in scene.events if recording_labels[event.recording] == label])
     return BenchmarkScene(name, scene.waveform, tuple(events))
 
 
 def _merged(label: str, events: Sequence[Event]) -> list[BenchmarkEvent]:
-    """The events of one label; overlapping and touching ones are one."""
+    """The events of one label, with overlapping and touching events merged."""
     n_blocks = round(RECIPE.scene_s / BLOCK_S)
     active, snr_db = np.zeros(n_blocks, dtype=bool), np.full(n_blocks, -np.inf)
     for event in events:

@@ -1,4 +1,4 @@
-"""Which figures of merit there are, with which parameters."""
+"""The localization figures and their parameters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,178 +15,218 @@ from training.evaluation.count_changes import (
     collar_criterion,
     count_changes,
     intersection_criterion,
-    segment_changes,
-    segments,
+    slice_count_changes,
+    slice_scores,
 )
 from training.evaluation.curves import (
-    THRESHOLDS,
+    F1_THRESHOLDS,
     FScores,
     f_scores,
     f_scores_by_threshold,
-    floors,
     partial_auroc,
     psds,
+    score_floors,
 )
 from training.evaluation.scored_queries import ScoredQueries
 
-PER_HOUR = 100.0
+MAX_FP_PER_HOUR = 100.0
+"""Largest effective false positive rate of PSDS1 and PSDS2 (e_max), per hour of audio."""
 PSDS1 = intersection_criterion(dtc=0.7, gtc=0.7)
 PSDS2 = intersection_criterion(dtc=0.1, gtc=0.1, cttc=0.3)
 PSDS2_ALPHA_CT = 0.5
-SEGMENT_S = 1.0
+"""Cost of cross triggers in PSDS2; PSDS1 has none."""
+SLICE_S = 1.0
+"""Length of the time slices of segment-based figures (partial AUROC and segment error rate), in seconds."""
 MAX_FPR = 0.1
+"""Largest false positive rate of the partial AUROC."""
 GROUNDING = intersection_criterion(dtc=0.5, gtc=0.5)
+"""The rule of AudioGrounding's Th-AUC."""
 GROUNDING_GAP_S = 0.5
-EVENT_F1 = collar_criterion(onset_s=0.2, offset_s=0.2, offset_share=0.2)
+"""Longest gap between detections that AudioGrounding's Th-AUC closes, in seconds."""
+EVENT_F1 = collar_criterion(onset_s=0.2, offset_s=0.2, offset_ratio=0.2)
 CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figures:
-    """Figures of merit by name, (B,) over the resamples, and those of each label, (L, B)."""
+    """Figures by name. Shapes: B bootstrap resamples, L labels.
+
+    Attributes:
+        overall: Figures of the whole set, (B,) each.
+        by_label: Figures of each label, (L, B) each.
+    """
 
     overall: Mapping[str, NDArray[np.float64]]
     by_label: Mapping[str, NDArray[np.float64]]
 
 
 def compute_figures(
-    asked: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]
+    queries: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64], postprocessing: Sequence[Postprocessing]
 ) -> Figures:
-    """All figures that apply.
+    """Computes all localization figures.
 
-    - `psds1`, `psds2`: with alpha_st 1; `psds1_macro`, `psds2_macro`: with alpha_st 0, the mean of the labels.
-    - `partial_auroc`: over 1 s segments, up to a false positive rate of 0.1, divided by 0.1; the mean of the labels.
-    - `event_f1_macro`, `event_f1_micro`: runs of frames above the threshold, onsets right to 0.2 s, offsets to 0.2 s or 20 %.
-    - `segment_error_rate`: over 1 s segments, at the thresholds.
-    - `th_auc`: how F1 stands over all thresholds, each label asked where it is heard; 0.98 is perfect.
-    - `expected_calibration_error`: of the scores of all frames.
-    - `false_presence`: how often what a recording does not hold is said to be there.
+    - `psds1`, `psds2`: polyphonic sound detection scores with alpha_st = 1, which penalizes differences between labels.
+      `psds1_macro`, `psds2_macro`: with alpha_st = 0, the mean over the labels. PSDS1 rewards exact times (DTC and GTC 0.7);
+      PSDS2 tolerates inexact times (DTC and GTC 0.1) and penalizes cross triggers (CTTC 0.3, alpha_ct 0.5).
+    - `partial_auroc`: area under the receiver operating characteristic of 1 s slices up to a false positive rate of 0.1,
+      divided by 0.1; the mean over the labels.
+    - `event_f1_macro`, `event_f1_micro`: event-based F1. Detections are runs of frames above the label's threshold. The
+      collar of an onset is 0.2 s; the collar of an offset is 0.2 s or 20 % of the event, whichever is longer.
+    - `segment_error_rate`: substitutions, deletions and insertions in 1 s slices per true label of a slice, at the
+      labels' thresholds.
+    - `th_auc`: area under the F1 of queries with a true event in their clip, over all thresholds (AudioGrounding); a perfect
+      model reaches 0.98, since the thresholds run from 0.01 to 0.99.
+    - `expected_calibration_error`: mean difference between the score and the observed frequency, over all frames.
+    - `false_presence`: fraction of queries without a true event in their clip for which the service answers `present`.
+
+    With a single label, `psds1`, `psds2` and `psds2_macro` are left out: no other label exists to differ from or to trigger.
 
     Args:
-        asked: What was asked.
-        grid: The frames of the curves.
-        weights: How often each recording counts in each resample, (R, B).
-        settings: The post-processing of each label, with its threshold.
+        queries: Score curves and true events.
+        grid: Frame grid of the score curves.
+        weights: Number of times that each clip counts in each resample, (C, B).
+        postprocessing: Post-processing of each label, with its threshold, (L,).
     """
-    deep = floors(asked, PER_HOUR)
-    first = psds(count_changes(asked, PSDS1, deep), asked, weights, alpha_ct=0.0, per_hour=PER_HOUR)
-    thresholds = np.array([own.threshold for own in settings])
-    events = event_f1(asked, weights, thresholds)
-    segments = partial_auroc(segment_changes(asked, SEGMENT_S), weights, MAX_FPR)
+    score_floor = score_floors(queries, MAX_FP_PER_HOUR)
+    psds1 = psds(
+        count_changes(queries, PSDS1, score_floor), queries, weights, alpha_ct=0.0, max_fp_per_hour=MAX_FP_PER_HOUR
+    )
+    thresholds = np.array([settings.threshold for settings in postprocessing])
+    events = event_f1(queries, weights, thresholds)
+    auroc = partial_auroc(slice_count_changes(queries, SLICE_S), weights, MAX_FPR)
     overall = {
-        "psds1_macro": first.mean,
-        "partial_auroc": segments.mean,
+        "psds1_macro": psds1.mean,
+        "partial_auroc": auroc.mean,
         "event_f1_macro": events.macro,
         "event_f1_micro": events.micro,
-        "segment_error_rate": segment_error_rate(asked, weights, thresholds),
-        "th_auc": threshold_auc(asked, grid, weights),
-        "expected_calibration_error": calibration_error(asked, weights),
-        "false_presence": false_presence(asked, grid, weights, settings),
+        "segment_error_rate": segment_error_rate(queries, weights, thresholds),
+        "th_auc": threshold_auc(queries, grid, weights),
+        "expected_calibration_error": calibration_error(queries, weights),
+        "false_presence": false_presence(queries, grid, weights, postprocessing),
     }
-    by_label = {"psds1": first.by_label, "partial_auroc": segments.by_label, "event_f1": events.by_label}
-    if len(asked.labels) > 1:  # else there is no spread between labels, and nothing to be confused with
-        second = psds(count_changes(asked, PSDS2, deep), asked, weights, alpha_ct=PSDS2_ALPHA_CT, per_hour=PER_HOUR)
-        overall |= {"psds1": first.stable, "psds2": second.stable, "psds2_macro": second.mean}
-        by_label |= {"psds2": second.by_label}
+    by_label = {"psds1": psds1.by_label, "partial_auroc": auroc.by_label, "event_f1": events.by_label}
+    if len(queries.labels) > 1:
+        psds2 = psds(
+            count_changes(queries, PSDS2, score_floor),
+            queries,
+            weights,
+            alpha_ct=PSDS2_ALPHA_CT,
+            max_fp_per_hour=MAX_FP_PER_HOUR,
+        )
+        overall |= {"psds1": psds1.mean_minus_std, "psds2": psds2.mean_minus_std, "psds2_macro": psds2.mean}
+        by_label |= {"psds2": psds2.by_label}
     return Figures(overall, by_label)
 
 
-def event_f1(asked: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
-    """Event F1 of the runs of frames above each label's threshold (L,)."""
-    return f_scores(_event_changes(asked), asked, weights, thresholds)
+def event_f1(queries: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
+    """Event-based F1 of the runs of frames above each label's threshold (L,)."""
+    return f_scores(_event_count_changes(queries), queries, weights, thresholds)
 
 
-def event_f1_by_threshold(asked: ScoredQueries) -> NDArray[np.float64]:
-    """Event F1 of each label at each of THRESHOLDS: (K, L)."""
-    return f_scores_by_threshold(_event_changes(asked), asked, np.ones((asked.n_clips, 1)))[..., 0]
+def event_f1_by_threshold(queries: ScoredQueries) -> NDArray[np.float64]:
+    """Event-based F1 of each label at each of F1_THRESHOLDS, without bootstrap: (K, L)."""
+    return f_scores_by_threshold(_event_count_changes(queries), queries, np.ones((queries.n_clips, 1)))[..., 0]
 
 
-def _event_changes(asked: ScoredQueries) -> Iterator[CountChanges]:
-    return count_changes(asked, EVENT_F1, np.full(len(asked.labels), THRESHOLDS[0] / 2))
+def _event_count_changes(queries: ScoredQueries) -> Iterator[CountChanges]:
+    below_all_thresholds = np.full(len(queries.labels), F1_THRESHOLDS[0] / 2)
+    return count_changes(queries, EVENT_F1, below_all_thresholds)
 
 
 def segment_error_rate(
-    asked: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]
+    queries: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Substitutions, deletions and insertions in 1 s segments, for each label of a segment that is true: (B,).
+    """Errors in 1 s slices, divided by the number of true labels of all slices: (B,); may exceed 1.
 
-    A label that is missed beside one that is wrongly found is one error, not two (10.3390/app6060162).
+    In each slice a missed label and a falsely detected label together are one substitution; further missed labels are
+    deletions and further falsely detected labels are insertions (10.3390/app6060162).
     """
-    wrong: dict[int, NDArray[np.int64]] = {}  # how many are missed and wrongly found in each segment, (2, S)
-    positives = np.zeros(asked.n_clips)
-    for pair in asked.queries:
-        score, positive = segments(pair, SEGMENT_S)
-        found = score > thresholds[pair.label]
-        own = np.stack([positive & ~found, found & ~positive]).astype(np.int64)
-        wrong[pair.recording] = wrong[pair.recording] + own if pair.recording in wrong else own
-        positives[pair.recording] += positive.sum()
-    errors = np.zeros(asked.n_clips)
-    for recording, own in wrong.items():
-        errors[recording] = own.max(axis=0).sum()
-    true = positives @ weights
-    return (errors @ weights) / np.where(true > 0, true, np.nan)
+    errors_by_clip: dict[int, NDArray[np.int64]] = {}  # numbers of missed and of falsely detected labels, (2, slices)
+    positives = np.zeros(queries.n_clips)
+    for query in queries.queries:
+        score, positive = slice_scores(query, SLICE_S)
+        detected = score > thresholds[query.label]
+        errors = np.stack([positive & ~detected, detected & ~positive]).astype(np.int64)
+        errors_by_clip[query.clip] = errors_by_clip[query.clip] + errors if query.clip in errors_by_clip else errors
+        positives[query.clip] += positive.sum()
+    n_errors = np.zeros(queries.n_clips)
+    for clip, errors in errors_by_clip.items():
+        n_errors[clip] = errors.max(axis=0).sum()
+    n_true = positives @ weights
+    return (n_errors @ weights) / np.where(n_true > 0, n_true, np.nan)
 
 
-def threshold_auc(asked: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The area under F1 over the thresholds (AudioGrounding): (B,).
+def threshold_auc(queries: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area under the F1 over the thresholds (Th-AUC of AudioGrounding): (B,).
 
-    Gaps of up to 0.5 s are closed in the curves, which cut at any threshold gives the joined segments.
+    Only queries whose label has a true event in the clip count. Gaps of up to 0.5 s between detections are closed: a grey
+    closing of the score curve gives the same detections at every threshold.
     """
     gap = grid.frames_for(GROUNDING_GAP_S)
-    heard = asked.pooled()
-    joined = [
-        replace(pair, curve=grey_closing(np.pad(pair.curve, gap + 1), size=gap + 1)[gap + 1 : -gap - 1])
-        for pair in heard.queries
+    present = queries.pooled()
+    closed = [
+        replace(query, curve=grey_closing(np.pad(query.curve, gap + 1), size=gap + 1)[gap + 1 : -gap - 1])
+        for query in present.queries
     ]
-    found = count_changes(replace(heard, queries=tuple(joined)), GROUNDING, np.zeros(1))
-    by_threshold = f_scores_by_threshold(found, heard, weights)[:, 0]  # (K, B)
-    return np.asarray(np.trapezoid(by_threshold, THRESHOLDS, axis=0))
+    changes = count_changes(replace(present, queries=tuple(closed)), GROUNDING, np.zeros(1))
+    f1_by_threshold = f_scores_by_threshold(changes, present, weights)[:, 0]  # (K, B)
+    return np.asarray(np.trapezoid(f1_by_threshold, F1_THRESHOLDS, axis=0))
 
 
-def calibration_error(asked: ScoredQueries, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The expected calibration error of each resample: (B,)."""
-    bins = np.zeros((3, CALIBRATION_BINS, asked.n_clips))
-    for pair in asked.queries:
-        bins[:, :, pair.recording] += calibration_bins(pair.curve.astype(np.float64), pair.truth())
-    return error_of_bins(bins @ weights)
+def calibration_error(queries: ScoredQueries, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Expected calibration error of the scores of all frames, in each resample: (B,)."""
+    bins = np.zeros((3, CALIBRATION_BINS, queries.n_clips))
+    for query in queries.queries:
+        bins[:, :, query.clip] += calibration_bins(query.curve.astype(np.float64), query.truth())
+    return _error_of_bins(bins @ weights)
 
 
 def expected_calibration_error(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
-    """Mean distance of score and frequency over 15 equal bins, weighted by their size (arXiv 1706.04599).
+    """Expected calibration error over 15 bins of equal width (arXiv 1706.04599).
+
+    It is the mean over the bins, weighted by their size, of the absolute difference between the mean score and the fraction
+    of true frames.
+
+    Args:
+        score: Scores in [0, 1], (N,).
+        truth: Whether each scored frame is in a true event, (N,).
 
     >>> expected_calibration_error(np.array([0.25, 0.25, 0.25, 0.25], np.float32), np.array([1, 0, 0, 0], bool))
     0.0
     """
-    return float(error_of_bins(calibration_bins(score, truth)[..., None])[0])
+    return float(_error_of_bins(calibration_bins(score, truth)[..., None])[0])
 
 
 def calibration_bins(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Count, sum of scores and sum of truths in each of 15 equal bins: (3, 15)."""
+    """Number of frames, sum of scores and number of true frames in each of 15 bins of equal width: (3, 15)."""
     bins = np.minimum((score * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return np.stack(
-        [np.bincount(bins, by, CALIBRATION_BINS) for by in (np.ones(len(bins)), score, truth)], dtype=np.float64
+        [np.bincount(bins, values, CALIBRATION_BINS) for values in (np.ones(len(bins)), score, truth)], dtype=np.float64
     )
 
 
-def error_of_bins(bins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The expected calibration error from bins (3, 15, B): (B,)."""
-    counts, sums, hits = bins
-    return np.abs(sums - hits).sum(axis=0) / counts.sum(axis=0)
+def _error_of_bins(bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Expected calibration error from bins (3, 15, B): (B,)."""
+    counts, score_sums, true_counts = bins
+    return np.abs(score_sums - true_counts).sum(axis=0) / counts.sum(axis=0)
 
 
 def false_presence(
-    asked: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64], settings: Sequence[Postprocessing]
+    queries: ScoredQueries,
+    grid: FrameGrid,
+    weights: NDArray[np.float64],
+    postprocessing: Sequence[Postprocessing],
 ) -> NDArray[np.float64]:
-    """The share of pairs said to be heard among those that are not: (B,)."""
-    counts = np.zeros((2, asked.n_clips))  # said to be heard, not heard
-    for pair in asked.queries:
-        if not len(pair.target[0]):
-            curve = pair.curve.astype(np.float32, copy=False)
-            counts[:, pair.recording] += is_present(curve, grid, pair.edges_s[-1], settings[pair.label]), 1
-    said, absent = counts @ weights
-    return said / np.where(absent > 0, absent, np.nan)
+    """Fraction of queries answered with `present` among those without a true event in their clip: (B,)."""
+    counts = np.zeros((2, queries.n_clips))  # answered with `present`, and all, among queries without a true event
+    for query in queries.queries:
+        if not len(query.target_events[0]):
+            curve = query.curve.astype(np.float32, copy=False)
+            counts[:, query.clip] += is_present(curve, grid, query.edges_s[-1], postprocessing[query.label]), 1
+    n_present, n_absent = counts @ weights
+    return n_present / np.where(n_absent > 0, n_absent, np.nan)
 
 
 def is_present(curve: NDArray[np.float32], grid: FrameGrid, duration_s: float, settings: Postprocessing) -> bool:
-    """Whether the service would say that something is heard in a clip, from its curve (T,)."""
+    """Whether the service would answer `present` for a query, from its score curve (T,)."""
     return bool(find_segments(curve, curve, grid, float(duration_s), settings))

@@ -1,8 +1,8 @@
-"""One evaluation from end to end: what is asked, with which post-processing, and what of it is told."""
+"""The evaluation protocol: which post-processing a model is evaluated with, and which figures are reported."""
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,115 +14,146 @@ from training.data.example import Example
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
 from training.evaluation.metrics import compute_figures
-from training.evaluation.report import LEVEL, summarize, summarize_figures
+from training.evaluation.report import CONFIDENCE_LEVEL, summarize, summarize_figures
 from training.evaluation.retrieval import relevance, retrieval
 from training.evaluation.scored_queries import bootstrap_weights
-from training.evaluation.tuning import WIDTHS_S, tune
+from training.evaluation.tuning import MEDIAN_FILTERS_S, tune
 
 RESAMPLES = 500
-MEMORY_SHARE = 0.7
-CHOSEN = "the median filter with the best PSDS1 and behind it the threshold with the best event F1"
+"""Default number of bootstrap resamples."""
+MEMORY_FRACTION = 0.7
+"""Fraction of the machine's memory that score curves may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Post-processing of each scored label, and a sentence for the report on how it was chosen."""
+
+    by_label: list[Postprocessing]
+    chosen: str
 
 
 def evaluate(
     localizer: Localizer,
-    reported: EvaluationSet,
-    own: EvaluationSet | None,
+    reported_set: EvaluationSet,
+    tuning_set: EvaluationSet | None,
     resamples: int = RESAMPLES,
     memory_bytes: int | None = None,
 ) -> dict[str, Any]:
-    """The figures of a localizer on one set, by its default and by post-processing that was chosen on another.
+    """Computes the figures of a localizer on one set, with its default post-processing and with tuned post-processing.
 
     Args:
-        localizer: What is evaluated.
-        reported: What it is evaluated on.
-        own: What is chosen, is chosen on this one; without it, or where nothing of it is heard, there is the default alone.
-        resamples: Of the bootstrap.
-        memory_bytes: What curves may take; if not given, MEMORY_SHARE of the machine's.
+        localizer: Model, bundle or service to evaluate.
+        reported_set: Evaluation set whose figures are reported.
+        tuning_set: Evaluation set on which post-processing is chosen for each label, and for a model that is not calibrated
+            the default threshold too. Without a tuning set, or without events in it, only the default is evaluated.
+        resamples: Number of bootstrap resamples.
+        memory_bytes: Largest memory of the score curves. By default, MEMORY_FRACTION of the machine's memory.
 
     Raises:
-        ValueError: Nothing is heard in what is reported, or the curves do not fit into memory; before anything is asked.
+        ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are checked
+            before any clip is scored.
     """
-    if not reported.heard:
-        raise ValueError(f"{reported.name}: none of its labels is heard in any of {len(reported.clips)} recordings")
-    _refuse_too_large(localizer, reported, own, memory_bytes or _memory_bytes())
-    weights = bootstrap_weights(len(reported.clips), resamples, seeds.BOOTSTRAP)
-    ways = _ways(localizer, reported, own)
-    widths_s = [[one.median_filter_s for one in settings] for _, settings in ways.values()]
-    answers = reported.answers(localizer, widths_s)
-    told: dict[str, Any] = {}
-    for (way, (chosen, settings)), found in zip(ways.items(), answers, strict=True):
+    if not reported_set.has_events:
+        raise ValueError(
+            f"{reported_set.name}: no label has an event in any of {len(reported_set.clips)} recordings; "
+            "at least one event is needed"
+        )
+    _check_memory(localizer, reported_set, tuning_set, memory_bytes or _available_memory_bytes())
+    weights = bootstrap_weights(len(reported_set.clips), resamples, seeds.BOOTSTRAP)
+    settings_by_name = _choose_settings(localizer, reported_set, tuning_set)
+    width_choices = [[label.median_filter_s for label in s.by_label] for s in settings_by_name.values()]
+    scores_by_settings = reported_set.score_clips(localizer, width_choices)
+    report: dict[str, Any] = {}
+    for (name, settings), clip_scores in zip(settings_by_name.items(), scores_by_settings, strict=True):
         passes = [
-            compute_figures(reported.pairs(found, number), localizer.grid, weights, settings)
-            for number in range(reported.n_passes)
+            compute_figures(
+                reported_set.scored_queries(clip_scores, pass_index), localizer.grid, weights, settings.by_label
+            )
+            for pass_index in range(reported_set.n_passes)
         ]
-        told[way] = {"chosen": chosen, **summarize(passes, reported.scored_labels)}
-        for label, one in zip(reported.scored_labels, settings, strict=True):
-            told[way]["labels"][label] |= {"median_filter_s": one.median_filter_s, "threshold": one.threshold}
-    told["default"]["postprocessing"] = asdict(ways["default"][1][0])
+        report[name] = {"chosen": settings.chosen, **summarize(passes, reported_set.scored_labels)}
+        for label, postprocessing in zip(reported_set.scored_labels, settings.by_label, strict=True):
+            report[name]["labels"][label] |= {
+                "median_filter_s": postprocessing.median_filter_s,
+                "threshold": postprocessing.threshold,
+            }
+    report["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
     return {
         "set": {
-            "name": reported.name,
-            "recordings": len(reported.clips),
-            "labels": len(reported.labels),
-            "passes": reported.n_passes,
-            "asked": "each recording its own captions and others'"
-            if reported.pooled
-            else "all labels of all recordings",
+            "name": reported_set.name,
+            "recordings": len(reported_set.clips),
+            "labels": len(reported_set.labels),
+            "passes": reported_set.n_passes,
+            "queries": "captions of each recording and captions of others"
+            if reported_set.pooled
+            else "all labels in all recordings",
         },
         "bootstrap": _bootstrap(resamples),
-        "settings": told,
+        "settings": report,
     }
 
 
-def _refuse_too_large(
-    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None, memory_bytes: int
+def _check_memory(
+    localizer: Localizer, reported_set: EvaluationSet, tuning_set: EvaluationSet | None, memory_bytes: int
 ) -> None:
-    """The curves of each set are held at once: by each way of post-processing, or by each width to choose from."""
-    held = [(reported, 1 if own is None else 2), *([] if own is None else [(own, 1 + len(WIDTHS_S))])]
-    for one, n_choices in held:
-        needed = one.answers_bytes(localizer.grid, n_choices)
+    """Raises ValueError if the score curves of either set do not fit into memory.
+
+    The curves of a set are held at the same time for all choices of the median filters: default and tuned post-processing
+    in the reported set, and all candidate widths in the tuning set.
+    """
+    sets = [(reported_set, 1)]
+    if tuning_set is not None:
+        sets = [(reported_set, 2), (tuning_set, 1 + len(MEDIAN_FILTERS_S))]
+    for evaluation_set, n_choices in sets:
+        needed = evaluation_set.memory_bytes(localizer.grid, n_choices)
         if needed > memory_bytes:
             raise ValueError(
-                f"{one.name}: the curves of {len(one.clips)} recordings and {len(one.labels)} labels take "
-                f"{needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB are accepted here: ask fewer with --most"
+                f"{evaluation_set.name}: the score curves of {len(evaluation_set.clips)} recordings and "
+                f"{len(evaluation_set.labels)} labels take {needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB are "
+                "accepted on this machine (--most limits the number of recordings)"
             )
 
 
-def _memory_bytes() -> int:
-    return int(MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+def _available_memory_bytes() -> int:
+    return int(MEMORY_FRACTION * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def _ways(
-    localizer: Localizer, reported: EvaluationSet, own: EvaluationSet | None
-) -> dict[str, tuple[str, list[Postprocessing]]]:
-    """How each way of post-processing is chosen, and the settings of each scored label."""
-    threshold = "the model's own" if localizer.calibrated else "the model's own, whose threshold means nothing yet"
-    if own is None or not own.heard:
-        unheard = "" if own is None else f"; nothing that is asked for is heard in {own.name}"
-        return {"default": (threshold + unheard, [localizer.postprocessing] * len(reported.scored_labels))}
-    default, each = tune(localizer, own)
+def _choose_settings(
+    localizer: Localizer, reported_set: EvaluationSet, tuning_set: EvaluationSet | None
+) -> dict[str, _Settings]:
+    """The post-processing to evaluate with, by name: `default`, and `tuned` if there is a tuning set with events."""
+    chosen = "the model's default" if localizer.calibrated else "the model's default, whose threshold is not calibrated"
+    if tuning_set is None or not tuning_set.has_events:
+        untuned = "" if tuning_set is None else f"; no label has an event in the tuning set {tuning_set.name}"
+        return {"default": _Settings([localizer.postprocessing] * len(reported_set.scored_labels), chosen + untuned)}
+    default, by_label = tune(localizer, tuning_set)
     if not localizer.calibrated:
-        threshold = f"the model's own, but the threshold with the best event F1 over all labels of {own.name}"
-    tuned = f"of each label, {CHOSEN} of {own.name}"
-    return {"default": (threshold, [default] * len(each)), "tuned": (tuned, each)}
+        chosen = f"the model's default, with the threshold of the highest mean event F1 on {tuning_set.name}"
+    tuned = (
+        "for each label, the median filter with the highest PSDS1 and then the threshold with the highest event F1 "
+        f"on {tuning_set.name}"
+    )
+    return {"default": _Settings([default] * len(by_label), chosen), "tuned": _Settings(by_label, tuned)}
 
 
 def evaluate_retrieval(
     localizer: Localizer, name: str, examples: Sequence[Example], resamples: int = RESAMPLES
 ) -> dict[str, Any]:
-    """Recordings found by the captions of the whole of them, and these by the recordings, by clip scores.
+    """Computes the retrieval figures of recordings and the captions of whole recordings.
+
+    The clip score of a recording and a caption is the highest score of the caption's curve.
 
     Raises:
         ValueError: No recording has a caption.
     """
     captions = sorted({caption for example in examples for caption in example.captions})
     if not captions:
-        raise ValueError(f"{name}: none of {len(examples)} recordings has a caption")
+        raise ValueError(f"{name}: none of {len(examples)} recordings has a caption; at least one caption is needed")
     rate_hz, width_s = localizer.grid.sample_rate_hz, localizer.postprocessing.median_filter_s
     scores = np.stack(
         [localizer.scores(decode(e.path, rate_hz), captions, width_s).max(axis=1) for e in examples]
-    )  # (R, C)
+    )  # (R, K)
     weights = bootstrap_weights(len(examples), resamples, seeds.BOOTSTRAP)
     figures = retrieval(scores, relevance([example.captions for example in examples], captions), weights)
     return {
@@ -133,4 +164,4 @@ def evaluate_retrieval(
 
 
 def _bootstrap(resamples: int) -> dict[str, Any]:
-    return {"resamples": resamples, "of": "recordings", "interval": LEVEL, "seed": seeds.BOOTSTRAP}
+    return {"resamples": resamples, "of": "recordings", "interval": CONFIDENCE_LEVEL, "seed": seeds.BOOTSTRAP}

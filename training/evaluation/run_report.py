@@ -1,4 +1,4 @@
-"""What stands in a run's folder when it has ended: `report.md` with figures and labels, and pictures of a few clips."""
+"""The report that a finished training run leaves in its folder: `report.md` with figures and plots of a few clips."""
 
 import importlib.util
 import logging
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.evaluation_set import EvaluationClip
-from training.evaluation.localizers import CheckpointLocalizer
+from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet
+from training.evaluation.localizers import Localizer
 from training.evaluation.report import as_text
 from training.evaluation.validation import Validation
 from training.model import LanguageAudioModel
@@ -21,52 +21,60 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 REPORT = "report.md"
-PICTURES = 4
+N_PLOTS = 4
+"""Number of clips that are plotted: the first ones with an event."""
 
 
 def write_report(out: Path, recipe: Recipe, validation: Validation, model: LanguageAudioModel) -> Path:
-    """Writes the report and its pictures (without matplotlib, none); returns its path."""
+    """Writes `report.md` and its plots into a run's folder. Without matplotlib, no plots are written.
+
+    Returns:
+        Path of the report.
+    """
     lines = [f"# {recipe.name} {recipe.version}", "", "```", as_text(validation.report(model)).rstrip(), "```", ""]
     if importlib.util.find_spec("matplotlib"):
-        localizer = validation.localizer(model)
-        for number, clip in enumerate([clip for clip in validation.clips.clips if clip.events][:PICTURES]):
+        localizer, evaluation_set = validation.localizer(model), validation.evaluation_set
+        for number, clip in enumerate([clip for clip in evaluation_set.clips if clip.events][:N_PLOTS]):
             name = f"report_{number}.png"
-            draw_clip(out / name, localizer, clip, validation.clips.labels, validation.clips.queries)
+            plot_clip(out / name, localizer, clip, evaluation_set)
             lines += [f"![{clip.name}]({name})", ""]
     else:
-        logger.warning("no pictures in %s: they need the extra `plot`", REPORT)
+        logger.warning("no plots in %s: install the extra `plot`", REPORT)
     (out / REPORT).write_text("\n".join(lines), encoding="utf-8")
     return out / REPORT
 
 
-def draw_clip(
-    file: Path,
-    localizer: CheckpointLocalizer,
-    clip: EvaluationClip,
-    labels: Sequence[str],
-    queries: Sequence[Sequence[str]],
-) -> None:
-    """A picture of a clip: for each label heard in it that is asked for, the score over time and when it is heard."""
+def plot_clip(file: Path, localizer: Localizer, clip: EvaluationClip, evaluation_set: EvaluationSet) -> None:
+    """Plots a clip: for each of the set's labels that occurs in it, the score over time and the true events.
+
+    Args:
+        file: Path of the PNG file to write.
+        localizer: Model to plot the scores of.
+        clip: The clip.
+        evaluation_set: The set that the clip belongs to; the first query of each label is plotted.
+    """
     from matplotlib.figure import Figure
 
-    heard = [label for label in labels if label in {event[0] for event in clip.events}]
-    asked = [queries[labels.index(label)][0] for label in heard]
+    event_labels = {label for label, _, _ in clip.events}
+    labels_and_queries = zip(evaluation_set.labels, evaluation_set.queries, strict=True)
+    plotted = [(label, label_queries[0]) for label, label_queries in labels_and_queries if label in event_labels]
     waveform = clip.waveform(localizer.grid.sample_rate_hz)
-    scores = (
-        localizer.scores(waveform, asked, localizer.postprocessing.median_filter_s)
-        if asked
+    queries = [query for _, query in plotted]
+    curves = (
+        localizer.scores(waveform, queries, localizer.postprocessing.median_filter_s)
+        if queries
         else np.empty((0, 0), np.float32)
     )
-    figure = Figure(figsize=(9, 1.2 + 1.4 * len(heard)), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 + 1.4 * len(plotted)), layout="constrained")
     figure.suptitle(clip.name)
-    for row, (label, query, curve) in enumerate(zip(heard, asked, scores, strict=True), start=1):
-        axes = figure.add_subplot(len(heard), 1, row)
+    for row, ((label, query), curve) in enumerate(zip(plotted, curves, strict=True), start=1):
+        axes = figure.add_subplot(len(plotted), 1, row)
         edges_s = localizer.grid.edges(len(curve), localizer.grid.duration_s(len(waveform)))
-        _draw_curve(axes, query, curve, edges_s, [event[1:] for event in clip.events if event[0] == label])
+        _plot_curve(axes, query, curve, edges_s, [event[1:] for event in clip.events if event[0] == label])
     figure.savefig(file)
 
 
-def _draw_curve(
+def _plot_curve(
     axes: "Axes",
     query: str,
     curve: NDArray[np.float32],

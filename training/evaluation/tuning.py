@@ -1,59 +1,67 @@
-"""Post-processing chosen on one set, to be used on another."""
+"""Choice of post-processing for each label on a tuning set, to be applied to another set."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.core.postprocessing import Postprocessing
 from training.evaluation.count_changes import count_changes
-from training.evaluation.curves import THRESHOLDS, floors, psds
+from training.evaluation.curves import F1_THRESHOLDS, psds, score_floors
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
-from training.evaluation.metrics import PER_HOUR, PSDS1, event_f1_by_threshold
+from training.evaluation.metrics import MAX_FP_PER_HOUR, PSDS1, event_f1_by_threshold
 from training.evaluation.scored_queries import ScoredQueries
 
-WIDTHS_S = (0.12, 0.68, 1.0)
-"""Median filters to choose from, beside that of the model."""
+MEDIAN_FILTERS_S = (0.12, 0.68, 1.0)
+"""Candidate widths of the median filter in seconds, in addition to the model's default width."""
 
 
-def common_threshold(asked: ScoredQueries) -> float:
-    """The threshold for all labels at which the mean of their event F1 is best."""
-    return _best(np.nanmean(event_f1_by_threshold(asked), axis=1))
+def common_threshold(queries: ScoredQueries) -> float:
+    """The threshold that maximizes the mean event F1 over the labels, used for all labels alike."""
+    return _best_threshold(np.nanmean(event_f1_by_threshold(queries), axis=1))
 
 
-def tune(localizer: Localizer, own: EvaluationSet) -> tuple[Postprocessing, list[Postprocessing]]:
-    """The default for all labels, and the post-processing of each.
+def tune(localizer: Localizer, tuning_set: EvaluationSet) -> tuple[Postprocessing, list[Postprocessing]]:
+    """Chooses the default post-processing for all labels, and the post-processing of each scored label.
 
-    The default is the model's own; if it is not calibrated, with the threshold that has the best event F1 over all
-    labels. A label has the median filter with the best PSDS1, and behind that the threshold with the best event F1; what
-    is not heard in the set, or never right, keeps the default. Only the first query of each label is asked. Some label must
-    be heard.
+    The default is the model's own. The threshold of a model that is not calibrated is replaced by the common threshold of
+    all labels. Each label gets the median filter with the highest PSDS1 and then, for that filter, the threshold with the
+    highest event F1. A label keeps the default where it has no event in the tuning set, and keeps the default threshold
+    where its F1 is 0 at every threshold. Only the first query of each label is used.
+
+    Args:
+        localizer: Model, bundle or service to tune.
+        tuning_set: Evaluation set in which at least one label has an event.
     """
     default = localizer.postprocessing
-    widths_s = (default.median_filter_s, *WIDTHS_S)
-    answers = own.answers(localizer, [[width_s] * len(own.scored_labels) for width_s in widths_s])
-    passes = [own.pairs(found, 0) for found in answers]
+    widths_s = (default.median_filter_s, *MEDIAN_FILTERS_S)
+    scores_by_width = tuning_set.score_clips(
+        localizer, [[width_s] * len(tuning_set.scored_labels) for width_s in widths_s]
+    )
+    queries_by_width = [tuning_set.scored_queries(clip_scores, 0) for clip_scores in scores_by_width]
     if not localizer.calibrated:
-        default = default.override(threshold=common_threshold(passes[0]))
-    areas = np.stack([_single_psds1(asked) for asked in passes])  # (W, L)
-    by_threshold = np.stack([event_f1_by_threshold(asked) for asked in passes])  # (W, K, L)
-    each: list[Postprocessing] = []
-    for label in range(len(own.scored_labels)):
+        default = default.override(threshold=common_threshold(queries_by_width[0]))
+    areas = np.stack([_psds1_by_label(queries) for queries in queries_by_width])  # (W, L)
+    f1_by_threshold = np.stack([event_f1_by_threshold(queries) for queries in queries_by_width])  # (W, K, L)
+    by_label: list[Postprocessing] = []
+    for label in range(len(tuning_set.scored_labels)):
         if np.isnan(areas[0, label]):
-            each.append(default)
+            by_label.append(default)
             continue
         width = int(areas[:, label].argmax())
-        f1 = by_threshold[width, :, label]
-        threshold = _best(f1) if f1.max() > 0 else default.threshold
-        each.append(default.override(median_filter_s=widths_s[width], threshold=threshold))
-    return default, each
+        f1 = f1_by_threshold[width, :, label]
+        threshold = _best_threshold(f1) if f1.max() > 0 else default.threshold
+        by_label.append(default.override(median_filter_s=widths_s[width], threshold=threshold))
+    return default, by_label
 
 
-def _best(f1: NDArray[np.float64]) -> float:
-    """The threshold with the best F1, (K,); of several, the one in the middle."""
+def _best_threshold(f1: NDArray[np.float64]) -> float:
+    """The threshold with the highest F1, from F1 at each of F1_THRESHOLDS (K,); the middle one of several."""
     best = np.flatnonzero(f1 == f1.max())
-    return float(THRESHOLDS[best[len(best) // 2]])
+    return float(F1_THRESHOLDS[best[len(best) // 2]])
 
 
-def _single_psds1(asked: ScoredQueries) -> NDArray[np.float64]:
-    found = count_changes(asked, PSDS1, floors(asked, PER_HOUR))
-    return psds(found, asked, np.ones((asked.n_clips, 1)), alpha_ct=0.0, per_hour=PER_HOUR).by_label[:, 0]
+def _psds1_by_label(queries: ScoredQueries) -> NDArray[np.float64]:
+    """PSDS1 of each label, (L,); NaN for a label without an event."""
+    changes = count_changes(queries, PSDS1, score_floors(queries, MAX_FP_PER_HOUR))
+    unweighted = np.ones((queries.n_clips, 1))
+    return psds(changes, queries, unweighted, alpha_ct=0.0, max_fp_per_hour=MAX_FP_PER_HOUR).by_label[:, 0]

@@ -1,77 +1,98 @@
-"""A run measured on recordings that it does not train on, always the same: the figure that its best weights are chosen by."""
+"""Validation of a training run: the same recordings every time, none of which the run trains on."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training import seeds
-from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import captions_for_labels, read_label_captions
-from training.data.excerpt_batches import read_example_pools
-from training.data.pack import AudioStore, read_pack_table
-from training.evaluation.benchmark import PASSES, draw_benchmark
-from training.evaluation.evaluation_set import (
-    EvaluationSet,
-    evaluation_set_from_benchmark,
-    evaluation_set_from_examples,
-)
+from training.data.excerpt_batches import WeightedDataset, read_example_pools
+from training.evaluation.annotated_set import evaluation_set_from_examples
+from training.evaluation.benchmark import PASSES, VALIDATION_CAPTIONS, load_benchmark
+from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
 from training.evaluation.protocol import evaluate
+from training.evaluation.scene_set import evaluation_set_from_benchmark
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
-from training.towers.front_end import SAMPLE_RATE_HZ
 from training.towers.text import SentenceEncoder
 
 SELECTION_FIGURE = "psds1_macro"
+"""The figure by which a run's best weights are selected."""
 REPORT_RESAMPLES = 200
+"""Number of bootstrap resamples of a run's report."""
 
 
 class Validation:
-    """`validation.clips` soundscapes of the pack's `val` recordings, or annotated `val` recordings of the data sets."""
+    """Measures a model on `validation.clips` clips that stay the same for the whole run.
+
+    The clips are annotated `val` recordings if the recipe has data sets, and otherwise scenes synthesized from the `val`
+    recordings of the pack.
+
+    Args:
+        recipe: Recipe of the run.
+        encoder: Pretrained sentence encoder, for models that do not train their own.
+
+    Raises:
+        ValueError: No scene can be synthesized, since no label has enough `val` recordings or one cannot be decoded; or no
+            recording of the data sets has an event.
+    """
 
     def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:
         self.encoder = encoder
         n_clips = recipe.validation.clips
-        self.clips = _of_data_sets(recipe, n_clips) if recipe.data.sets else _of_pack(recipe.data.folder, n_clips)
+        self.evaluation_set = (
+            annotated_validation_set(recipe.data.sets, n_clips)
+            if recipe.data.sets
+            else scene_validation_set(recipe.data.folder, n_clips)
+        )
 
     def localizer(self, model: LanguageAudioModel) -> CheckpointLocalizer:
-        """A copy of the model as it stands, smoothed as the service does it."""
-        stands = copy.deepcopy(model).cpu()
-        return CheckpointLocalizer(stands, stands.encoder or self.encoder, MEDIAN_FILTER_S, EXTENT_RATIO)
+        """A localizer with a copy of the model's current weights, and with the service's smoothing."""
+        snapshot = copy.deepcopy(model).cpu()
+        return CheckpointLocalizer(snapshot, snapshot.encoder or self.encoder, MEDIAN_FILTER_S, EXTENT_RATIO)
 
     def score(self, model: LanguageAudioModel) -> float:
-        """PSDS1, macro: in [0, 1], the more the better."""
-        told = evaluate(self.localizer(model), self.clips, None, resamples=0)
-        return float(told["settings"]["default"]["figures"][SELECTION_FIGURE]["value"] or 0.0)
+        """The selection figure of the model, in [0, 1]; higher is better."""
+        result = evaluate(self.localizer(model), self.evaluation_set, None, resamples=0)
+        return float(result["settings"]["default"]["figures"][SELECTION_FIGURE]["value"] or 0.0)
 
     def report(self, model: LanguageAudioModel) -> dict[str, Any]:
-        """All figures, overall and by label, with their intervals."""
+        """The report on the model: all figures, overall and by label, with their confidence intervals."""
         localizer = self.localizer(model)
         return {
             "subject": localizer.subject,
-            "localization": evaluate(localizer, self.clips, None, resamples=REPORT_RESAMPLES),
+            "localization": evaluate(localizer, self.evaluation_set, None, resamples=REPORT_RESAMPLES),
         }
 
 
-def _of_pack(folder: Path, n_clips: int) -> EvaluationSet:
-    """Soundscapes asked for captions that training never saw, or plain ones where none are written.
+def scene_validation_set(folder: Path, n_clips: int) -> EvaluationSet:
+    """Scenes of the `val` recordings of a pack, queried with held-out captions.
+
+    A label without held-out captions is queried with captions from templates.
 
     Raises:
-        ValueError: no label has recordings enough to be asked for.
+        ValueError: No label has enough recordings, or a recording cannot be decoded.
+        FileNotFoundError: The pack's table does not exist.
     """
-    recordings = [recording for recording in read_pack_table(folder) if recording.split == "val"]
-    benchmark = draw_benchmark(recordings, AudioStore.decode(recordings, SAMPLE_RATE_HZ), n_clips, seeds.VALIDATION)
-    if not benchmark.labels:
-        raise ValueError(f"{folder}: no label has 3 recordings in split 'val'; validation.clips=0 is accepted")
-    entries = captions_for_labels(benchmark.labels, read_label_captions(CAPTIONS / "validation.jsonl"))
+    try:
+        benchmark = load_benchmark(folder, seeds.VALIDATION, n_clips)
+    except ValueError as error:
+        raise ValueError(f"{error} (validation.clips = 0 disables validation)") from error
+    entries = captions_for_labels(benchmark.labels, read_label_captions(VALIDATION_CAPTIONS))
     queries = [entry.captions[:PASSES] for entry in entries]
-    return evaluation_set_from_benchmark(f"{n_clips} soundscapes of seed {seeds.VALIDATION}", benchmark, queries)
+    return evaluation_set_from_benchmark(f"{n_clips} scenes of seed {seeds.VALIDATION}", benchmark, queries)
 
 
-def _of_data_sets(recipe: Recipe, n_clips: int) -> EvaluationSet:
-    """Annotated recordings, drawn from all data sets alike."""
-    examples = [e for part in read_example_pools(recipe.data.sets, "val") for e in part.examples if e.events]
+def annotated_validation_set(datasets: Sequence[WeightedDataset], n_clips: int) -> EvaluationSet:
+    """At most `n_clips` annotated `val` recordings, drawn with equal probability from all data sets together.
+
+    Raises:
+        ValueError: No recording has an event.
+    """
+    examples = [e for pool in read_example_pools(datasets, "val") for e in pool.examples if e.events]
     drawn = np.sort(np.random.default_rng(seeds.VALIDATION).permutation(len(examples))[:n_clips])
     return evaluation_set_from_examples(f"{len(drawn)} recordings of split 'val'", [examples[i] for i in drawn])

@@ -1,4 +1,4 @@
-"""Answers that the reference implementations give to their own test data."""
+"""Figures that the reference implementations compute for their own test data."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,30 +55,30 @@ PSDS_EXAMPLES: list[tuple[int, Events, Events, float]] = [
 ]
 
 
-def asked(durations_s: Sequence[float], detected: Sequence[Events], true: Sequence[Events]) -> ScoredQueries:
-    """Recordings in which a label's score is 1 where it is detected, and else 0."""
+def scored_queries(durations_s: Sequence[float], detected: Sequence[Events], true: Sequence[Events]) -> ScoredQueries:
+    """Scored queries whose score is 1 in the detections and 0 elsewhere."""
     labels = sorted({label for events in (*detected, *true) for label in events})
-    pairs: list[ScoredQuery] = []
-    for recording, duration_s in enumerate(durations_s):
-        events = {labels.index(label): merged_events(own) for label, own in true[recording].items()}
+    queries: list[ScoredQuery] = []
+    for clip, duration_s in enumerate(durations_s):
+        events = {labels.index(label): merged_events(times) for label, times in true[clip].items()}
         for label, name in enumerate(labels):
-            found = np.array(detected[recording].get(name, []), dtype=np.float64).reshape(-1, 2)
-            edges_s = np.unique([0.0, duration_s, *found.ravel()])
+            detections = np.array(detected[clip].get(name, []), dtype=np.float64).reshape(-1, 2)
+            edges_s = np.unique([0.0, duration_s, *detections.ravel()])
             centres_s = (edges_s[1:, None] + edges_s[:-1, None]) / 2
-            curve = ((centres_s > found[:, 0]) & (centres_s < found[:, 1])).any(axis=1).astype(np.float64)
-            pairs.append(ScoredQuery(recording, label, curve, edges_s, events))
-    return ScoredQueries(tuple(labels), tuple(pairs), len(durations_s))
+            curve = ((centres_s > detections[:, 0]) & (centres_s < detections[:, 1])).any(axis=1).astype(np.float64)
+            queries.append(ScoredQuery(clip, label, curve, edges_s, events))
+    return ScoredQueries(tuple(labels), tuple(queries), len(durations_s))
 
 
 @pytest.mark.parametrize(("recording", "detected", "true", "expected"), PSDS_EXAMPLES)
 def test_psds_is_that_of_psds_eval(recording: int, detected: Events, true: Events, expected: float) -> None:
-    nothing: list[Events] = [{}] * len(PSDS_DURATIONS_S)
-    found, events = nothing.copy(), nothing.copy()
-    found[recording], events[recording] = detected, true
-    example = asked(PSDS_DURATIONS_S, found, events)
-    once = np.ones((example.n_clips, 1))
-    changed = count_changes(example, intersection_criterion(0.5, 0.5, 0.3), np.zeros(len(example.labels)))
-    areas = psds(changed, example, once, alpha_ct=0.0, per_hour=100.0)
+    detected_events: list[Events] = [{} for _ in PSDS_DURATIONS_S]
+    true_events: list[Events] = [{} for _ in PSDS_DURATIONS_S]
+    detected_events[recording], true_events[recording] = detected, true
+    queries = scored_queries(PSDS_DURATIONS_S, detected_events, true_events)
+    unweighted = np.ones((queries.n_clips, 1))
+    changes = count_changes(queries, intersection_criterion(0.5, 0.5, 0.3), np.zeros(len(queries.labels)))
+    areas = psds(changes, queries, unweighted, alpha_ct=0.0, max_fp_per_hour=100.0)
     assert areas.mean[0] == pytest.approx(expected, rel=1e-12)
 
 
@@ -87,7 +87,7 @@ def read(file: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
     for line in file.read_text().splitlines():
         head, _, times = line.partition(": ")
         recording, _, label = head.partition(" ")
-        pairs = [one.split() for one in times.split(", ")]
+        pairs = [pair.split() for pair in times.split(", ")]
         events.setdefault(recording, {})[label] = [(float(onset), float(offset)) for onset, offset in pairs]
     return events
 
@@ -96,9 +96,14 @@ def test_the_segment_error_rate_is_that_of_sed_eval() -> None:
     detected, true = read(KNOWN / "street_fold1_detected.txt"), read(KNOWN / "street_fold1_reference.txt")
     assert detected.keys() == true.keys()
     durations_s = [
-        max(offset_s for events in (detected[name], true[name]) for own in events.values() for _, offset_s in own)
+        max(
+            offset_s
+            for events in (detected[name], true[name])
+            for label_times in events.values()
+            for _, offset_s in label_times
+        )
         for name in true
     ]
-    street = asked(durations_s, [detected[name] for name in true], list(true.values()))
+    street = scored_queries(durations_s, [detected[name] for name in true], list(true.values()))
     rate = segment_error_rate(street, np.ones((len(true), 1)), np.full(len(street.labels), 0.5))
     assert rate[0] == pytest.approx(1.0616698292220115, rel=1e-12)

@@ -4,7 +4,7 @@ import pytest
 from service.core.frame_grid import FrameGrid
 from training.evaluation.localizers import postprocessing_at
 from training.evaluation.metrics import Figures, compute_figures, expected_calibration_error
-from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, bootstrap_weights, events_by_label
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, events_by_label
 
 GRID = FrameGrid(16_000, 640)
 LABELS = ("cat", "dog")
@@ -14,98 +14,91 @@ ONCE = np.ones((2, 1))
 
 
 def truth_curves() -> np.ndarray:
-    """What a perfect model would give: recordings, labels, frames."""
+    """Scores of a perfect model: (clips, labels, T)."""
     curves = np.zeros((2, 2, 250))
     curves[0, 1, 25:50] = curves[0, 0, 100:150] = curves[1, 1, :100] = 1.0
     return curves
 
 
-def asked(curves: np.ndarray) -> ScoredQueries:
+def scored_queries(curves: np.ndarray) -> ScoredQueries:
     edges_s = GRID.edges(250, 10.0)
-    pairs = [
-        ScoredQuery(recording, label, curves[recording, label], edges_s, events_by_label(LABELS, events, 10.0))
-        for recording, events in enumerate(EVENTS)
+    queries = [
+        ScoredQuery(clip, label, curves[clip, label], edges_s, events_by_label(LABELS, events, 10.0))
+        for clip, events in enumerate(EVENTS)
         for label in range(2)
     ]
-    return ScoredQueries(LABELS, tuple(pairs), 2)
+    return ScoredQueries(LABELS, tuple(queries), 2)
 
 
-def measured(curves: np.ndarray) -> Figures:
-    return compute_figures(asked(curves), GRID, ONCE, [SETTINGS, SETTINGS])
+def figures_of(curves: np.ndarray) -> Figures:
+    return compute_figures(scored_queries(curves), GRID, ONCE, [SETTINGS, SETTINGS])
 
 
-def test_the_truth_scores_one() -> None:
-    figures = measured(truth_curves()).overall
+def test_a_perfect_model_scores_one() -> None:
+    figures = figures_of(truth_curves()).overall
     for name in ("psds1", "psds1_macro", "psds2", "psds2_macro", "partial_auroc", "event_f1_macro", "event_f1_micro"):
         assert figures[name] == pytest.approx(1.0), name
     assert figures["expected_calibration_error"] == figures["false_presence"] == 0.0
 
 
-def test_a_label_that_is_never_found_halves_the_macro_figures() -> None:
+def test_a_label_that_is_never_detected_halves_the_macro_figures() -> None:
     curves = truth_curves()
     curves[:, 0] = 0.0
-    figures = measured(curves)
+    figures = figures_of(curves)
     assert figures.overall["psds1_macro"] == pytest.approx(0.5)
     assert figures.by_label["psds1"][:, 0] == pytest.approx([0.0, 1.0])
-    assert figures.overall["psds1"] == pytest.approx(0.0)  # mean 0.5 less the spread 0.5
+    assert figures.overall["psds1"] == pytest.approx(0.0)  # mean 0.5 minus standard deviation 0.5
     assert figures.overall["event_f1_macro"] == pytest.approx(0.5)
     assert figures.overall["event_f1_micro"] == pytest.approx(2 * 2 / (2 + 0 + 3))
 
 
-def test_detections_that_cover_too_little_do_not_count() -> None:
+def test_detections_that_cover_too_little_of_an_event_are_not_true_positives() -> None:
     curves = truth_curves()
     curves[0, 0] = 0.0
     curves[0, 0, 100:130] = 1.0  # 1.2 s of the cat's 2 s: less than 70 %
-    assert measured(curves).by_label["psds1"][0] == 0.0
+    assert figures_of(curves).by_label["psds1"][0] == 0.0
     curves[0, 0, 100:140] = 1.0  # 1.6 s
-    assert measured(curves).by_label["psds1"][0] == pytest.approx(1.0)
+    assert figures_of(curves).by_label["psds1"][0] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "right"),
+    ("begin", "end", "correct"),
     [(105, 150, True), (106, 150, False), (100, 160, True), (100, 161, False), (100, 140, True)],
 )
-def test_the_ends_of_an_event_are_right_within_their_collars(begin: int, end: int, right: bool) -> None:
+def test_onsets_and_offsets_are_correct_within_their_collars(begin: int, end: int, correct: bool) -> None:
     curves = truth_curves()
     curves[0, 0] = 0.0
-    curves[0, 0, begin:end] = 1.0  # the cat's 2 s from 4 s on: onset to 0.2 s, offset to 0.4 s
-    assert measured(curves).by_label["event_f1"][0] == (1.0 if right else 0.0)
+    curves[0, 0, begin:end] = 1.0  # the cat: 2 s from 4 s on; collars of 0.2 s at the onset, 0.4 s at the offset
+    assert figures_of(curves).by_label["event_f1"][0] == (1.0 if correct else 0.0)
 
 
-def test_a_sound_that_is_not_there_is_falsely_present() -> None:
+def test_an_absent_sound_with_a_detection_is_falsely_present() -> None:
     curves = truth_curves()
     curves[1, 0, 10:20] = 0.6
-    assert measured(curves).overall["false_presence"] == 1.0  # of the one pair without an event
+    assert figures_of(curves).overall["false_presence"] == 1.0  # there is a single query without an event
     curves[1, 0, 10:20] = 0.5
-    assert measured(curves).overall["false_presence"] == 0.0
+    assert figures_of(curves).overall["false_presence"] == 0.0
 
 
-def test_a_recording_that_is_drawn_twice_counts_twice() -> None:
+def test_a_clip_that_is_drawn_twice_counts_twice() -> None:
     curves = truth_curves()
-    curves[0, 1] = 0.0  # the dog of the first recording is missed, that of the second is found
+    curves[0, 1] = 0.0  # the dog is missed in the first clip and detected in the second
     weights = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
-    figures = compute_figures(asked(curves), GRID, weights, [SETTINGS, SETTINGS])
+    figures = compute_figures(scored_queries(curves), GRID, weights, [SETTINGS, SETTINGS])
     assert figures.by_label["event_f1"][1] == pytest.approx([2 / 3, 0.0, 1.0])
 
 
-def test_a_resample_in_which_nothing_is_heard_has_no_number() -> None:
+def test_a_resample_without_events_has_no_figures() -> None:
     curves = truth_curves()
-    heard = asked(curves)
+    queries = scored_queries(curves)
     silent = [ScoredQuery(2, label, curves[0, label], GRID.edges(250, 10.0), {}) for label in range(2)]
     weights = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 3.0]])
     figures = compute_figures(
-        ScoredQueries(LABELS, (*heard.queries, *silent), 3), GRID, weights, [SETTINGS, SETTINGS]
+        ScoredQueries(LABELS, (*queries.queries, *silent), 3), GRID, weights, [SETTINGS, SETTINGS]
     ).overall
     for name in ("psds1", "psds1_macro", "psds2", "partial_auroc", "event_f1_macro", "segment_error_rate", "th_auc"):
         assert np.isfinite(figures[name][0]), name
         assert np.isnan(figures[name][1]), name
-
-
-def test_resamples_begin_with_the_recordings_as_they_are() -> None:
-    weights = bootstrap_weights(5, 100, seed=1)
-    assert weights.shape == (5, 101)
-    assert (weights[:, 0] == 1).all()
-    assert (weights.sum(axis=0) == 5).all()
 
 
 def test_calibration_error_by_hand() -> None:
