@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from tests.benchmarks.load import clips, closed_loop, form, serving
-from tests.benchmarks.serving import QUERIES, REPEATS, Bare, row, spread, table
+from tests.benchmarks.serving import QUERIES, REPEATS, BareLoop, row, spread, table
 
 CLIPS = 100
 CLIENTS = 8
@@ -41,7 +41,7 @@ def main() -> None:
         "service, decoding processes": [],
         "clients": [],
     }
-    bare = Bare(4)
+    bare = BareLoop(4)
     with serving() as service:
         for repeat in range(REPEATS):
             wavs = list(clips(CLIPS, seed=repeat))

@@ -1,4 +1,7 @@
-"""A client that costs next to nothing, so that what is measured is the service: prepared requests over kept connections."""
+"""A load generator that uses little CPU, so that the service is measured and not the client.
+
+Request bodies are prepared in advance and sent over persistent connections.
+"""
 
 import http.client
 import os
@@ -24,8 +27,14 @@ HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 @dataclass(slots=True)
-class Answers:
-    """What came back: seconds of the answers with status 200, how often each status came, and the whole time."""
+class Responses:
+    """Responses of one run.
+
+    Attributes:
+        seconds: Response times of the responses with status 200, in seconds.
+        statuses: Number of responses with each status.
+        wall_s: Duration of the whole run, in seconds.
+    """
 
     seconds: list[float] = field(default_factory=list[float])
     statuses: Counter[int] = field(default_factory=Counter[int])
@@ -33,28 +42,31 @@ class Answers:
 
     @property
     def per_second(self) -> float:
+        """Responses with status 200 a second."""
         return len(self.seconds) / self.wall_s
 
-    def quantile_ms(self, share: float) -> float:
-        return 1000 * float(np.quantile(self.seconds, share))
+    def quantile_ms(self, level: float) -> float:
+        """Quantile of the response times in milliseconds, such as the median at level 0.5."""
+        return 1000 * float(np.quantile(self.seconds, level))
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service."""
+    """A service that runs as a process."""
 
     url: str
     pid: int
 
     def memory_mib(self) -> float:
-        """What it holds in memory now."""
+        """Resident memory now, in MiB."""
         return self._status_mib("VmRSS")
 
     def peak_memory_mib(self) -> float:
-        """The most that it held in memory since `forget_peak`."""
+        """Peak of the resident memory since `reset_peak`, in MiB."""
         return self._status_mib("VmHWM")
 
-    def forget_peak(self) -> None:
+    def reset_peak(self) -> None:
+        """Starts the measurement of the peak memory anew."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def _status_mib(self, name: str) -> float:
@@ -64,22 +76,22 @@ class Service:
 
 @contextmanager
 def serving(**settings: str) -> Generator[Service]:
-    """The real process with the packaged bundle."""
+    """Runs the service as a process with the packaged bundle and the given EARMARK_* settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
     environment = inherited | {"EARMARK_PORT": "0", "EARMARK_LOG_LEVEL": "error"} | settings
     command = [sys.executable, "-m", "service", "serve"]
     with subprocess.Popen(command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found, "the service did not start"
-            yield Service(found.group(), process.pid)
+            address = re.search(r"http://\S+", process.stdout.readline())
+            assert address, "the service did not start"
+            yield Service(address.group(), process.pid)
         finally:
             process.terminate()
 
 
 def clips(number: int, seconds: float = 10.0, seed: int = 0) -> Iterator[bytes]:
-    """Distinct WAV clips of noise, 16 bit at 16 kHz."""
+    """Makes distinct WAV clips of noise, 16 bit at 16 kHz."""
     rng = np.random.default_rng(seed)
     for _ in range(number):
         samples = (rng.standard_normal(round(seconds * 16_000)) * 3000).astype(np.int16)
@@ -89,11 +101,11 @@ def clips(number: int, seconds: float = 10.0, seed: int = 0) -> Iterator[bytes]:
 
 
 def form(clip: bytes | str, queries: Sequence[str], curves: str = "score", **fields: str) -> bytes:
-    """The body of a request: a clip's bytes, or its id."""
-    named = [("query", query) for query in queries] + [("curves", curves), *fields.items()]
+    """Makes the body of a request from a clip's bytes or its id."""
+    texts = [("query", query) for query in queries] + [("curves", curves), *fields.items()]
     if isinstance(clip, str):
-        named.append(("clip_id", clip))
-    parts = [f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'.encode() for n, v in named]
+        texts.append(("clip_id", clip))
+    parts = [f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'.encode() for n, v in texts]
     if isinstance(clip, bytes):
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
         parts.append(head.encode() + clip + b"\r\n")
@@ -101,46 +113,51 @@ def form(clip: bytes | str, queries: Sequence[str], curves: str = "score", **fie
 
 
 class Client:
-    """One kept connection."""
+    """A persistent connection to the service."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
 
     def get(self, path: str) -> tuple[int, bytes]:
         self._connection.request("GET", path)
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
+        response = self._connection.getresponse()
+        return response.status, response.read()
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         self._connection.request("POST", "/localize", body, HEADERS)
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
+        response = self._connection.getresponse()
+        return response.status, response.read()
 
 
-def closed_loop(url: str, bodies: Sequence[bytes], n_clients: int) -> Answers:
-    """Every client sends its next request when the last one is answered, until all bodies are sent."""
-    answers, waiting, lock = Answers(), iter(bodies), threading.Lock()
+def closed_loop(url: str, bodies: Sequence[bytes], n_clients: int) -> Responses:
+    """Every client sends its next request after the response to its previous request, until all bodies are sent."""
+    responses, remaining, lock = Responses(), iter(bodies), threading.Lock()
 
     def work() -> None:
         client = Client(url)
         while True:
             with lock:
-                body = next(waiting, None)
+                body = next(remaining, None)
             if body is None:
                 return
             began = time.perf_counter()
             status, _ = client.post(body)
-            _count(answers, lock, status, time.perf_counter() - began)
+            _count(responses, lock, status, time.perf_counter() - began)
 
-    return _timed(answers, [work] * n_clients)
+    return _timed(responses, [work] * n_clients)
 
 
-def open_loop(url: str, body_of: Callable[[int], bytes], n_clients: int, per_second: float, seconds: float) -> Answers:
-    """Requests come at random (Poisson) whatever the service does, as long as a client is free; time counts from arrival."""
+def open_loop(
+    url: str, body_of: Callable[[int], bytes], n_clients: int, per_second: float, seconds: float
+) -> Responses:
+    """Sends requests at random times (a Poisson process) that do not depend on the service, while a client is free.
+
+    The response time of a request counts from the moment at which a client sends it.
+    """
     rng = np.random.default_rng(0)
     arrivals = np.cumsum(rng.exponential(1 / per_second, round(per_second * seconds)))
-    answers, numbers, lock = Answers(), iter(range(len(arrivals))), threading.Lock()
-    start = time.perf_counter()
+    responses, numbers, lock = Responses(), iter(range(len(arrivals))), threading.Lock()
+    start_s = time.perf_counter()
 
     def work() -> None:
         client = Client(url)
@@ -149,28 +166,28 @@ def open_loop(url: str, body_of: Callable[[int], bytes], n_clients: int, per_sec
                 number = next(numbers, None)
             if number is None:
                 return
-            due = start + float(arrivals[number])
-            time.sleep(max(0.0, due - time.perf_counter()))
+            due_s = start_s + float(arrivals[number])
+            time.sleep(max(0.0, due_s - time.perf_counter()))
             began = time.perf_counter()
             status, _ = client.post(body_of(number))
-            _count(answers, lock, status, time.perf_counter() - began)
+            _count(responses, lock, status, time.perf_counter() - began)
 
-    return _timed(answers, [work] * n_clients)
+    return _timed(responses, [work] * n_clients)
 
 
-def _count(answers: Answers, lock: threading.Lock, status: int, seconds: float) -> None:
+def _count(responses: Responses, lock: threading.Lock, status: int, seconds: float) -> None:
     with lock:
-        answers.statuses[status] += 1
+        responses.statuses[status] += 1
         if status == 200:
-            answers.seconds.append(seconds)
+            responses.seconds.append(seconds)
 
 
-def _timed(answers: Answers, work: Sequence[Callable[[], None]]) -> Answers:
-    threads = [threading.Thread(target=one) for one in work]
+def _timed(responses: Responses, work: Sequence[Callable[[], None]]) -> Responses:
+    threads = [threading.Thread(target=client) for client in work]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    answers.wall_s = time.perf_counter() - began
-    return answers
+    responses.wall_s = time.perf_counter() - began
+    return responses

@@ -1,9 +1,11 @@
-"""How near the service comes to the bare model: `python -m tests.benchmarks.serving`, or some of it by name.
+"""Measures the service against the model without the service: `python -m tests.benchmarks.serving [SCENARIO ...]`.
 
-Everything is measured in one run on one machine, repeated, and told as the median with the smallest and the largest.
+All scenarios of a run are measured on one machine. Most values are measured `REPEATS` times, and printed as their median
+with the smallest and the largest value.
 """
 
 import argparse
+import inspect
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +31,7 @@ QUERIES = ["a dog barks", "a siren"]
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Median (smallest to largest)."""
+    """Formats values as their median, with the smallest and the largest in parentheses."""
     return f"{np.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
@@ -43,8 +45,8 @@ def table(*names: str) -> None:
     row(*["---"] * len(names))
 
 
-class Bare:
-    """The audio tower alone: decode, pad, run."""
+class BareLoop:
+    """The audio graph without the service: a loop that decodes, pads and runs."""
 
     def __init__(self, batch_windows: int) -> None:
         self._manifest = verify_bundle(PACKAGED_BUNDLE)
@@ -54,7 +56,7 @@ class Bare:
         )
 
     def run(self, wavs: Sequence[bytes]) -> float:
-        """Seconds for all clips."""
+        """Processes all clips, and returns the time in seconds."""
         began = time.perf_counter()
         for start in range(0, len(wavs), self._batch):
             batch = [self._window(wav) for wav in wavs[start : start + self._batch]]
@@ -68,10 +70,10 @@ class Bare:
 
 
 def throughput() -> None:
-    """Distinct 10 s clips a second: the bare loop at its best batch size, and HTTP at 1 to 16 clients."""
+    """Distinct 10 s clips a second: in the bare loop with batches of 1 to 8 clips, and over HTTP with 1 to 16 clients."""
     bare: dict[int, list[float]] = {size: [] for size in (1, 2, 4, 8)}
     served: dict[int, list[float]] = {n: [] for n in (1, 2, 4, 8, 16)}
-    loops = {size: Bare(size) for size in bare}
+    loops = {size: BareLoop(size) for size in bare}
     with serving() as service:
         for repeat in range(REPEATS):
             wavs = list(clips(CLIPS, seed=repeat))
@@ -89,53 +91,55 @@ def throughput() -> None:
 
 
 def latency() -> None:
-    """One 10 s clip at a time through the idle service, and the bare run of one window with decoding."""
-    bare, ratios = Bare(1), list[float]()
+    """One 10 s clip at a time: through the otherwise idle service, and in the bare loop."""
+    bare, ratios = BareLoop(1), list[float]()
     table("one 10 s clip, idle", "bare, ms", "HTTP, ms", "ratio")
     with serving() as service:
         client = Client(service.url)
         for repeat in range(REPEATS):
             wavs = list(clips(CLIPS // 4, seed=repeat))
-            alone = [1000 * bare.run([wav]) for wav in wavs]
-            whole = [_posted_ms(client, form(wav, QUERIES[:1])) for wav in wavs]
-            ratios.append(float(np.median(whole) / np.median(alone)))
+            bare_ms = [1000 * bare.run([wav]) for wav in wavs]
+            http_ms = [_posted_ms(client, form(wav, QUERIES[:1])) for wav in wavs]
+            ratios.append(float(np.median(http_ms) / np.median(bare_ms)))
             row(
                 f"run {repeat + 1}, p50 of {CLIPS // 4}",
-                f"{np.median(alone):.1f}",
-                f"{np.median(whole):.1f}",
+                f"{np.median(bare_ms):.1f}",
+                f"{np.median(http_ms):.1f}",
                 f"{ratios[-1]:.2f}",
             )
     row("all", "", "", spread(ratios, 2))
 
 
 def known() -> None:
-    """A clip that is known, by its id: a new query each time, and a hundred queries at once."""
+    """A cached clip, sent by its id: 1 or 100 queries in a request, which are new or were embedded before."""
     table("known 10 s clip", "p50, ms", "p99, ms")
     with serving(EARMARK_MAX_QUERIES="100") as service:
         client = Client(service.url)
         clip_id = json.loads(client.post(form(next(clips(1)), QUERIES))[1])["clip"]["id"]
-        fresh = iter(range(10**6))
-        once = many = 0.0
+        numbers = iter(range(10**6))
+        one_query_ms = hundred_queries_ms = 0.0
         for n_queries, is_new, times in ((1, True, 500), (100, True, 30), (1, False, 500), (100, False, 30)):
-            asked = [
-                [f"{'sound' if is_new else 'known'} number {next(fresh) if is_new else i}" for i in range(n_queries)]
+            query_sets = [
+                [f"{'sound' if is_new else 'known'} number {next(numbers) if is_new else i}" for i in range(n_queries)]
                 for _ in range(times)
             ]
             if not is_new:
-                client.post(form(clip_id, asked[0]))
-            ms = [_posted_ms(client, form(clip_id, queries)) for queries in asked]
+                client.post(form(clip_id, query_sets[0]))
+            ms = [_posted_ms(client, form(clip_id, queries)) for queries in query_sets]
             row(
                 f"{n_queries} {'new' if is_new else 'known'} queries",
                 f"{np.quantile(ms, 0.5):.1f}",
                 f"{np.quantile(ms, 0.99):.1f}",
             )
-            once, many = (float(np.median(ms)), many) if n_queries == 1 else (once, float(np.median(ms)))
-            if n_queries == 100:
-                row(f"100 to 1, {'new' if is_new else 'known'}", f"{many / once:.1f} times", "")
+            if n_queries == 1:
+                one_query_ms = float(np.median(ms))
+            else:
+                hundred_queries_ms = float(np.median(ms))
+                row(f"100 to 1, {'new' if is_new else 'known'}", f"{hundred_queries_ms / one_query_ms:.1f} times", "")
 
 
 def cached() -> None:
-    """The same clips and queries cold, from the memory of the process, and from Redis in a process that has just begun."""
+    """The same clips and queries: not cached, from the memory of the process, and from Redis in a newly started process."""
     seconds = (2, 10, 60, 600)
     bodies = {s: form(next(clips(1, seconds=s)), QUERIES, curves="none") for s in seconds}
     ms: dict[str, dict[int, list[float]]] = {how: {s: [] for s in seconds} for how in ("cold", "memory", "Redis")}
@@ -148,7 +152,7 @@ def cached() -> None:
                     for s, body in bodies.items():
                         ms["cold" if first else "Redis"][s].append(_posted_ms(client, body))
                         ms["memory"][s].append(_posted_ms(client, body))
-                    time.sleep(1)  # Redis is written behind the answer
+                    time.sleep(1)  # Redis is written in the background, after the response
             redis.stop()
     table("ms", *(f"{s} s clip" for s in seconds))
     for how, by_length in ms.items():
@@ -156,28 +160,36 @@ def cached() -> None:
 
 
 def overload() -> None:
-    """64 clients at 110 % of what the service can do, for two minutes; the cache is full within the first."""
+    """64 clients send requests at 110 % of the knee, the highest rate that the service can answer, for two minutes.
+
+    The cache is full within the first minute.
+    """
     with serving(EARMARK_CACHE_BYTES=str(64 * 2**20)) as service:
         wavs = [form(wav, QUERIES) for wav in clips(40, seed=5)]
         knee = closed_loop(service.url, wavs, 4).per_second
         base = next(clips(1, seed=9))
         table("64 clients, 110 % of the knee", "200", "429", "other", "p50, ms", "p99, ms", "memory, MiB")
         for minute in (1, 2):
-            answers = open_loop(service.url, lambda i, m=minute: form(_varied(base, i, m), QUERIES), 64, 1.1 * knee, 60)
-            other = sum(count for status, count in answers.statuses.items() if status not in (200, 429))
+            responses = open_loop(
+                service.url, lambda i, m=minute: form(_varied(base, i, m), QUERIES), 64, 1.1 * knee, seconds=60
+            )
+            other = sum(count for status, count in responses.statuses.items() if status not in (200, 429))
             row(
                 f"minute {minute}, {1.1 * knee:.0f} requests/s",
-                answers.statuses[200],
-                answers.statuses[429],
+                responses.statuses[200],
+                responses.statuses[429],
                 other,
-                f"{answers.quantile_ms(0.5):.0f}",
-                f"{answers.quantile_ms(0.99):.0f}",
+                f"{responses.quantile_ms(0.5):.0f}",
+                f"{responses.quantile_ms(0.99):.0f}",
                 f"{service.memory_mib():.0f}",
             )
 
 
 def long() -> None:
-    """One clip of an hour, and one of three: /livez every 50 ms meanwhile, and the most memory above that of the idle service."""
+    """A clip of one hour and a clip of three hours: the latency of /livez meanwhile, and the peak memory.
+
+    /livez is requested every 50 ms. The peak memory is counted above the memory of the idle service.
+    """
     table(
         "long clip, 16 kHz FLAC", "s", "/livez, requests", "p50, ms", "p99, ms", "largest, ms", "memory above idle, MiB"
     )
@@ -185,16 +197,16 @@ def long() -> None:
         with serving(EARMARK_MAX_CLIP_S="10800") as service:
             Client(service.url).post(form(next(clips(1)), QUERIES))
             idle_mib = service.memory_mib()
-            service.forget_peak()
+            service.reset_peak()
             body = form(_long_flac(hours * 3600), QUERIES, curves="none")
             began = time.perf_counter()
             with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(_posted_ms, Client(service.url), body)
+                long_request = pool.submit(_posted_ms, Client(service.url), body)
                 ms, client = list[float](), Client(service.url)
-                while not answer.done():
-                    asked = time.perf_counter()
+                while not long_request.done():
+                    sent_s = time.perf_counter()
                     assert client.get("/livez")[0] == 200
-                    ms.append(1000 * (time.perf_counter() - asked))
+                    ms.append(1000 * (time.perf_counter() - sent_s))
                     time.sleep(0.05)
             row(
                 f"{hours} h",
@@ -208,7 +220,7 @@ def long() -> None:
 
 
 def _long_flac(seconds: int) -> bytes:
-    """A minute of quiet noise, over and over."""
+    """Makes a clip that repeats one minute of quiet noise."""
     minute = (np.random.default_rng(0).standard_normal(60 * 16_000) * 30).astype(np.int16)
     buffer = BytesIO()
     with soundfile.SoundFile(buffer, "w", 16_000, 1, format="FLAC") as file:
@@ -218,27 +230,27 @@ def _long_flac(seconds: int) -> bytes:
 
 
 def _varied(wav: bytes, number: int, minute: int) -> bytes:
-    """The same clip with other first samples, so that it is another clip."""
+    """Changes the first samples of a clip, so that the clip is not in the cache."""
     return wav[:44] + (minute * 10**6 + number).to_bytes(8, "little") + wav[52:]
 
 
 def _posted_ms(client: Client, body: bytes) -> float:
     began = time.perf_counter()
-    status, answer = client.post(body)
-    assert status == 200, answer
+    status, content = client.post(body)
+    assert status == 200, content
     return 1000 * (time.perf_counter() - began)
 
 
 SCENARIOS: dict[str, Callable[[], None]] = {
-    one.__name__: one for one in (throughput, latency, known, cached, overload, long)
+    scenario.__name__: scenario for scenario in (throughput, latency, known, cached, overload, long)
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.serving", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="all if none is named")
+    parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="scenarios to run; all by default")
     for name in parser.parse_args().scenarios or SCENARIOS:
-        print(f"\n### {name}\n\n{SCENARIOS[name].__doc__}")
+        print(f"\n### {name}\n\n{inspect.getdoc(SCENARIOS[name])}")
         SCENARIOS[name]()
 
 

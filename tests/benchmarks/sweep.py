@@ -1,6 +1,6 @@
-"""Which threads, batch size and precision are fastest here: `python -m tests.benchmarks.sweep`.
+"""Finds the fastest number of threads, batch size and precision on this machine: `python -m tests.benchmarks.sweep`.
 
-The audio tower alone, on windows that are ready; the fp16 weights of the packaged graph are widened to fp32 when it is loaded.
+Only the packaged audio graph is measured, on windows in memory. Its fp16 weights are converted to fp32 when it is loaded.
 """
 
 import itertools
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def graphs(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The packaged graph, and it with its matrix products in 8 bits."""
+    """Yields the packaged graph, and the same graph with its matrix products quantized to 8 bits."""
     yield "fp32", PACKAGED_BUNDLE / AUDIO_GRAPH
     quantized = folder / AUDIO_GRAPH
     quantize_dynamic(
@@ -49,7 +49,7 @@ def graphs(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def rate(session: GraphSession, windows: np.ndarray, batch: int) -> float:
-    """Windows a second."""
+    """Measures the number of windows that the graph processes a second."""
     session.run({"waveform": windows[:batch]})
     began = time.perf_counter()
     for start in range(0, len(windows), batch):

@@ -1,4 +1,4 @@
-"""How fast the packaged towers are on one core: `python -m tests.benchmarks.towers`."""
+"""Measures the speed of the packaged encoders on one core: `python -m tests.benchmarks.towers`."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def timed(work: Callable[[], object], times: int = 50) -> list[float]:
-    """The median of `times` runs, REPEATS times over."""
+    """Measures the median time of `times` runs in seconds, `REPEATS` times."""
     medians: list[float] = []
     work()
     for _ in range(REPEATS):
