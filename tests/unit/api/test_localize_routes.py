@@ -7,10 +7,7 @@ import anyio
 import httpx
 import numpy as np
 import pytest
-from starlette.requests import ClientDisconnect, Request
 
-from service.api.workers import WorkerThreads
-from service.engine.call import Call
 from service.settings import Settings
 from service.shutdown import Shutdown
 from tests.unit.api.conftest import Post, make_client
@@ -182,21 +179,6 @@ async def test_a_request_that_takes_too_long_gets_504_and_the_model_is_not_doubt
     assert (answer.status_code, answer.json()["type"]) == (504, "/problems/deadline-exceeded")
     assert "EARMARK_REQUEST_TIMEOUT_S" in answer.json()["detail"]
     assert engine.n_checks == 1
-
-
-async def test_a_client_that_goes_away_ends_the_work() -> None:
-    async def gone() -> dict[str, object]:
-        return {"type": "http.disconnect"}
-
-    def work() -> None:
-        while True:
-            call.check()
-            time.sleep(0.001)
-
-    call = Call()
-    request = Request({"type": "http"}, receive=gone)  # pyright: ignore[reportArgumentType]
-    with anyio.fail_after(1), pytest.raises(ClientDisconnect):
-        await WorkerThreads(1).run(request, call, work)
 
 
 async def test_the_stages_are_told_in_the_server_timing_header(post: Post) -> None:

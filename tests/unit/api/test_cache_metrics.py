@@ -1,0 +1,27 @@
+import httpx
+import pytest
+
+from service.api.cache_metrics import CacheMetrics
+from service.engine.caching.reporting import SERIES
+from service.engine.caching.tiers import memory_cache
+from tests.unit.api.expositions import parse_series
+from tests.unit.api.fake_engine import FakeEngine
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_metrics_tell_what_the_cache_did(client: httpx.AsyncClient, engine: FakeEngine) -> None:
+    engine.cache.get("a")
+    series = parse_series((await client.get("/metrics")).text)
+    assert series['earmark_cache_lookups_total{outcome="miss",tier="memory"}'] == 1
+    assert series['earmark_cache_lookups_total{outcome="hit",tier="redis"}'] == 0
+    assert series['earmark_redis_failures_total{operation="get"}'] == 0
+    assert series['earmark_redis_drops_total{reason="queue_full"}'] == 0
+    assert series["earmark_cache_evictions_total"] == series["earmark_redis_bad_values_total"] == 0
+    assert series["earmark_cache_bytes"] == series["earmark_redis_in_use"] == 0
+
+
+def test_every_count_of_the_cache_has_a_metric() -> None:
+    families = list(CacheMetrics(memory_cache(0)).collect())
+    n_series = sum(len(family.samples) for family in families if family.type == "counter")
+    assert n_series == sum(len(labels) for labels in SERIES.values())

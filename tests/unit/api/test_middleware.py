@@ -1,0 +1,184 @@
+import logging
+import re
+from collections.abc import Mapping
+from types import SimpleNamespace
+
+import orjson
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.metrics import Metrics
+from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
+from service.api.problems import MEDIA_TYPE
+from service.logs import request_id
+from tests.unit.api.expositions import read_series
+
+pytestmark = pytest.mark.anyio
+
+
+class Exchange:
+    """One request through the middleware around an app, and everything that can be observed of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.metrics = Metrics()
+        self.n_faults = 0
+        self.messages: list[Message] = []
+        self._middleware = RequestMiddleware(app, self.metrics, self._count_fault)
+
+    async def run(self, headers: Mapping[str, str] | None = None, route: str | None = "/localize") -> None:
+        scope: Scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/localize",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+        }
+        if route is not None:
+            scope["route"] = SimpleNamespace(path=route)
+        await self._middleware(scope, self._receive, self._send)
+
+    @property
+    def status(self) -> int:
+        return self.messages[0]["status"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.decode().lower(): value.decode() for name, value in self.messages[0]["headers"]}
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message["body"] for message in self.messages[1:])
+
+    def count(self, route: str, status: int) -> float:
+        return read_series(self.metrics)[f'earmark_requests_total{{route="{route}",status="{status}"}}']
+
+    def _count_fault(self) -> None:
+        self.n_faults += 1
+
+    async def _receive(self) -> Message:
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        self.messages.append(message)
+
+
+async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that answers with the id of the request."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": (request_id.get() or "").encode()})
+
+
+async def crashing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("secret of the device")
+
+
+async def crashing_late(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise RuntimeError("secret of the device")
+
+
+async def disconnected(scope: Scope, receive: Receive, send: Send) -> None:
+    raise ClientDisconnect
+
+
+@pytest.mark.parametrize(
+    ("client_id", "kept"),
+    [("abc-1.2_3", True), ("a" * 64, True), ("", False), ("a b", False), ("a" * 65, False), ("a\r\nb", False)],
+)
+async def test_a_request_keeps_the_clients_id_only_if_it_is_valid(client_id: str, kept: bool) -> None:
+    exchange = Exchange(answering)
+    await exchange.run({REQUEST_ID: client_id})
+    answered_id = exchange.headers["x-request-id"]
+    assert (answered_id == client_id) is kept
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", answered_id)
+
+
+async def test_the_app_and_the_answer_have_the_same_request_id() -> None:
+    exchange = Exchange(answering)
+    await exchange.run()
+    assert exchange.body.decode() == exchange.headers["x-request-id"]
+    assert request_id.get() is None
+
+
+async def test_two_requests_without_an_id_get_different_ids() -> None:
+    first, second = Exchange(answering), Exchange(answering)
+    await first.run()
+    await second.run()
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+async def test_an_answered_request_is_counted_by_its_route_and_status() -> None:
+    exchange = Exchange(answering)
+    await exchange.run(route="/clips/{clip_id}")
+    assert exchange.count("/clips/{clip_id}", 200) == 1
+    assert read_series(exchange.metrics)["earmark_requests_in_flight"] == 0
+    assert exchange.n_faults == 0
+
+
+async def test_a_request_without_a_route_is_counted_as_other() -> None:
+    exchange = Exchange(answering)
+    await exchange.run(route=None)
+    assert exchange.count("other", 200) == 1
+
+
+async def test_a_crash_is_answered_with_500_without_the_text_of_the_exception() -> None:
+    exchange = Exchange(crashing)
+    await exchange.run({REQUEST_ID: "r-1"})
+    assert (exchange.status, exchange.headers["content-type"]) == (500, MEDIA_TYPE)
+    assert orjson.loads(exchange.body)["type"] == "/problems/internal-error"
+    assert b"secret" not in exchange.body
+    assert exchange.headers["x-request-id"] == "r-1"
+    assert exchange.count("/localize", 500) == 1
+    assert exchange.n_faults == 1
+
+
+async def test_a_crash_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    await Exchange(crashing).run()
+    (crash,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert crash.exc_info
+    assert "secret of the device" in str(crash.exc_info[1])
+
+
+async def test_a_crash_after_the_answer_began_breaks_the_connection() -> None:
+    exchange = Exchange(crashing_late)
+    with pytest.raises(RuntimeError):
+        await exchange.run()
+    assert [message["type"] for message in exchange.messages] == ["http.response.start"]
+    assert exchange.n_faults == 1
+    assert read_series(exchange.metrics)["earmark_requests_in_flight"] == 0
+
+
+async def test_a_client_that_disconnects_is_counted_with_499_and_is_no_fault() -> None:
+    exchange = Exchange(disconnected)
+    await exchange.run()
+    assert exchange.messages == []
+    assert exchange.count("/localize", CLIENT_GONE) == 1
+    assert exchange.n_faults == 0
+
+
+@pytest.mark.parametrize(("route", "level"), [("/localize", logging.INFO), ("/readyz", logging.DEBUG)])
+async def test_requests_are_logged_and_those_of_monitoring_only_at_debug(
+    caplog: pytest.LogCaptureFixture, route: str, level: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await Exchange(answering).run(route=route)
+    (line,) = (record for record in caplog.records if record.message == "request")
+    fields = vars(line)
+    assert (line.levelno, fields["method"], fields["route"], fields["status"]) == (level, "POST", route, 200)
+    assert fields["duration_ms"] >= 0
+
+
+async def test_what_is_not_http_passes_unchanged() -> None:
+    scopes: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is received")
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nothing is sent")
+
+    await RequestMiddleware(app, Metrics(), lambda: None)({"type": "lifespan"}, receive, send)
+    assert scopes == [{"type": "lifespan"}]

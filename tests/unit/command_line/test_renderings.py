@@ -1,0 +1,59 @@
+import json
+
+import numpy as np
+import pytest
+
+from service.command_line.renderings import as_audacity, as_csv, as_json, as_table
+from service.core.localization import QueryResult
+from service.core.segments import Segment
+from service.engine.interface import Localization
+from tests.manifests import make_manifest
+
+MANIFEST = make_manifest(name="tiny", version="1")
+CURVE = np.array([0.1, 0.9, 0.8], np.float32)
+
+
+def result(query: str, *segments: Segment) -> QueryResult:
+    return QueryResult(query, bool(segments), 0.9, CURVE, CURVE, segments)
+
+
+@pytest.fixture
+def localization() -> Localization:
+    dog = result("a dog,\n barks", Segment(0.04, 0.08, 0.9, 0.06), Segment(12.5, 13.25, 0.654321, 12.9))
+    rain = result("rain", Segment(0.0, 13.25, 0.8, 3.0))
+    return Localization("id", 13.25, False, (dog, rain, result("a cat")))
+
+
+def test_the_table_has_one_line_per_segment_and_one_for_a_query_without_any(localization: Localization) -> None:
+    assert as_table(localization, MANIFEST, "street.wav") == (
+        "street.wav, 13.25 s, heard by tiny 1\n"
+        "\n"
+        "query         present  score  segments\n"
+        "────────────  ───────  ─────  ──────────────────────────────────\n"
+        "a dog, barks  yes      0.90       0.04 to     0.08 s  score 0.90\n"
+        "                                 12.50 to    13.25 s  score 0.65\n"
+        "rain          yes      0.90       0.00 to    13.25 s  score 0.80\n"
+        "a cat         no       0.90   -\n"
+    )
+
+
+def test_csv_quotes_the_query_and_has_no_row_for_a_query_that_is_not_heard(localization: Localization) -> None:
+    assert as_csv(localization) == (
+        "query,onset_s,offset_s,score,peak_s\n"
+        '"a dog,\n barks",0.04,0.08,0.9,0.06\n'
+        '"a dog,\n barks",12.5,13.25,0.654321,12.9\n'
+        "rain,0.0,13.25,0.8,3.0\n"
+    )
+
+
+def test_audacity_labels_are_ordered_by_time_across_queries(localization: Localization) -> None:
+    assert as_audacity(localization) == (
+        "0.000000\t13.250000\train\n0.040000\t0.080000\ta dog, barks\n12.500000\t13.250000\ta dog, barks\n"
+    )
+
+
+def test_json_has_both_curves_and_ends_with_a_line_break(localization: Localization) -> None:
+    text = as_json(localization, MANIFEST)
+    results = json.loads(text)["results"]
+    assert text.endswith("}\n")
+    assert [set(member) >= {"score", "similarity", "segments"} for member in results] == [True] * 3

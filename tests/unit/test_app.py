@@ -1,0 +1,48 @@
+import httpx
+import pytest
+
+from service.api.problems import MEDIA_TYPE
+from service.app import create_app
+from service.settings import Settings
+from service.shutdown import Shutdown
+from tests.unit.api.expositions import parse_series
+from tests.unit.api.fake_engine import FakeEngine
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def make_client(engine: FakeEngine) -> httpx.AsyncClient:
+    app = create_app(engine, Settings(), version="0", shutdown=Shutdown())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark")
+
+
+async def test_apps_in_one_process_share_no_state() -> None:
+    engines = FakeEngine(), FakeEngine()
+    async with make_client(engines[0]) as first, make_client(engines[1]) as second:
+        await first.get("/readyz")
+        series = [parse_series((await client.get("/metrics")).text) for client in (first, second)]
+    assert [engine.n_checks for engine in engines] == [1, 0]
+    assert [answers["earmark_ready"] for answers in series] == [1, 0]
+
+
+async def test_every_documented_operation_has_a_unique_id() -> None:
+    app = create_app(FakeEngine(), Settings(), version="0", shutdown=Shutdown())
+    ids = [operation["operationId"] for path in app.openapi()["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids)) == 7
+
+
+async def test_a_path_with_a_trailing_slash_is_not_redirected() -> None:
+    async with make_client(FakeEngine()) as client:
+        answer = await client.get("/info/")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, MEDIA_TYPE)
+
+
+async def test_every_answer_carries_a_request_id() -> None:
+    async with make_client(FakeEngine()) as client:
+        answers = [await client.get(path) for path in ("/livez", "/nowhere", "/docs")]
+    assert all(answer.headers["x-request-id"] for answer in answers)

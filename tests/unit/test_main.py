@@ -1,0 +1,49 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from service.__main__ import main
+
+
+def test_the_help_names_both_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert exit_.value.code == 0
+    assert "localize" in out
+    assert "serve" in out
+
+
+def test_a_missing_subcommand_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([])
+    assert exit_.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err
+
+
+def test_an_unusable_setting_stops_serve_with_status_2_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EARMARK_PORT", "eighty")
+    assert main(["serve"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("earmark: EARMARK_PORT is 'eighty'; accepted: ")
+    assert err.count("\n") == 1
+
+
+def test_localize_does_not_read_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EARMARK_PORT", "eighty")
+    missing = tmp_path / "missing.wav"
+    assert main(["localize", str(missing), "a dog"]) == 2
+    assert capsys.readouterr().err == f"earmark: {missing}: No such file or directory\n"
+
+
+def test_a_file_error_names_the_file_and_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["localize", str(tmp_path), "a dog"]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"earmark: {tmp_path}: {IsADirectoryError(errno.EISDIR, 'Is a directory').strerror}\n"
+    )
