@@ -1,4 +1,4 @@
-"""A real HTTP server that a test scripts: a function answers each request."""
+"""A real HTTP server for tests, in which a function of the test answers each request."""
 
 import json
 import threading
@@ -20,7 +20,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """`announced` bytes are promised; where that is more than the body, the connection breaks."""
+    """An answer.
+
+    Attributes:
+        announced: The Content-Length header; the size of the body if None. The connection breaks if it is larger.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -70,7 +74,7 @@ def serve() -> Iterator[Server]:
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that went away is part of some tests."""
+            """Ignores clients that disconnect, as some tests let them do."""
 
     http = Quiet(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _IN_MEMORY_BYTES = 1 << 20
 _PART_OVERHEAD_BYTES = 16 << 10  # above the parser's limit for the headers of one part
-_SHOWN_CHARS = 64
+_MAX_SHOWN_CHARS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +106,18 @@ async def open_form(request: Request, limits: FormLimits, reserve: Callable[[int
 def _boundary(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        raise FormMalformed(f"its Content-Encoding is {encoding[:_SHOWN_CHARS]}; only identity is read")
+        raise FormMalformed(f"Content-Encoding is {encoding[:_MAX_SHOWN_CHARS]}; only identity is accepted")
     content_type = request.headers.get("content-type", "")
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
-        raise NotAForm(content_type[:_SHOWN_CHARS] or "missing")
+        raise NotAForm(content_type[:_MAX_SHOWN_CHARS] or "missing")
     if not options.get(b"boundary"):
-        raise FormMalformed("Content-Type names no boundary")
+        raise FormMalformed("Content-Type has no boundary")
     return options[b"boundary"]
 
 
 @lru_cache(maxsize=64)  # all query parts of a form have the same header
-def _disposition(header: bytes) -> Mapping[bytes, bytes]:
+def _parse_disposition(header: bytes) -> Mapping[bytes, bytes]:
     _, options = parse_options_header(header)
     return options
 
@@ -135,7 +135,7 @@ async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", rese
             if builder.unwritten_bytes >= _IN_MEMORY_BYTES:
                 await anyio.to_thread.run_sync(builder.write_out)
     except FormParserError as error:
-        raise FormMalformed("its boundaries or part headers are wrong") from error
+        raise FormMalformed("a boundary or a part header is malformed") from error
     builder.write_out()
 
 
@@ -160,23 +160,23 @@ class _FormBuilder:
     _unwritten: list[bytes] = field(default_factory=list[bytes])
     _file_bytes: int = 0
     _n_fields: int = 0
-    _ended: bool = False
+    _complete: bool = False
 
     def callbacks(self) -> "MultipartCallbacks":
         return {
-            "on_part_begin": self._begin,
+            "on_part_begin": self._begin_part,
             "on_header_field": self._add_header_name,
             "on_header_value": self._add_header_value,
             "on_header_end": self._end_header,
-            "on_headers_finished": self._open,
+            "on_headers_finished": self._open_part,
             "on_part_data": self._add_data,
-            "on_part_end": self._end,
+            "on_part_end": self._end_part,
             "on_end": self._finish,
         }
 
     def form(self) -> Form:
-        if not self._ended:
-            raise FormMalformed("it ends before its last boundary")
+        if not self._complete:
+            raise FormMalformed("the body ends before the final boundary")
         if self._file:
             self._file.seek(0)
         return Form(self._file, self._texts)
@@ -191,7 +191,7 @@ class _FormBuilder:
         if self._file:
             self._file.close()
 
-    def _begin(self) -> None:
+    def _begin_part(self) -> None:
         self._part = _Part()
         self._n_fields += 1
         if self._n_fields > self.limits.max_fields:
@@ -207,15 +207,15 @@ class _FormBuilder:
         self._part.headers[self._part.header_name.lower()] = self._part.header_value
         self._part.header_name = self._part.header_value = b""
 
-    def _open(self) -> None:
-        options = _disposition(self._part.headers.get(b"content-disposition", b""))
+    def _open_part(self) -> None:
+        options = _parse_disposition(self._part.headers.get(b"content-disposition", b""))
         if b"name" not in options:
             raise FormMalformed("a part has no name in its Content-Disposition")
         name = self._part.name = options[b"name"].decode(errors="replace")
         if name == self.limits.file_field:
             self._open_file(is_file=b"filename" in options or b"content-type" in self._part.headers)
         elif name not in self.limits.text_fields:
-            raise FieldUnknown(name[:_SHOWN_CHARS], ", ".join((self.limits.file_field, *self.limits.text_fields)))
+            raise FieldUnknown(name[:_MAX_SHOWN_CHARS], ", ".join((self.limits.file_field, *self.limits.text_fields)))
         elif b"filename" in options:
             raise FieldKindWrong(name, "a file", f"text (with curl: -F {name}=...)")
         else:
@@ -243,7 +243,7 @@ class _FormBuilder:
         self._unwritten.append(data[start:end])
         self.unwritten_bytes += end - start
 
-    def _end(self) -> None:
+    def _end_part(self) -> None:
         if self._part.text is None:
             return
         try:
@@ -253,4 +253,4 @@ class _FormBuilder:
         self._texts.setdefault(self._part.name, []).append(text)
 
     def _finish(self) -> None:
-        self._ended = True
+        self._complete = True

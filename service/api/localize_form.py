@@ -19,7 +19,7 @@ DEFAULT_CURVE_FORMAT: CurveFormat = "json"
 NUMBERS = ("threshold", "threshold_off", "median_filter_s", "extent_ratio", "min_duration_s", "merge_gap_s")
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_SHOWN_CHARS = 40
+_MAX_SHOWN_CHARS = 40
 Choice = TypeVar("Choice")
 _MAX_UTF8_BYTES_PER_CHAR = 4
 _SHORTEST_TEXT_LIMIT_BYTES = 256
@@ -136,7 +136,7 @@ def _clip(file: BinaryIO | None, clip_id: str | None) -> Clip:
 
 def _number(name: str, text: str) -> float:
     if not _NUMBER.fullmatch(text):
-        raise ParameterInvalid(name, _shown(text), "a number in decimal digits, such as 0.5")
+        raise ParameterInvalid(name, _quoted(text), "a number in decimal digits, such as 0.5")
     return float(text)
 
 
@@ -144,11 +144,11 @@ def _choice(name: str, text: str, choices: tuple[Choice, ...]) -> Choice:
     for choice in choices:
         if text == choice:
             return choice
-    raise ParameterInvalid(name, _shown(text), ", ".join(map(str, choices)))
+    raise ParameterInvalid(name, _quoted(text), ", ".join(map(str, choices)))
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}...")
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}...")
 
 
 def request_body() -> dict[str, Any]:

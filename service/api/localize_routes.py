@@ -85,12 +85,12 @@ class LocalizeRoutes:
 
     async def localize(self, request: Request) -> Response:
         """Answers POST /localize."""
-        began, call = time.perf_counter(), Call(self._timeout_s)
+        start_s, call = time.perf_counter(), Call(self._timeout_s)
         with self._admission.admit() as admitted:
             async with open_form(request, self._limits, partial(self._admission.reserve, admitted)) as form:
                 localize_request = read_localize_form(form)
                 postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
-                stages = {"upload": time.perf_counter() - began}
+                stages = {"upload": time.perf_counter() - start_s}
                 body = await self._workers.run(
                     request, call, lambda: self._answer(localize_request, postprocessing, call)
                 )

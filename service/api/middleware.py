@@ -46,13 +46,13 @@ class RequestMiddleware:
             return
         client_id = Headers(scope=scope).get(REQUEST_ID, "")
         token = request_id.set(client_id if _ACCEPTED_ID.fullmatch(client_id) else uuid.uuid4().hex)
-        began = time.perf_counter()
+        start_s = time.perf_counter()
         status = 0
         self._metrics.begin_request()
         try:
             status = await self._answer(scope, receive, send)
         finally:
-            self._record(scope, status or CLIENT_GONE, time.perf_counter() - began)
+            self._record(scope, status or CLIENT_GONE, time.perf_counter() - start_s)
             request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:

@@ -32,7 +32,7 @@ from service.core.errors import (
 )
 
 LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
-    FormMalformed("it ends before its last boundary"),
+    FormMalformed("the body ends before the final boundary"),
     ClipNotFound("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     AudioTooLong(3600.0),
     AudioTooLarge(536870912),

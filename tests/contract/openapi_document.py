@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is promised to clients. To rewrite it: python -m tests.contract.openapi_document"""
+"""The committed OpenAPI document, which clients rely on. To rewrite it: python -m tests.contract.openapi_document"""
 
 import json
 from pathlib import Path

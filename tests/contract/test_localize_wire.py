@@ -63,7 +63,7 @@ BOTH = [("query", "low"), ("query", "high"), ("curves", "both")]
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
-async def test_a_tone_is_found_where_it_is(client: httpx.AsyncClient, container: str) -> None:
+async def test_a_tone_is_localized_at_its_time(client: httpx.AsyncClient, container: str) -> None:
     answer = await client.post("/localize", files=_form(_clip(container=container), *BOTH))
     assert answer.status_code == 200, answer.text
     low, high = answer.json()["results"]
@@ -74,10 +74,10 @@ async def test_a_tone_is_found_where_it_is(client: httpx.AsyncClient, container:
     assert (low["present"], high["present"], high["segments"]) == (True, False, [])
 
 
-async def test_the_answer_is_what_openapi_says(client: httpx.AsyncClient) -> None:
+async def test_the_answer_fits_its_openapi_schema(client: httpx.AsyncClient) -> None:
     answer = await client.post("/localize", files=_form(_clip(), *BOTH))
-    told = LocalizeOut.model_validate_json(answer.content, strict=True)
-    assert told.model_dump(exclude_unset=True) == answer.json()
+    parsed = LocalizeOut.model_validate_json(answer.content, strict=True)
+    assert parsed.model_dump(exclude_unset=True) == answer.json()
 
 
 async def test_curves_have_a_value_for_each_frame_and_end_with_the_clip(client: httpx.AsyncClient) -> None:
@@ -98,7 +98,7 @@ async def test_a_known_clip_gives_the_same_answer_without_its_audio(client: http
     assert (await client.head(f"/clips/{first['clip']['id']}")).status_code == 204
 
 
-async def test_curves_that_are_not_asked_for_are_absent(client: httpx.AsyncClient) -> None:
+async def test_curves_that_were_not_requested_are_absent(client: httpx.AsyncClient) -> None:
     fields = [("query", "low"), ("curves", "none")]
     (result,) = (await client.post("/localize", files=_form(_clip(), *fields))).json()["results"]
     assert set(result) == {"query", "present", "clip_score", "segments"}
@@ -134,7 +134,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-async def test_a_hostile_clip_is_a_problem_that_says_what_came(client: httpx.AsyncClient, kind: str) -> None:
+async def test_a_hostile_clip_is_a_problem_that_describes_the_clip(client: httpx.AsyncClient, kind: str) -> None:
     audio, status, name = HOSTILE[kind]
     answer = await client.post("/localize", files=_form(audio, ("query", "low")))
     assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{name}")
@@ -142,7 +142,7 @@ async def test_a_hostile_clip_is_a_problem_that_says_what_came(client: httpx.Asy
 
 
 @pytest.mark.parametrize("query", ["low\0tone", "🐕 low", "犬", "\n low \r", "[PAD]", "a" * 512, "\u202elow"])
-async def test_any_text_that_holds_a_word_is_a_query(client: httpx.AsyncClient, query: str) -> None:
+async def test_any_text_with_a_word_is_a_query(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.post("/localize", files=_form(_clip(), ("query", query)))
     (result,) = answer.json()["results"]
     assert result["query"] == query
@@ -177,7 +177,7 @@ async def test_a_clip_of_any_length_has_its_frames_and_no_segment_outside(
         }
 
 
-async def test_the_service_is_ready_and_tells_its_limits(client: httpx.AsyncClient) -> None:
+async def test_the_service_is_ready_and_reports_its_limits(client: httpx.AsyncClient) -> None:
     assert (await client.get("/readyz")).json() == {"status": "ready"}
     info = (await client.get("/info")).json()
     assert info["provider"] == "CPUExecutionProvider"

@@ -48,5 +48,5 @@ def test_failures_are_documented_as_problems(document: dict[str, Any]) -> None:
             assert list(response["content"]) == ["application/problem+json"], status
 
 
-def test_the_example_is_what_the_schema_says() -> None:
+def test_the_example_fits_the_schema() -> None:
     assert LocalizeOut.model_validate(LOCALIZE_EXAMPLE).model_dump(exclude_unset=True) == LOCALIZE_EXAMPLE

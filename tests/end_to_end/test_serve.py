@@ -1,4 +1,4 @@
-"""`earmark serve` as a process: its address, its answers, its end, and what stops its start."""
+"""`earmark serve` as a process: its address, its answers, its shutdown and its failures to start."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ def _environment(**settings: str) -> dict[str, str]:
 
 @pytest.fixture
 def settings() -> dict[str, str]:
-    """What a test sets beside what all set."""
+    """Settings of a test, added to the settings of all tests."""
     return {}
 
 
@@ -49,12 +49,12 @@ def server(tiny_bundle: Path, tmp_path: Path, settings: dict[str, str]) -> Itera
 def _address(server: "subprocess.Popen[str]") -> str:
     assert server.stdout is not None
     line = server.stdout.readline()
-    found = re.fullmatch(r"Earmark listens on (http://127\.0\.0\.1:\d+) .*\n", line)
-    assert found, line or server.communicate()
-    return found.group(1)
+    match = re.fullmatch(r"Earmark listens on (http://127\.0\.0\.1:\d+) .*\n", line)
+    assert match, line or server.communicate()
+    return match.group(1)
 
 
-def test_it_tells_its_address_answers_and_ends_when_it_is_told_to(server: "subprocess.Popen[str]") -> None:
+def test_it_prints_its_address_answers_and_exits_on_sigterm(server: "subprocess.Popen[str]") -> None:
     url = _address(server)
     assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
     clip = BytesIO()
@@ -62,8 +62,8 @@ def test_it_tells_its_address_answers_and_ends_when_it_is_told_to(server: "subpr
     files = [("audio", ("clip.wav", clip.getvalue())), ("query", (None, "low"))]
     assert httpx.post(f"{url}/localize", files=files).json()["results"][0]["present"]
     server.send_signal(signal.SIGTERM)
-    _, told = server.communicate(timeout=30)
-    assert (server.returncode, told) == (0, "")
+    _, log = server.communicate(timeout=30)
+    assert (server.returncode, log) == (0, "")
 
 
 def test_a_clip_that_kills_its_decoder_is_refused_and_the_next_is_answered(server: "subprocess.Popen[str]") -> None:
@@ -86,14 +86,14 @@ def test_a_clip_that_kills_its_decoder_is_refused_and_the_next_is_answered(serve
 
 
 @pytest.mark.parametrize("settings", [{"REDIS_URL": "unix:///nowhere"}])
-def test_it_serves_without_the_redis_that_it_was_told_of(server: "subprocess.Popen[str]") -> None:
+def test_it_serves_although_the_configured_redis_does_not_answer(server: "subprocess.Popen[str]") -> None:
     url = _address(server)
     assert httpx.get(f"{url}/readyz").json() == {"status": "ready", "degraded": ["redis"]}
     assert httpx.head(f"{url}/clips/{'0' * 64}").status_code == 404
     server.send_signal(signal.SIGTERM)
-    _, told = server.communicate(timeout=30)
+    _, log = server.communicate(timeout=30)
     assert server.returncode == 0
-    assert "WARNING service.engine.caching.opening: redis does not answer; clips are kept in memory" in told
+    assert "WARNING service.engine.caching.opening: redis does not answer; clips are kept in memory" in log
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_it_serves_without_the_redis_that_it_was_told_of(server: "subprocess.Pop
     ],
     ids=["no HTTP", "a huge header", "no Host"],
 )
-def test_what_is_no_http_is_a_problem_too(server: "subprocess.Popen[str]", sent: bytes) -> None:
+def test_bytes_that_are_not_http_get_a_problem(server: "subprocess.Popen[str]", sent: bytes) -> None:
     head, body = _exchange(_address(server), sent)
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"application/problem+json" in head
@@ -142,7 +142,7 @@ def _post(url: str, clip: bytes) -> httpx.Response:
     )
 
 
-def test_what_runs_is_finished_before_it_ends_and_nothing_new_is_taken(
+def test_on_sigterm_running_requests_finish_and_new_ones_are_refused(
     server: "subprocess.Popen[str]", hour: bytes
 ) -> None:
     url = _address(server)
@@ -186,8 +186,8 @@ def _exchange(url: str, sent: bytes) -> tuple[bytes, bytes]:
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as client:
         client.sendall(sent)
-        came = b"".join(iter(lambda: client.recv(65_536), b""))
-    head, _, body = came.partition(b"\r\n\r\n")
+        received = b"".join(iter(lambda: client.recv(65_536), b""))
+    head, _, body = received.partition(b"\r\n\r\n")
     return head, body
 
 
@@ -208,7 +208,7 @@ def _soon(holds: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"BUNDLE": "/nowhere"}, "/nowhere holds no manifest.json"),
         ({"PORT": "eighty"}, "EARMARK_PORT is 'eighty'"),
@@ -217,10 +217,10 @@ def _soon(holds: Callable[[], object]) -> bool:
         ({"REDIS_URL": "http://redis"}, "EARMARK_REDIS_URL is 'http://redis'"),
     ],
 )
-def test_what_stops_the_start_is_told_in_one_line(settings: dict[str, str], said: str) -> None:
+def test_a_failed_start_prints_one_line(settings: dict[str, str], message: str) -> None:
     run = subprocess.run(
         COMMAND, env=_environment(**{"PORT": "0"} | settings), cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.count("\n") == 1
-    assert said in run.stderr
+    assert message in run.stderr

@@ -19,7 +19,7 @@ def _answer(score: np.ndarray, duration_s: float = 1.0) -> Localization:
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=50))
-def test_clip_and_segment_scores_are_found_in_the_curve(scores: list[float]) -> None:
+def test_clip_and_segment_scores_are_values_of_the_curve(scores: list[float]) -> None:
     (result,) = json.loads(encode_answer(_answer(np.array(scores, np.float32)), MANIFEST, "score"))["results"]
     assert result["clip_score"] == result["segments"][0]["score"] == max(result["score"])
     np.testing.assert_allclose(result["score"], scores, atol=1e-6)

@@ -22,7 +22,7 @@ def _record(message: str, **extra: object) -> logging.LogRecord:
 
 
 @pytest.mark.usefixtures("in_request")
-def test_a_text_line_holds_time_level_message_fields_and_request() -> None:
+def test_a_text_line_has_time_level_message_fields_and_request_id() -> None:
     line = TextFormatter().format(_record("request", status=200))
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO service\.x: request status=200 request_id=r-1", line
@@ -30,7 +30,7 @@ def test_a_text_line_holds_time_level_message_fields_and_request() -> None:
 
 
 @pytest.mark.usefixtures("in_request")
-def test_a_json_line_holds_the_same() -> None:
+def test_a_json_line_has_the_same_content() -> None:
     line = json.loads(JsonFormatter().format(_record("request", status=200)))
     assert line.pop("time").endswith("Z")
     assert line == {
@@ -42,9 +42,9 @@ def test_a_json_line_holds_the_same() -> None:
     }
 
 
-def test_outside_a_request_there_is_no_id() -> None:
+def test_outside_a_request_there_is_no_request_id() -> None:
     assert "request_id" not in TextFormatter().format(_record("started"))
 
 
-def test_a_message_is_one_line_whatever_it_holds() -> None:
+def test_a_message_with_line_breaks_is_one_line() -> None:
     assert "\n" not in TextFormatter().format(_record("a\nb\rc"))

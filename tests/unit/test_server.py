@@ -4,13 +4,13 @@ from service.core.errors import AddressUnavailable
 from service.server import bind, url_of
 
 
-def test_a_free_port_is_taken_and_told() -> None:
+def test_port_0_binds_a_free_port_that_the_url_names() -> None:
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         assert url_of(listener) == f"http://127.0.0.1:{port}"
 
 
-def test_a_taken_port_is_told_with_the_settings_that_decide() -> None:
+def test_a_port_in_use_is_refused_and_the_settings_are_named() -> None:
     with bind("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
@@ -18,6 +18,6 @@ def test_a_taken_port_is_told_with_the_settings_that_decide() -> None:
             bind("127.0.0.1", port)
 
 
-def test_an_address_of_another_machine_cannot_be_had() -> None:
+def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(AddressUnavailable):
         bind("192.0.2.1", 0)

@@ -25,13 +25,13 @@ def test_the_defaults_serve_the_packaged_bundle_on_this_machine_only() -> None:
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_PORT", "9001")
-    monkeypatch.setenv("EARMARK_BUNDLE", "/models/one")
+    monkeypatch.setenv("EARMARK_BUNDLE", "/models/tiny")
     monkeypatch.setenv("EARMARK_LOG_LEVEL", "WARNING")
     settings = read_settings()
-    assert (settings.port, settings.bundle, settings.log_level) == (9001, Path("/models/one"), "warning")
+    assert (settings.port, settings.bundle, settings.log_level) == (9001, Path("/models/tiny"), "warning")
 
 
-def test_a_variable_that_is_set_to_nothing_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_PORT", "")
     assert read_settings().port == 8000
 
@@ -40,7 +40,7 @@ def test_a_variable_that_is_set_to_nothing_counts_as_not_set(monkeypatch: pytest
     ("name", "nearest"),
     [("EARMARK_PROT", "EARMARK_PORT"), ("EARMARK_MAX_CLIPS", "EARMARK_MAX_CLIP_S"), ("earmark_hosts", "EARMARK_HOST")],
 )
-def test_an_unknown_name_stops_the_start_and_the_nearest_is_told(
+def test_an_unknown_name_stops_the_start_and_the_nearest_setting_is_suggested(
     monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
 ) -> None:
     monkeypatch.setenv(name, "1")
@@ -61,7 +61,7 @@ def test_an_unknown_name_stops_the_start_and_the_nearest_is_told(
         ("EARMARK_CACHE_BYTES", "-1", "greater than or equal to 0"),
     ],
 )
-def test_a_value_that_is_not_accepted_is_told_with_what_is(
+def test_an_unaccepted_value_is_refused_and_the_accepted_values_are_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, accepted: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -74,7 +74,7 @@ def test_a_value_that_is_not_accepted_is_told_with_what_is(
 @pytest.mark.parametrize(
     "url", ["redis://h", "rediss://u:p@h:1/2", "unix:///run/redis?db=1", "redis://h?socket_timeout=99"]
 )
-def test_a_redis_is_named_by_its_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_a_url_sets_the_redis_and_its_password_is_hidden(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("EARMARK_REDIS_URL", url)
     monkeypatch.setenv("EARMARK_REDIS_TTL_S", "60")
     assert redis_options(read_settings()) == RedisOptions(url, ttl_s=60, value_bytes=8 * 2**20)
@@ -86,7 +86,7 @@ def test_there_is_no_redis_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "shown"),
     [
         ("http://:secret@h", "http://***@h"),
         ("h:6379", "h:6379"),
@@ -94,13 +94,13 @@ def test_there_is_no_redis_by_default() -> None:
         ("redis://h?foo=1&password=secret", "redis://h?foo=1&password=***"),
     ],
 )
-def test_a_redis_url_that_cannot_be_is_told_without_its_password(
-    monkeypatch: pytest.MonkeyPatch, url: str, told: str
+def test_the_message_about_an_invalid_redis_url_hides_the_password(
+    monkeypatch: pytest.MonkeyPatch, url: str, shown: str
 ) -> None:
     monkeypatch.setenv("EARMARK_REDIS_URL", url)
     with pytest.raises(SettingInvalid) as caught:
         read_settings()
-    assert str(caught.value).startswith(f"EARMARK_REDIS_URL is '{told}'; accepted: redis://")
+    assert str(caught.value).startswith(f"EARMARK_REDIS_URL is '{shown}'; accepted: redis://")
 
 
 def test_settings_do_not_change() -> None:
@@ -109,7 +109,7 @@ def test_settings_do_not_change() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(Settings.model_fields))
-def test_every_setting_is_documented(field: str) -> None:
+def test_every_setting_has_a_description(field: str) -> None:
     assert Settings.model_fields[field].description
     assert variable(field) == f"EARMARK_{field.upper()}"
 

@@ -12,7 +12,7 @@ def admission(
     return Admission(max_requests, max_bytes, backlog_s=lambda: backlog_s, is_shutting_down=lambda: shutting_down)
 
 
-def test_a_place_is_free_again_however_its_request_ended() -> None:
+def test_a_request_frees_its_reservation_however_it_ends() -> None:
     entry = admission(max_requests=1)
     for _ in range(3):
         with pytest.raises(TooManyBytes), entry.admit() as admitted:
@@ -21,16 +21,16 @@ def test_a_place_is_free_again_however_its_request_ended() -> None:
             entry.reserve(admitted, 100)
 
 
-def test_no_more_than_the_limit_are_let_in() -> None:
+def test_no_more_requests_than_the_limit_are_admitted() -> None:
     entry = admission(max_requests=2, backlog_s=7.2)
     with entry.admit(), entry.admit():
         with pytest.raises(TooManyRequests) as refused, entry.admit():
-            pytest.fail("let in")
+            pytest.fail("admitted")
         assert (refused.value.limit, refused.value.retry_after_s) == (2, 8)
     assert entry.refused == {"requests": 1, "bytes": 0, "ending": 0}
 
 
-def test_bytes_count_once_however_often_they_are_told() -> None:
+def test_bytes_are_reserved_once_however_often_they_are_reported() -> None:
     entry = admission(max_bytes=100)
     with entry.admit() as first, entry.admit() as second:
         for n_bytes in (60, 10, 60):  # announced, then as they come
@@ -42,19 +42,19 @@ def test_bytes_count_once_however_often_they_are_told() -> None:
     assert entry.refused["bytes"] == 1
 
 
-def test_nothing_is_let_in_while_the_process_ends() -> None:
+def test_no_request_is_admitted_during_the_shutdown() -> None:
     entry = admission(shutting_down=True)
     with pytest.raises(ServiceEnding), entry.admit():
-        pytest.fail("let in")
+        pytest.fail("admitted")
     assert entry.refused["ending"] == 1
 
 
 @given(st.lists(st.lists(st.integers(0, 60), max_size=4), max_size=8))
-def test_what_is_held_never_exceeds_the_limit_and_is_given_back(requests: list[list[int]]) -> None:
+def test_reserved_bytes_never_exceed_the_limit_and_are_released(requests: list[list[int]]) -> None:
     entry = admission(max_requests=100, max_bytes=100)
-    for told in requests:
+    for reports in requests:
         with entry.admit() as admitted, entry.admit() as other:
-            for n_bytes in told:
+            for n_bytes in reports:
                 try:
                     entry.reserve(admitted, n_bytes)
                     entry.reserve(other, n_bytes)

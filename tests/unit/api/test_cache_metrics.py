@@ -10,7 +10,7 @@ from tests.unit.api.fake_engine import FakeEngine
 pytestmark = pytest.mark.anyio
 
 
-async def test_metrics_tell_what_the_cache_did(client: httpx.AsyncClient, engine: FakeEngine) -> None:
+async def test_lookups_and_the_state_of_the_cache_are_exposed(client: httpx.AsyncClient, engine: FakeEngine) -> None:
     engine.cache.get("a")
     series = parse_series((await client.get("/metrics")).text)
     assert series['earmark_cache_lookups_total{outcome="miss",tier="memory"}'] == 1

@@ -20,7 +20,7 @@ def _text(name: str, value: str | bytes) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("parts", "status", "name", "said"),
+    ("parts", "status", "name", "detail"),
     [
         ([AUDIO], 422, "queries-missing", "at least 1"),
         ([AUDIO, _text("query", "")], 422, "query-empty", "query 1 is ''"),
@@ -54,14 +54,14 @@ def _text(name: str, value: str | bytes) -> tuple[str, Any]:
         ([AUDIO, QUERY, _text("curves", "all")], 422, "parameter-invalid", "score, similarity, both, none"),
     ],
 )
-async def test_what_is_wrong_with_a_form_is_told(
-    client: httpx.AsyncClient, parts: list[Any], status: int, name: str, said: str
+async def test_an_invalid_form_gets_a_problem_that_says_why(
+    client: httpx.AsyncClient, parts: list[Any], status: int, name: str, detail: str
 ) -> None:
     answer = await client.post("/localize", files=parts)
     body = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE)
     assert (body["type"], body["status"]) == (f"/problems/{name}", status)
-    assert said in body["detail"]
+    assert detail in body["detail"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_what_is_wrong_with_a_form_is_told(
         (f"multipart/form-data; boundary={'b' * 300}", b"", 400, "form-malformed"),
     ],
 )
-async def test_what_is_no_form_is_refused(
+async def test_a_body_that_is_not_a_form_is_refused(
     client: httpx.AsyncClient, content_type: str | None, body: bytes, status: int, name: str
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
@@ -97,10 +97,10 @@ async def test_what_is_no_form_is_refused(
     assert answer.json()["type"] == f"/problems/{name}"
 
 
-async def test_a_compressed_body_is_refused_by_the_name_of_its_encoding(client: httpx.AsyncClient) -> None:
+async def test_a_compressed_body_is_refused_and_its_encoding_is_named(client: httpx.AsyncClient) -> None:
     answer = await client.post("/localize", files=[AUDIO, QUERY], headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 400
-    assert "its Content-Encoding is gzip" in answer.json()["detail"]
+    assert "Content-Encoding is gzip; only identity is accepted" in answer.json()["detail"]
 
 
 async def test_an_upload_of_the_largest_size_is_accepted(post: Post) -> None:
@@ -141,21 +141,21 @@ async def test_a_stream_without_end_is_refused_at_the_limit(client: httpx.AsyncC
     assert engine.clips == []
 
 
-async def test_a_clip_larger_than_what_is_kept_in_memory_comes_whole(engine: FakeEngine) -> None:
+async def test_a_clip_that_is_spooled_to_disk_arrives_unchanged(engine: FakeEngine) -> None:
     clip = bytes(range(256)) * 16_384
-    came: list[bytes] = []
+    received: list[bytes] = []
 
     def read() -> None:
         engine.clips[-1].seek(0)
-        came.append(engine.clips[-1].read())
+        received.append(engine.clips[-1].read())
 
     engine.before = read
     async with make_client(engine, Settings()) as client:
         assert (await client.post("/localize", files=[("audio", ("a", clip)), QUERY])).status_code == 200
-    assert came == [clip]
+    assert received == [clip]
 
 
-async def test_a_form_may_come_byte_by_byte(client: httpx.AsyncClient, engine: FakeEngine) -> None:
+async def test_a_form_may_arrive_byte_by_byte(client: httpx.AsyncClient, engine: FakeEngine) -> None:
     body = (
         '--b\r\nContent-Disposition: form-data; name="query"\r\n\r\nein Hündchen\r\n'
         '--b\r\nContent-Disposition: form-data; name="audio"; filename="../../x"\r\n\r\nA\r\n--\r\n--b--\r\n'

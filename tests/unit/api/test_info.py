@@ -4,7 +4,7 @@ import pytest
 pytestmark = pytest.mark.anyio
 
 
-async def test_info_tells_the_model_the_defaults_and_the_limits(client: httpx.AsyncClient) -> None:
+async def test_info_contains_the_model_the_defaults_and_the_limits(client: httpx.AsyncClient) -> None:
     info = (await client.get("/info")).json()
     assert info["version"] == "0"
     assert (info["provider"], info["node_shares"]) == ("FakeProvider", {"FakeProvider": 1.0})

@@ -45,7 +45,7 @@ def test_numbers_are_decimal(name: str, text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "NaN", "inf", "1_0", "0x1", "1,5", "٣", "1 2", "1" * 100 + "x"])
-def test_other_texts_are_no_numbers(text: str) -> None:
+def test_a_number_in_another_notation_is_refused(text: str) -> None:
     with pytest.raises(ParameterInvalid) as error:
         read_localize_form(form(clip_id="x", threshold=text))
     assert error.value.name == "threshold"

@@ -16,7 +16,7 @@ from tests.unit.api.fake_engine import FakeEngine
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_answer_is_the_one_of_the_design(post: Post) -> None:
+async def test_the_answer_has_the_documented_members(post: Post) -> None:
     answer = await post(("query", "rain"))
     body = answer.json()
     assert answer.headers["content-type"] == "application/json"
@@ -46,12 +46,12 @@ async def test_the_answer_is_the_one_of_the_design(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    ("curves", "told"),
+    ("curves", "present_curves"),
     [("score", {"score"}), ("similarity", {"similarity"}), ("both", {"score", "similarity"}), ("none", set())],
 )
-async def test_only_the_curves_that_are_asked_for_are_told(post: Post, curves: str, told: set[str]) -> None:
+async def test_only_the_requested_curves_are_in_the_answer(post: Post, curves: str, present_curves: set[str]) -> None:
     result = (await post(("curves", curves))).json()["results"][0]
-    assert set(result) & {"score", "similarity"} == told
+    assert set(result) & {"score", "similarity"} == present_curves
 
 
 async def test_similarities_have_five_decimals(post: Post) -> None:
@@ -120,7 +120,7 @@ async def test_other_requests_are_answered_while_a_clip_is_localized(
     assert threading.get_ident() not in engine.threads
 
 
-async def test_one_request_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
+async def test_a_request_beyond_the_limit_is_refused_at_once_with_the_time_to_retry() -> None:
     engine, began, done = FakeEngine(), threading.Semaphore(0), threading.Event()
 
     def wait() -> None:
@@ -130,14 +130,14 @@ async def test_one_request_too_many_is_refused_at_once_and_told_when_to_come_aga
     engine.before = wait
     async with make_client(engine, Settings(max_requests=2)) as client, anyio.create_task_group() as tasks:
 
-        async def ask() -> httpx.Response:
+        async def post() -> httpx.Response:
             return await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
 
         for _ in range(2):
-            tasks.start_soon(ask)
+            tasks.start_soon(post)
             assert await anyio.to_thread.run_sync(lambda: began.acquire(timeout=10))
         try:
-            refused = await ask()
+            refused = await post()
             known = await client.get("/livez")
         finally:
             done.set()
@@ -153,24 +153,24 @@ async def test_one_request_too_many_is_refused_at_once_and_told_when_to_come_aga
     }
 
 
-async def test_an_upload_too_much_is_refused() -> None:
+async def test_an_upload_beyond_the_limit_of_bytes_in_flight_is_refused() -> None:
     async with make_client(FakeEngine(), Settings(max_bytes_in_flight=1024)) as client:
         answer = await client.post("/localize", files=[("audio", ("a", b"x" * 2000)), ("query", (None, "dog"))])
     assert (answer.status_code, answer.json()["setting"]) == (429, "EARMARK_MAX_BYTES_IN_FLIGHT")
 
 
-async def test_an_ending_service_takes_nothing_new_and_says_so(engine: FakeEngine) -> None:
+async def test_during_the_shutdown_new_requests_get_503(engine: FakeEngine) -> None:
     shutdown = Shutdown()
     async with make_client(engine, Settings(), shutdown) as client:
         shutdown.begin()
-        asked = await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
+        localized = await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
         ready, alive = await client.get("/readyz"), await client.get("/livez")
-    assert [(a.status_code, a.json()["type"]) for a in (asked, ready)] == [(503, "/problems/ending")] * 2
-    assert "retry-after" in asked.headers
+    assert [(a.status_code, a.json()["type"]) for a in (localized, ready)] == [(503, "/problems/ending")] * 2
+    assert "retry-after" in localized.headers
     assert alive.status_code == 200
 
 
-async def test_a_request_that_takes_too_long_gets_504_and_the_model_is_not_doubted(engine: FakeEngine) -> None:
+async def test_a_request_that_takes_too_long_gets_504_and_leaves_readiness_alone(engine: FakeEngine) -> None:
     engine.before = lambda: time.sleep(0.02)
     async with make_client(engine, Settings(request_timeout_s=0.01)) as client:
         await client.get("/readyz")
@@ -181,7 +181,7 @@ async def test_a_request_that_takes_too_long_gets_504_and_the_model_is_not_doubt
     assert engine.n_checks == 1
 
 
-async def test_the_stages_are_told_in_the_server_timing_header(post: Post) -> None:
+async def test_the_server_timing_header_lists_the_stages(post: Post) -> None:
     timing = (await post()).headers["server-timing"]
     assert [part.split(";dur=")[0] for part in timing.split(", ")] == [
         "upload",

@@ -47,7 +47,7 @@ async def test_no_series_appears_only_after_the_first_request(client: httpx.Asyn
     assert all(name.startswith("earmark_") for name in after)
 
 
-async def test_a_scanner_makes_no_newparse_series(client: httpx.AsyncClient) -> None:
+async def test_unknown_paths_create_no_new_series(client: httpx.AsyncClient) -> None:
     for path in ("/a", "/b", "/problems/c", "/clips/d"):
         await client.get(path)
     text = (await client.get("/metrics")).text

@@ -168,7 +168,7 @@ async def test_requests_are_logged_and_those_of_monitoring_only_at_debug(
     assert fields["duration_ms"] >= 0
 
 
-async def test_what_is_not_http_passes_unchanged() -> None:
+async def test_scopes_other_than_http_pass_unchanged() -> None:
     scopes: list[Scope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,7 +38,7 @@ class BrokenTier:
     def close(self) -> None: ...
 
 
-async def test_a_redis_that_does_not_answer_is_told_but_the_service_is_ready(
+async def test_a_redis_that_does_not_answer_is_reported_but_the_service_is_ready(
     engine: FakeEngine, settings: Settings
 ) -> None:
     engine.cache = EmbeddingCache(clip_memory(0), BrokenTier(), CacheCounts())
@@ -49,7 +49,7 @@ async def test_a_redis_that_does_not_answer_is_told_but_the_service_is_ready(
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-async def test_probes_may_ask_for_the_head_only(client: httpx.AsyncClient, path: str) -> None:
+async def test_probes_may_send_head(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.head(path)).status_code == 200
 
 
@@ -88,7 +88,7 @@ async def test_a_clients_error_leaves_readiness_alone(
     assert engine.n_checks == 1
 
 
-async def test_a_client_that_goes_away_while_it_sends_is_counted_and_crashes_nothing(
+async def test_a_client_that_disconnects_during_its_upload_is_counted_and_is_no_fault(
     client: httpx.AsyncClient, engine: FakeEngine
 ) -> None:
     transport = client._transport

@@ -28,7 +28,7 @@ def _tree(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
 
 
 @pytest.mark.parametrize("kind", _tree(EarmarkError))
-def test_every_error_is_in_the_one_tree_and_has_a_problem_of_its_own_or_stops_the_start(
+def test_every_error_class_has_its_problem_type_or_stops_the_start(
     kind: type[EarmarkError],
 ) -> None:
     assert kind.__module__ == errors.__name__
@@ -52,7 +52,7 @@ def test_types_are_unique() -> None:
     assert len(all_problems()) == len({*PROBLEMS.values()}) + 3
 
 
-def test_a_clients_error_is_told_with_its_data_and_setting() -> None:
+def test_the_problem_of_a_clients_error_has_its_data_and_setting() -> None:
     assert problem_body(AudioTooLong(60.0)) == {
         "type": "/problems/audio-too-long",
         "title": "The clip is too long",
@@ -63,19 +63,19 @@ def test_a_clients_error_is_told_with_its_data_and_setting() -> None:
     }
 
 
-def test_an_error_that_is_not_listed_is_what_its_parent_is() -> None:
+def test_an_error_class_without_an_entry_has_the_problem_of_its_parent() -> None:
     class NewError(ParameterInvalid):
         pass
 
     assert problem_of(NewError) is PROBLEMS[ParameterInvalid]
 
 
-def test_a_server_error_tells_nothing_of_the_inside() -> None:
+def test_the_problem_of_a_server_error_reveals_no_internal_detail() -> None:
     assert set(problem_body(BundleFileMissing("/secret", "audio.onnx"))) == {"type", "title", "status", "detail"}
     assert "secret" not in str(problem_body(BundleFileMissing("/secret", "audio.onnx")))
 
 
-async def test_a_crash_is_a_problem_without_the_exceptions_text(post: Post, engine: FakeEngine) -> None:
+async def test_a_crash_is_a_problem_without_the_text_of_the_exception(post: Post, engine: FakeEngine) -> None:
     def crash() -> None:
         raise RuntimeError("secret")
 
@@ -99,7 +99,7 @@ async def test_a_crash_is_a_problem_without_the_exceptions_text(post: Post, engi
         ("POST", "/docs/static/swagger-ui.css", 405, "method-not-allowed"),
     ],
 )
-async def test_the_frameworks_own_failures_are_problems(
+async def test_failures_of_the_framework_are_problems(
     client: httpx.AsyncClient, method: str, path: str, status: int, name: str
 ) -> None:
     answer = await client.request(method, path)
@@ -110,12 +110,12 @@ async def test_the_frameworks_own_failures_are_problems(
 
 
 @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%00", "%ff", "%F0%9F%90%95", "a" * 2000])
-async def test_odd_names_in_a_path_are_names_of_nothing(client: httpx.AsyncClient, name: str) -> None:
+async def test_an_odd_name_in_a_path_gets_404(client: httpx.AsyncClient, name: str) -> None:
     assert (await client.get(f"/problems/{name}")).status_code == 404
     assert (await client.head(f"/clips/{name}")).status_code == 404
 
 
-async def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(client: httpx.AsyncClient) -> None:
+async def test_a_method_that_is_not_allowed_is_answered_with_the_allowed_ones(client: httpx.AsyncClient) -> None:
     assert (await client.get("/localize")).headers["allow"] == "POST"
 
 

@@ -7,7 +7,7 @@ from service.api.sliced_response import SLICE_BYTES, SlicedResponse
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, SLICE_BYTES, 3 * SLICE_BYTES + 1])
-def test_a_body_arrives_whole_and_never_in_more_than_a_slice(n_bytes: int) -> None:
+def test_a_body_arrives_complete_and_in_pieces_of_at_most_a_slice(n_bytes: int) -> None:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -29,7 +29,7 @@ class ImpatientResponse(SlicedResponse):
     patience_s = 0.01
 
 
-def test_a_client_that_does_not_read_is_given_up() -> None:
+def test_a_client_that_does_not_read_is_disconnected() -> None:
     async def receive() -> Message:
         raise AssertionError("nothing is to be received")
 

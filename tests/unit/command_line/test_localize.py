@@ -31,7 +31,7 @@ def localize(clip: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]):
     return run
 
 
-def test_the_table_tells_each_query_and_its_segments(localize) -> None:
+def test_the_table_lists_each_query_with_its_segments(localize) -> None:
     status, out, err = localize("a low tone", "high")
     assert (status, err) == (0, "")
     lines = out.splitlines()
@@ -64,7 +64,7 @@ def test_audacity_labels_are_in_order_of_time(localize) -> None:
     assert all(float(onset) < float(offset) for onset, offset, _ in lines)
 
 
-def test_a_higher_threshold_is_heeded(localize) -> None:
+def test_postprocessing_options_take_effect(localize) -> None:
     assert " no " in localize("zebra", "--threshold", "0.99")[1]
     assert " no " in localize("low", "--min-duration-s", "3")[1]
 
@@ -79,7 +79,7 @@ def test_the_plot_is_drawn_beside_the_table(localize, tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["low", "--threshold", "1.5"], "threshold is 1.5; accepted: 0 to 1"),
         (["?!"], "query 1 is '?!', which holds no word"),
@@ -87,14 +87,14 @@ def test_the_plot_is_drawn_beside_the_table(localize, tmp_path: Path, name: str)
         (["low", "--bundle", "/nowhere"], "bundle /nowhere holds no manifest.json"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line_with_status_2(localize, arguments: list[str], told: str) -> None:
+def test_an_unusable_argument_gives_one_line_and_status_2(localize, arguments: list[str], message: str) -> None:
     status, out, err = localize(*arguments)
     assert (status, out) == (2, "")
-    assert err.startswith(f"earmark: {told}")
+    assert err.startswith(f"earmark: {message}")
     assert err.count("\n") == 1
 
 
-def test_a_clip_that_is_missing_or_no_audio_is_told(
+def test_a_clip_that_is_missing_or_not_audio_gives_a_message(
     tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing, text = tmp_path / "missing.wav", tmp_path / "text.wav"
@@ -105,13 +105,13 @@ def test_a_clip_that_is_missing_or_no_audio_is_told(
     assert "in no known audio container" in capsys.readouterr().err
 
 
-def test_a_query_that_is_no_text_is_told(localize, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_query_that_is_not_utf8_gives_a_message(localize, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         localize("dog \udcff")
     assert "is not UTF-8" in capsys.readouterr().err
 
 
-def test_a_reader_that_has_had_enough_ends_the_command_quietly(clip: Path, tiny_bundle: Path) -> None:
+def test_a_closed_output_ends_the_command_quietly(clip: Path, tiny_bundle: Path) -> None:
     command = [sys.executable, "-m", "service", "localize", "--bundle", str(tiny_bundle), str(clip), "low"]
     ended, writing = os.pipe()
     os.close(ended)
@@ -120,14 +120,14 @@ def test_a_reader_that_has_had_enough_ends_the_command_quietly(clip: Path, tiny_
     assert (run.returncode, run.stderr) == (0, b"")
 
 
-def test_a_plot_without_matplotlib_tells_how_to_get_it(localize, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plot_without_matplotlib_says_how_to_install_it(localize, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     status, _, err = localize("low", "--plot", "out.png")
     assert status == 2
     assert err == "earmark: --plot needs matplotlib: pip install 'earmark[plot]'\n"
 
 
-def test_the_command_starts_without_torch_matplotlib_or_what_a_server_needs(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_the_command_imports_no_torch_matplotlib_or_server_packages(tmp_path: Path, tiny_bundle: Path) -> None:
     clip = tmp_path / "clip.wav"
     clip.write_bytes(wav(np.zeros(16_000, np.float32)))
     code = (
