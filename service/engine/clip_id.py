@@ -17,7 +17,7 @@ def clip_id_of(file: BinaryIO, manifest: Manifest, max_upload_bytes: int) -> str
     Args:
         file: The clip, seekable; it is read from its first byte and left rewound.
         manifest: Manifest of the model that embeds the clip.
-        max_upload_bytes: Largest clip that is accepted, in bytes.
+        max_upload_bytes: Size of the largest accepted clip, in bytes.
 
     Raises:
         AudioEmpty: If the clip has no bytes.

@@ -26,7 +26,7 @@ from service.engine.containers import Container
 from service.engine.decoding import decode
 
 SAMPLES, ERROR = b"SMPL", b"ERR "
-"""First bytes of a message, which tell its kind; as many bytes as a sample has, so that the samples stay aligned."""
+"""First four bytes of a message, which give its kind. A sample has four bytes too, so the samples stay aligned."""
 MAX_MESSAGE_BYTES = 1 << 20
 MEMORY_BYTES = 1 << 30
 """Limit of the process's address space. Python and libsndfile take about a third of it, and a clip a few MiB."""

@@ -1,4 +1,4 @@
-"""Decodes clips in separate processes, so that a decoder that crashes, hangs or uses too much memory fails one clip only."""
+"""Decodes clips in separate processes, so that a crash, a hang or excessive memory use fails only one clip."""
 
 import contextlib
 import json
@@ -29,13 +29,14 @@ Float32 = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 _MAX_COPIED_BYTES = 1 << 20
-"""Size up to which a clip is copied to a process; of a larger clip that is a file, only the file descriptor is passed."""
+"""Size up to which a clip is copied to a process. A larger clip that is a file is passed as its file descriptor."""
 _CALL_CHECK_S = 0.25
-"""While a process decodes, how often the call is checked for abandonment and its deadline."""
+"""Time between two checks of whether the call is still wanted, while a process decodes."""
 _PATIENCE_S = 0.2
-"""If no process has become free for this time, another process is started."""
+"""Another process is started if no process has become free for this time."""
 _EXIT_WAIT_S = 5.0
-_CHECK_S = 60.0
+"""Longest wait for the exit of a process that was killed."""
+_CHECK_TIMEOUT_S = 60.0
 _CHECK_RATE_HZ = 8_000
 _ERRORS = {kind.__name__: kind for kind in AudioError.__subclasses__()}
 
@@ -80,7 +81,13 @@ class Decoders:
                 yield block
         except AudioError:
             raise
-        except (EOFError, OSError, ValueError, LookupError, TypeError) as error:  # the last three: a malformed message
+        except (
+            EOFError,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ) as error:  # ValueError and below: a malformed message
             exit_status = process.end()
             log.warning("a decoder process failed", extra={"container": container, "exit_status": exit_status})
             process = self._new()
@@ -101,7 +108,7 @@ class Decoders:
         silence = BytesIO()
         soundfile.write(silence, np.zeros(_CHECK_RATE_HZ), _CHECK_RATE_HZ, format="WAV")
         try:
-            list(self.decode(silence, _CHECK_RATE_HZ, 2, Call(_CHECK_S)))
+            list(self.decode(silence, _CHECK_RATE_HZ, 2, Call(_CHECK_TIMEOUT_S)))
         except (AudioError, DeadlineExceeded) as error:
             raise DecoderUnavailable(error.message) from error
 
@@ -150,12 +157,10 @@ class _Process:
 
     def __init__(self, message_timeout_s: int) -> None:
         ours, theirs = socket.socketpair()
-        for timeout in (
-            socket.SO_SNDTIMEO,
-            socket.SO_RCVTIMEO,
-        ):  # limits one write or read: a process may hang in either
+        # Limits a single write or read, because a process may hang within a message.
+        for timeout in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, timeout, struct.pack("ll", message_timeout_s, 0))
-        # -P and PYTHONPATH: the process imports from where this process does, and never from the working directory.
+        # -P and PYTHONPATH: imports use the same paths as in this process, and never the working directory.
         command = [sys.executable, "-P", "-m", "service.engine.decoder_process", str(theirs.fileno())]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
         self._process = subprocess.Popen(

@@ -64,7 +64,10 @@ def _windows(blocks: Iterator[Float32], cutter: WindowCutter) -> Iterator[Placed
 
 
 def _embedded(windows: Iterator[PlacedWindow], batcher: WindowBatcher, call: Call) -> Iterator[PlacedWindow]:
-    """Yields each window's first frame and embedding (Tw, D), in order; decodes later windows while earlier ones wait."""
+    """Embeds windows, and yields the first frame and the embedding (Tw, D) of each, in order.
+
+    Later windows are decoded while earlier windows wait for their embeddings.
+    """
     pending_windows: deque[tuple[int, PendingWindow]] = deque()
     while True:
         call.check()

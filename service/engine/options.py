@@ -12,7 +12,7 @@ _NOT_NEGATIVE = ("cache_bytes", "cached_queries", "intra_op_threads", "gpu_memor
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Limits and resources of an engine. Each option is set by the setting of the same name, such as EARMARK_MAX_CLIP_S.
+    """Limits and resources of an engine. Each option has a setting of the same name, such as EARMARK_MAX_CLIP_S.
 
     Attributes:
         max_clip_s: Length of the longest accepted clip, in seconds.

@@ -1,7 +1,6 @@
 """Measures the service against the model without the service: `python -m tests.benchmarks.serving [SCENARIO ...]`.
 
-All scenarios of a run are measured on one machine. Most values are measured `REPEATS` times, and printed as their median
-with the smallest and the largest value.
+Most values are measured `REPEATS` times, and printed as their median with the smallest and the largest value.
 """
 
 import argparse
@@ -70,7 +69,7 @@ class BareLoop:
 
 
 def throughput() -> None:
-    """Distinct 10 s clips a second: in the bare loop with batches of 1 to 8 clips, and over HTTP with 1 to 16 clients."""
+    """Distinct 10 s clips a second: in the bare loop with batches of 1 to 8, and over HTTP with 1 to 16 clients."""
     bare: dict[int, list[float]] = {size: [] for size in (1, 2, 4, 8)}
     served: dict[int, list[float]] = {n: [] for n in (1, 2, 4, 8, 16)}
     loops = {size: BareLoop(size) for size in bare}
@@ -139,7 +138,7 @@ def known() -> None:
 
 
 def cached() -> None:
-    """The same clips and queries: not cached, from the memory of the process, and from Redis in a newly started process."""
+    """The same clips and queries: not cached, from the memory of the process, and from Redis in a new process."""
     seconds = (2, 10, 60, 600)
     bodies = {s: form(next(clips(1, seconds=s)), QUERIES, curves="none") for s in seconds}
     ms: dict[str, dict[int, list[float]]] = {how: {s: [] for s in seconds} for how in ("cold", "memory", "Redis")}

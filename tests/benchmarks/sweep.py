@@ -1,6 +1,6 @@
 """Finds the fastest number of threads, batch size and precision on this machine: `python -m tests.benchmarks.sweep`.
 
-Only the packaged audio graph is measured, on windows in memory. Its fp16 weights are converted to fp32 when it is loaded.
+Only the packaged audio graph runs, on windows in memory. Its fp16 weights are converted to fp32 when it is loaded.
 """
 
 import itertools

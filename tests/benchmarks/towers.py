@@ -25,11 +25,11 @@ def main() -> None:
     window_s = manifest.window_samples / manifest.sample_rate_hz
     table("one core", "value")
     seconds = timed(lambda: audio.run({"waveform": window}), times=20)
-    row(f"audio tower, one window of {window_s:.2f} s, ms", spread([1000 * s for s in seconds]))
-    row("audio tower, times real time", spread([window_s / s for s in seconds], 0))
+    row(f"audio encoder, one window of {window_s:.2f} s, ms", spread([1000 * s for s in seconds]))
+    row("audio encoder, times real time", spread([window_s / s for s in seconds], 0))
     for query in QUERIES:
         row(
-            f"text tower, {len(query.split())} words, ms",
+            f"text encoder, {len(query.split())} words, ms",
             spread([1000 * s for s in timed(partial(text.embed, [query]))]),
         )
 

@@ -1,4 +1,4 @@
-"""The service as a process while its Redis is paused, stopped, emptied, full, or full of garbage: answers stay the same."""
+"""The service as a process gives the same answers while its Redis is paused, stopped, emptied, full or spoilt."""
 
 import os
 import re

@@ -51,8 +51,8 @@ class RedisLink:
     """Sends requests to one Redis server; may be used from any thread.
 
     The timeouts of the redis library hold for each packet and each address, and not for looking up a host name. So
-    separate threads send the requests, and a caller waits for the reply for at most `BUDGET_S`. A thread whose caller has
-    stopped waiting ends its request by the library's timeouts.
+    separate threads send the requests, and a caller waits for a reply for at most `BUDGET_S`. If a caller has stopped
+    waiting, the library's timeouts end the request of its thread.
 
     Args:
         url: URL of the server, as `check_url` accepts it.

@@ -163,11 +163,11 @@ def _replies(pipeline: Pipeline, types: list[type]) -> list[Any]:
     """Executes the commands and checks the type of each reply.
 
     Returns:
-        A reply for each command: a value of its type in `types`, or the WRONGTYPE error of a key that holds another type.
+        A reply for each command: a value of its type in `types`, or a WRONGTYPE error if the key holds another type.
 
     Raises:
-        RedisError: If there is no reply, the reply is another error, or a reply has the wrong type, as from a server that
-            is not Redis.
+        RedisError: If there is no reply, or a reply is another error or has another type. A server that is not Redis
+            gives such replies.
     """
     replies = pipeline.execute(raise_on_error=False)
     for reply, expected_type in zip(replies, types, strict=True):

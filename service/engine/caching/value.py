@@ -19,7 +19,7 @@ _HEADER = struct.Struct("<7sB4sIIddI")  # magic, version, dtype, T, D, hop in s,
 HEADER_BYTES = _HEADER.size
 
 
-class BadValue(Exception):  # noqa: N818 - it says what is wrong
+class BadValue(Exception):  # noqa: N818 - the name says what is wrong
     """The bytes are not an embedding that this code wrote for this clip."""
 
 

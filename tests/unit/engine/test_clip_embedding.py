@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from service.core.scoring import Calibration, score, similarity
 from service.engine.clip_embedding import ClipEmbedding
-from tests.unit.engine.caching.clips import clip
+from tests.unit.engine.caching.embeddings import make_embedding
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def test_half_precision_moves_no_score_by_more_than_a_hundredth(seed: int, scale
 
 def test_stored_frames_are_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        clip("one").stored[0, 0] = 1
+        make_embedding("dog").stored[0, 0] = 1
 
 
 @pytest.mark.parametrize("frames", [np.zeros((2, 8), np.float32), np.zeros(8, np.float16)])

@@ -10,7 +10,7 @@ from service.engine.caching.redis_tier import RedisOptions, RedisTier
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.tiers import EmbeddingCache, clip_memory
 from tests.redis_server import RedisServer
-from tests.unit.engine.caching.clips import FORMAT, VALUE_BYTES
+from tests.unit.engine.caching.embeddings import FORMAT, VALUE_BYTES
 
 CacheOn = Callable[..., EmbeddingCache]
 

@@ -12,12 +12,12 @@ from service.engine.caching.tiers import EmbeddingCache
 from service.engine.caching.value import PART_BYTES
 from service.engine.clip_embedding import ClipEmbedding
 from tests.redis_server import RedisServer, wait_until
-from tests.unit.engine.caching.clips import VALUE_BYTES, clip, clip_id, same
 from tests.unit.engine.caching.conftest import CacheOn, open_on
+from tests.unit.engine.caching.embeddings import VALUE_BYTES, clip_id, equal, make_embedding
 
 EXTRA_S = 0.15
-ONE = clip_id("one")
-LONG_FRAMES = 3 * PART_BYTES // clip("one", 1).n_bytes  # four parts, with the header
+CLIP_ID = clip_id("dog")
+LONG_FRAMES = 3 * PART_BYTES // make_embedding("dog", 1).n_bytes  # four parts, with the header
 
 
 @contextmanager
@@ -50,29 +50,29 @@ def counted(cache: EmbeddingCache, counter: str, *labels: str) -> int:
 def test_an_embedding_of_any_length_is_read_as_it_was_written(
     cache: EmbeddingCache, server: RedisServer, n_frames: int
 ) -> None:
-    assert cache.get(ONE) is None
-    put_and_wait(cache, "one", clip("one", n_frames))
-    assert same(cache.get(ONE), clip("one", n_frames))
-    assert len(keys_of(server, "one")) == (4 if n_frames == LONG_FRAMES else 1)
-    assert all(0 < server.client.ttl(key) <= 600 for key in keys_of(server, "one"))
+    assert cache.get(CLIP_ID) is None
+    put_and_wait(cache, "dog", make_embedding("dog", n_frames))
+    assert equal(cache.get(CLIP_ID), make_embedding("dog", n_frames))
+    assert len(keys_of(server, "dog")) == (4 if n_frames == LONG_FRAMES else 1)
+    assert all(0 < server.client.ttl(key) <= 600 for key in keys_of(server, "dog"))
     assert (counted(cache, "lookups", "redis", "miss"), counted(cache, "lookups", "redis", "hit")) == (1, 1)
 
 
 def test_an_embedding_above_the_size_limit_is_not_written(cache: EmbeddingCache, server: RedisServer) -> None:
-    cache.put(ONE, clip("one", VALUE_BYTES // clip("one", 1).n_bytes + 1))
-    put_and_wait(cache, "two", clip("two"))  # embeddings are written in order
+    cache.put(CLIP_ID, make_embedding("dog", VALUE_BYTES // make_embedding("dog", 1).n_bytes + 1))
+    put_and_wait(cache, "rain", make_embedding("rain"))  # embeddings are written in order
     assert counted(cache, "drops", "too_large") == 1
-    assert keys_of(server, "one") == []
+    assert keys_of(server, "dog") == []
 
 
 @pytest.mark.parametrize("part", [0, 1, 3])
 def test_an_embedding_with_an_evicted_part_is_missing(cache: EmbeddingCache, server: RedisServer, part: int) -> None:
-    put_and_wait(cache, "one", clip("one", LONG_FRAMES))
-    server.client.delete(keys_of(server, "one")[part])
-    assert not cache.contains(ONE)
-    assert cache.get(ONE) is None
-    put_and_wait(cache, "one", clip("one", LONG_FRAMES))
-    assert same(cache.get(ONE), clip("one", LONG_FRAMES))
+    put_and_wait(cache, "dog", make_embedding("dog", LONG_FRAMES))
+    server.client.delete(keys_of(server, "dog")[part])
+    assert not cache.contains(CLIP_ID)
+    assert cache.get(CLIP_ID) is None
+    put_and_wait(cache, "dog", make_embedding("dog", LONG_FRAMES))
+    assert equal(cache.get(CLIP_ID), make_embedding("dog", LONG_FRAMES))
 
 
 def _replace(value: bytes) -> Callable[[RedisServer, bytes], object]:
@@ -105,34 +105,36 @@ HARM: dict[str, Callable[[RedisServer, bytes], object]] = {
 @pytest.mark.parametrize("part", [0, 2])
 @pytest.mark.parametrize("harm", HARM)
 def test_a_bad_value_is_missing_and_deleted(cache: EmbeddingCache, server: RedisServer, harm: str, part: int) -> None:
-    put_and_wait(cache, "one", clip("one", LONG_FRAMES))
-    HARM[harm](server, keys_of(server, "one")[part])
+    put_and_wait(cache, "dog", make_embedding("dog", LONG_FRAMES))
+    HARM[harm](server, keys_of(server, "dog")[part])
     with in_time():
-        assert cache.get(ONE) is None
-    wait_until(lambda: keys_of(server, "one") == [])
-    assert not cache.contains(ONE)
+        assert cache.get(CLIP_ID) is None
+    wait_until(lambda: keys_of(server, "dog") == [])
+    assert not cache.contains(CLIP_ID)
     assert counted(cache, "bad_values") == 1
     assert counted(cache, "lookups", "redis", "miss") == 1
-    put_and_wait(cache, "one", clip("one"))
-    assert same(cache.get(ONE), clip("one"))
+    put_and_wait(cache, "dog", make_embedding("dog"))
+    assert equal(cache.get(CLIP_ID), make_embedding("dog"))
 
 
 @pytest.mark.parametrize("harm", ["garbage", "another type"])
 def test_a_bad_value_is_not_contained(cache: EmbeddingCache, server: RedisServer, harm: str) -> None:
-    put_and_wait(cache, "one", clip("one"))
-    HARM[harm](server, keys_of(server, "one")[0])
-    assert not cache.contains(ONE)
-    wait_until(lambda: keys_of(server, "one") == [])
+    put_and_wait(cache, "dog", make_embedding("dog"))
+    HARM[harm](server, keys_of(server, "dog")[0])
+    assert not cache.contains(CLIP_ID)
+    wait_until(lambda: keys_of(server, "dog") == [])
 
 
 def test_another_clips_value_under_this_clips_key_is_bad(cache: EmbeddingCache, server: RedisServer) -> None:
-    put_and_wait(cache, "one", clip("one"))
-    put_and_wait(cache, "two", clip("two"))
-    server.client.set(keys_of(server, "one")[0], server.client.get(keys_of(server, "two")[0]))
-    assert cache.get(ONE) is None
+    put_and_wait(cache, "dog", make_embedding("dog"))
+    put_and_wait(cache, "rain", make_embedding("rain"))
+    server.client.set(keys_of(server, "dog")[0], server.client.get(keys_of(server, "rain")[0]))
+    assert cache.get(CLIP_ID) is None
 
 
-@pytest.mark.parametrize("name", ["", "00", "*", ONE.upper(), ONE[:-1], f"{ONE}:0", "a\r\nFLUSHALL\r\n", "é" * 64])
+@pytest.mark.parametrize(
+    "name", ["", "00", "*", CLIP_ID.upper(), CLIP_ID[:-1], f"{CLIP_ID}:0", "a\r\nFLUSHALL\r\n", "é" * 64]
+)
 def test_an_invalid_clip_id_is_never_sent_to_redis(cache: EmbeddingCache, server: RedisServer, name: str) -> None:
     before = server.client.info("commandstats")
     assert cache.get(name) is None
@@ -187,7 +189,7 @@ TROUBLE: dict[str, tuple[Callable[[RedisServer], Callable[[], None]], tuple[str,
     "full of garbage": (_harm_all, ("bad_values",)),
     "closing connections": (_disconnect_all, ("lookups", "redis", "hit")),
 }
-"""For each kind of trouble: a function that causes it and returns a function that ends it, and the counter that rises."""
+"""For each trouble: a function that causes it and returns a function that ends it, and a counter that then rises."""
 
 
 @pytest.mark.parametrize("trouble", TROUBLE)
@@ -196,7 +198,7 @@ def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
 ) -> None:
     names = [str(number) for number in range(6)]
     for name in names:
-        put_and_wait(cache, name, clip(name))
+        put_and_wait(cache, name, make_embedding(name))
     start, (counter, *labels) = TROUBLE[trouble]
     wrong: list[str] = []
     late_s: list[float] = []
@@ -209,9 +211,9 @@ def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
                 began = time.perf_counter()
                 cached = cache.get(clip_id(name))
                 if cached is None or name == "0":
-                    cache.put(clip_id(name), clip(name))
+                    cache.put(clip_id(name), make_embedding(name))
                 took_s = time.perf_counter() - began
-                if cached is not None and not same(cached, clip(name)):
+                if cached is not None and not equal(cached, make_embedding(name)):
                     wrong.append(name)
                 if took_s >= EXTRA_S:
                     late_s.append(took_s)
@@ -235,12 +237,12 @@ def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
 
 
 def test_a_full_redis_is_still_read(cache: EmbeddingCache, server: RedisServer) -> None:
-    put_and_wait(cache, "one", clip("one"))
+    put_and_wait(cache, "dog", make_embedding("dog"))
     server.fill()
     for number in range(5):
-        cache.put(clip_id(str(number)), clip(str(number)))
+        cache.put(clip_id(str(number)), make_embedding(str(number)))
     wait_until(lambda: counted(cache, "failures", "put") == 5)
-    assert same(cache.get(ONE), clip("one"))
+    assert equal(cache.get(CLIP_ID), make_embedding("dog"))
     assert cache.report().redis_in_use
 
 
@@ -249,15 +251,15 @@ def test_a_paused_redis_gets_only_a_few_requests(server: RedisServer, cache_on: 
     server.pause()
     for _ in range(3):
         with in_time():
-            assert cache.get(ONE) is None
+            assert cache.get(CLIP_ID) is None
     began = time.perf_counter()
     for _ in range(1000):
-        assert cache.get(ONE) is None
-        assert not cache.contains(ONE)
+        assert cache.get(CLIP_ID) is None
+        assert not cache.contains(CLIP_ID)
     assert time.perf_counter() - began < EXTRA_S
     assert counted(cache, "lookups", "redis", "failed") == 3
     assert counted(cache, "lookups", "redis", "skipped") == 1000
-    cache.put(ONE, clip("one"))
+    cache.put(CLIP_ID, make_embedding("dog"))
     wait_until(lambda: counted(cache, "drops", "unavailable") == 1)
     server.resume()
 
@@ -265,7 +267,7 @@ def test_a_paused_redis_gets_only_a_few_requests(server: RedisServer, cache_on: 
 def test_writing_takes_no_time_and_is_dropped_while_the_queue_is_full(server: RedisServer, cache_on: CacheOn) -> None:
     cache = cache_on(server.url)
     server.pause()
-    embedding = clip("one", LONG_FRAMES)
+    embedding = make_embedding("dog", LONG_FRAMES)
     with in_time():
         for number in range(100):
             cache.put(clip_id(str(number)), embedding)
@@ -277,7 +279,7 @@ def test_closing_while_redis_is_paused_takes_at_most_about_a_second(server: Redi
     cache = open_on(server.url)
     server.pause()
     for number in range(8):
-        cache.put(clip_id(str(number)), clip(str(number)))
+        cache.put(clip_id(str(number)), make_embedding(str(number)))
     began = time.perf_counter()
     cache.close()
     assert time.perf_counter() - began < 1.5
@@ -339,10 +341,10 @@ def test_a_server_that_is_not_redis_delays_calls_only_a_little_and_fails_none(ca
         cache = cache_on(url)
         for _ in range(5):
             with in_time():
-                assert cache.get(ONE) is None
-                cache.put(ONE, clip("one"))
+                assert cache.get(CLIP_ID) is None
+                cache.put(CLIP_ID, make_embedding("dog"))
             with in_time():
-                assert not cache.contains(ONE)
+                assert not cache.contains(CLIP_ID)
 
 
 def test_a_refused_connection_delays_calls_only_a_little_and_fails_none(cache_on: CacheOn) -> None:
@@ -351,6 +353,6 @@ def test_a_refused_connection_delays_calls_only_a_little_and_fails_none(cache_on
     cache = cache_on(url)
     for _ in range(5):
         with in_time():
-            assert cache.get(ONE) is None
-            assert not cache.contains(ONE)
+            assert cache.get(CLIP_ID) is None
+            assert not cache.contains(CLIP_ID)
     assert cache.degraded() == ["redis"]

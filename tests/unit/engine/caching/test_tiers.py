@@ -1,26 +1,26 @@
 from service.engine.caching.tiers import memory_cache
 from tests.redis_server import RedisServer, wait_until
-from tests.unit.engine.caching.clips import clip, clip_id, same
 from tests.unit.engine.caching.conftest import CacheOn, open_on
+from tests.unit.engine.caching.embeddings import clip_id, equal, make_embedding
 
-ONE, OTHER = clip_id("one"), clip_id("other")
+CLIP_ID, OTHER_ID = clip_id("dog"), clip_id("wind")
 
 
 def test_memory_is_bounded_by_the_size_of_the_frames_and_a_clip_above_the_bound_is_not_kept() -> None:
-    cache = memory_cache(limit_bytes=2 * clip("one").n_bytes)
-    for name in ("one", "two", "three"):
-        cache.put(clip_id(name), clip(name))
-    cache.put(OTHER, clip("other", 200))
-    assert [cache.contains(clip_id(name)) for name in ("one", "two", "three", "other")] == [False, True, True, False]
+    cache = memory_cache(limit_bytes=2 * make_embedding("dog").n_bytes)
+    for name in ("dog", "rain", "siren"):
+        cache.put(clip_id(name), make_embedding(name))
+    cache.put(OTHER_ID, make_embedding("wind", 200))
+    assert [cache.contains(clip_id(name)) for name in ("dog", "rain", "siren", "wind")] == [False, True, True, False]
     report = cache.report()
-    assert (report.counts["evictions"][()], report.memory_bytes) == (1, 2 * clip("one").n_bytes)
+    assert (report.counts["evictions"][()], report.memory_bytes) == (1, 2 * make_embedding("dog").n_bytes)
 
 
 def test_a_cache_in_memory_only_works_and_counts_its_lookups() -> None:
     cache = memory_cache(10**6)
-    cache.put(ONE, clip("one"))
-    assert same(cache.get(ONE), clip("one"))
-    assert cache.get(OTHER) is None
+    cache.put(CLIP_ID, make_embedding("dog"))
+    assert equal(cache.get(CLIP_ID), make_embedding("dog"))
+    assert cache.get(OTHER_ID) is None
     lookups = cache.report().counts["lookups"]
     assert (lookups["memory", "hit"], lookups["memory", "miss"], lookups["redis", "miss"]) == (1, 1, 0)
     assert cache.degraded() == []
@@ -31,11 +31,11 @@ def test_an_embedding_of_one_process_is_read_by_another_and_kept_in_its_memory(
     server: RedisServer, cache_on: CacheOn
 ) -> None:
     first, second = cache_on(server.url, memory_bytes=10**6), cache_on(server.url, memory_bytes=10**6)
-    first.put(ONE, clip("one"))
-    wait_until(lambda: second.contains(ONE))
-    assert same(second.get(ONE), clip("one"))
+    first.put(CLIP_ID, make_embedding("dog"))
+    wait_until(lambda: second.contains(CLIP_ID))
+    assert equal(second.get(CLIP_ID), make_embedding("dog"))
     server.stop()
-    assert same(second.get(ONE), clip("one"))
+    assert equal(second.get(CLIP_ID), make_embedding("dog"))
     lookups = second.report().counts["lookups"]
     assert (lookups["redis", "hit"], lookups["memory", "hit"]) == (1, 1)
     server.start()
@@ -44,17 +44,17 @@ def test_an_embedding_of_one_process_is_read_by_another_and_kept_in_its_memory(
 def test_closing_writes_the_embeddings_that_were_put_last(server: RedisServer, cache_on: CacheOn) -> None:
     first, second = open_on(server.url), cache_on(server.url)
     for number in range(5):
-        first.put(clip_id(str(number)), clip(str(number), 2000))
+        first.put(clip_id(str(number)), make_embedding(str(number), 2000))
     first.close()
     assert all(second.contains(clip_id(str(number))) for number in range(5))
 
 
 def test_models_that_share_a_redis_do_not_share_embeddings(server: RedisServer, cache_on: CacheOn) -> None:
     first, second = cache_on(server.url, space="one model"), cache_on(server.url, space="other model")
-    first.put(ONE, clip("one"))
-    wait_until(lambda: first.contains(ONE))
-    assert not second.contains(ONE)
-    assert second.get(ONE) is None
+    first.put(CLIP_ID, make_embedding("dog"))
+    wait_until(lambda: first.contains(CLIP_ID))
+    assert not second.contains(CLIP_ID)
+    assert second.get(CLIP_ID) is None
 
 
 def test_the_cache_is_degraded_only_while_redis_does_not_answer(server: RedisServer, cache_on: CacheOn) -> None:

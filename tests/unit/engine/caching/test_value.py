@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine.caching.value import HEADER_BYTES, PART_BYTES, BadValue
-from tests.unit.engine.caching.clips import DIMENSION, FORMAT, clip, same
+from tests.unit.engine.caching.embeddings import DIMENSION, FORMAT, equal, make_embedding
 
 ONE_PART_FRAMES = (PART_BYTES - HEADER_BYTES) // (2 * DIMENSION)
 
 
 def _parts(name: str, n_frames: int = 5) -> list[bytes]:
-    return [bytes(part) for part in FORMAT.write(name, clip(name, n_frames))]
+    return [bytes(part) for part in FORMAT.write(name, make_embedding(name, n_frames))]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def _parts(name: str, n_frames: int = 5) -> list[bytes]:
 def test_an_embedding_of_any_length_is_read_as_it_was_written(n_frames: int, n_parts: int) -> None:
     parts = _parts("a", n_frames)
     assert [len(part) for part in parts[:-1]] == [PART_BYTES] * (n_parts - 1)
-    assert same(FORMAT.read("a", [*parts, b"", b""]), clip("a", n_frames))
+    assert equal(FORMAT.read("a", [*parts, b"", b""]), make_embedding("a", n_frames))
     assert FORMAT.is_whole(parts[0][:HEADER_BYTES], [len(part) for part in parts])
 
 
