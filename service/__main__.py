@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand.
 
     Returns:
-        The exit status: 0, or 2 if an argument, a setting or a file cannot be used. One line on standard error then says why.
+        The exit status: 0, or 2 if an argument, a setting or a file cannot be used. In that case one line on standard
+        error says why.
     """
     args = _parser().parse_args(argv)
     try:
@@ -96,7 +97,7 @@ def serve(_args: argparse.Namespace) -> None:
 
 
 def _limit_heaps() -> None:
-    """Limits glibc to two heaps instead of eight per core: with many heaps, fragmentation makes memory grow for hours."""
+    """Limits glibc to two heaps instead of eight per core, because fragmented heaps make memory grow for hours."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     serve_parser = commands.add_parser(
         "serve",
         help="serve the model over HTTP",
-        description="Serves POST /localize until it receives SIGTERM or SIGINT. EARMARK_* environment variables set its options.",
+        description="Serves the model over HTTP until SIGTERM or SIGINT. EARMARK_* environment variables configure it.",
     )
     serve_parser.set_defaults(run=serve)
     return parser

@@ -23,9 +23,10 @@ from service.shutdown import Shutdown
 DESCRIPTION = """
 Finds when, in a recording, a sound described in plain words is heard. (Temporal localization: when, not where.)
 
-Every failure is `application/problem+json` (RFC 9457). Its `type` names the problem type and never changes. Its `detail` says
-what was received, what is accepted and which of the operator's settings decides. Every answer carries an `X-Request-ID`: the
-id that the client sent, if it has 1 to 64 letters, digits, dots, dashes and underscores, and a new id otherwise.
+Every failure is `application/problem+json` (RFC 9457). Its `type` names the problem type and never changes. Its
+`detail` says what was received, what is accepted and which of the operator's settings decides. Every answer carries an
+`X-Request-ID`: the id that the client sent, if the id consists of 1 to 64 letters, digits, dots, dashes and
+underscores, and a new id otherwise.
 """
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server: the socket is bound before the model is loaded, and the address is printed once the server answers."""
+"""The HTTP server. Its socket is bound before the model is loaded; its address is printed once it answers."""
 
 import socket
 import sys
@@ -14,7 +14,7 @@ from service.shutdown import Shutdown
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that prints its address, begins the shutdown on a signal, and stops if the shutdown has failed."""
+    """A uvicorn server that prints its address, begins the shutdown on a signal, and stops after a failure."""
 
     def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown) -> None:
         super().__init__(config)
@@ -68,7 +68,7 @@ def run(app: FastAPI, listener: socket.socket, not_http: Response, shutdown: Shu
         app: The app to serve.
         listener: A socket from `bind`.
         not_http: The answer to bytes that are not an HTTP request, which never reach the app.
-        shutdown: Begun when a signal arrives; the server stops once it has failed.
+        shutdown: Shutdown state of the process; the server begins the shutdown on a signal, and stops after a failure.
         grace_s: Time that running requests have to finish, in seconds; requests that run longer are cancelled.
     """
     config = uvicorn.Config(

@@ -22,11 +22,11 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _redis_url(url: SecretStr) -> SecretStr:
+def _check_redis_url(url: SecretStr) -> SecretStr:
     """Checks the URL of Redis.
 
-    It raises `SettingInvalid` instead of `ValueError`: pydantic would add the whole URL, with its password, to the message of a
-    `ValueError`.
+    The error is `SettingInvalid` instead of `ValueError`: pydantic would add the whole URL, with its password, to the
+    message of a `ValueError`.
     """
     plain = url.get_secret_value()
     try:
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     processes on one machine."""
 
     bundle: Path = PACKAGED_BUNDLE
-    """Directory of the model bundle. Change it to serve another model than the packaged one."""
+    """Directory of the model bundle. Change it to serve a model other than the packaged one."""
 
     device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_lower)] = "auto"
     """Device that runs the model: `auto` takes CUDA if it is available and the CPU otherwise; `cuda` refuses to start
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     """Memory for the embeddings of recent clips, in bytes; 0 disables the memory cache, so that only Redis can resolve
     a `clip_id`. Raise it if clients send new queries about many earlier clips."""
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("")
+    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] = SecretStr("")
     """URL of a Redis in which replicas share clip embeddings, such as `redis://:password@host:6379/0`; empty for none.
     Set it if several processes serve the same model, or if embeddings must survive a restart."""
 

@@ -10,7 +10,7 @@ class Shutdown:
         self._begun, self._failed = threading.Event(), threading.Event()
 
     def begin(self) -> None:
-        """Begins the shutdown: new requests are refused, and the process exits when the running requests have finished."""
+        """Begins the shutdown: new requests are refused, and the process exits after the running requests."""
         self._begun.set()
 
     def fail(self) -> None:

@@ -79,13 +79,14 @@ async def open_form(request: Request, limits: FormLimits, reserve: Callable[[int
     Args:
         request: A request whose body has not been read.
         limits: The fields that the form may have, and their limits.
-        reserve: Called with the number of body bytes known so far (announced or received), before they are parsed; raises an
-            error to refuse them.
+        reserve: Called with the number of body bytes known so far (announced or received), before they are parsed;
+            raises an error to refuse them.
 
     Raises:
         NotAForm: If the body has another media type.
         FormMalformed: If the body is not valid multipart/form-data, or is incomplete.
-        FieldUnknown, FieldRepeated, FieldKindWrong, FieldNotUtf8, FieldTooLarge, TooManyFields: If a field is not accepted.
+        FieldUnknown, FieldRepeated, FieldKindWrong, FieldNotUtf8, FieldTooLarge, TooManyFields: If a field is not
+            accepted.
         AudioTooLarge: If the file is too large; before the body is read if Content-Length announces too many bytes.
         ClientDisconnect: If the client disconnects before the end of the body.
     """

@@ -29,9 +29,10 @@ Finds the times at which each described sound is heard in a clip.
 curl -F audio=@street.wav -F 'query=a dog barks' -F 'query=a siren' http://127.0.0.1:8000/localize
 ```
 
-The answer's `clip.id` identifies the clip: send `-F clip_id=...` instead of the file in later requests, and only the queries
-are computed. A query is heard where its calibrated score is above the threshold; if the score is nowhere above it, `present` is
-false and `segments` is empty. The `Server-Timing` header lists the time that each stage of the request took.
+The answer's `clip.id` identifies the clip: send `-F clip_id=...` instead of the file in later requests, and only the
+queries are computed. A query is heard where its calibrated score is above the threshold; if the score is nowhere above
+the threshold, `present` is false and `segments` is empty. The `Server-Timing` header lists the time that each stage of
+the request took.
 """
 
 

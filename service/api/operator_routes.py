@@ -73,10 +73,10 @@ class OperatorRoutes:
         return StatusOut(status="alive")
 
     async def readyz(self) -> ReadyOut:
-        """Answers with status 200 if the model can answer. After a fault, the model is checked again by a real forward pass.
+        """Answers with status 200 if the model can answer. After a fault, a real forward pass checks the model again.
 
-        `degraded` names optional parts that do not work, such as Redis. The service still answers without them: it computes the
-        embeddings of clips again.
+        `degraded` names optional parts that do not work, such as Redis. The service still answers without them: it
+        computes the embeddings of clips again.
         """
         await self._readiness.ensure_ready()
         degraded = await anyio.to_thread.run_sync(self._degraded)

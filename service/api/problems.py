@@ -1,8 +1,8 @@
 """Problems (RFC 9457): the wire format of failures, and the only module that knows status codes.
 
-The problem of an error is looked up along the MRO of its class, so a new error class has at least the problem of its parent.
-The body of a 4xx answer contains the message and the data of the error. The text of a 5xx answer is fixed in this module, so
-that no internal detail leaks.
+The problem of an error is looked up along the MRO of its class, so a new error class has at least the problem of its
+parent. The body of a 4xx answer contains the message and the data of the error. The text of a 5xx answer is fixed in
+this module, so that no internal detail leaks.
 """
 
 import logging
@@ -33,7 +33,7 @@ class Problem:
         name: Last part of the problem's type, /problems/{name}; it never changes.
         title: Short description, the same for all occurrences.
         status: HTTP status code.
-        detail: Advice to the client; replaces the message of the error if the status is 5xx.
+        detail: Advice to the client, for problems whose error has no message that a client may read.
     """
 
     name: str
@@ -57,7 +57,7 @@ NOT_HTTP = Problem(
     "not-http",
     "The request is not HTTP",
     400,
-    "the received bytes are not an HTTP/1.1 request; accepted: a request line and headers of at most 65536 bytes together",
+    "the received bytes are no HTTP/1.1 request; accepted: request line and headers of at most 65536 bytes together",
 )
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     EarmarkError: INTERNAL_ERROR,
@@ -143,7 +143,7 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
 
     Args:
         app: The app, to which the exception handlers are added.
-        on_server_fault: Called after each error that makes the model suspect: an internal error, or a failed check.
+        on_server_fault: Called after each internal error and each failed check of the model.
     """
 
     async def handle_error(_request: Request, error: Exception) -> Response:

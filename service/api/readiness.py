@@ -1,4 +1,4 @@
-"""Readiness of the model, checked by a real forward pass at the start and after every fault."""
+"""Readiness of the model, checked by a real forward pass at the first request for it and after every fault."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Schemas of the answers, which OpenAPI publishes.
 
-FastAPI validates and writes the small answers. The answer of POST /localize holds thousands of numbers, so `service.answer`
-writes it, and its schema here is only documentation.
+FastAPI validates and writes the small answers. The answer of POST /localize holds thousands of numbers, so
+`service.answer` writes it, and its schema here is only documentation.
 """
 
 from typing import Any

@@ -17,7 +17,7 @@ class SlicedResponse(Response):
 
     patience_s = 60.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the signature of ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Sends the response.
 
         Raises:

@@ -33,14 +33,15 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=run)
     parser.add_argument("clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF")
     parser.add_argument(
-        "queries", nargs="+", type=_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
+        "queries", nargs="+", type=_utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
     )
     parser.add_argument(
         "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the model")
+    postprocessing = parser.add_argument_group("post-processing", "each option defaults to the value of the model")
     for name, help_text in _POSTPROCESSING.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
+        postprocessing.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
         "--json", dest="form", action="store_const", const="json", help="print the answer with its curves"
@@ -70,14 +71,14 @@ def run(args: argparse.Namespace) -> None:
             **{name: getattr(args, name) for name in _POSTPROCESSING}
         )
         localization = engine.localize(Upload(clip), args.queries, postprocessing)
-        sys.stdout.write(_rendered(args.form, name, localization, engine))
+        sys.stdout.write(_render(args.form, name, localization, engine))
         sys.stdout.flush()
         if args.plot is not None:
             waveform = plot.read_envelope(clip, engine.manifest.sample_rate_hz, localization.duration_s)
             plot.draw(args.plot, name, localization, engine.manifest, postprocessing, waveform)
 
 
-def _text(argument: str) -> str:
+def _utf8_text(argument: str) -> str:
     """Returns a command-line argument unchanged, and refuses one that is not UTF-8."""
     try:
         argument.encode()
@@ -86,7 +87,7 @@ def _text(argument: str) -> str:
     return argument
 
 
-def _rendered(form: str | None, name: str, localization: Localization, engine: Engine) -> str:
+def _render(form: str | None, name: str, localization: Localization, engine: Engine) -> str:
     if form == "json":
         return renderings.as_json(localization, engine.manifest)
     if form == "csv":

@@ -52,7 +52,7 @@ def as_csv(localization: Localization) -> str:
 
 
 def as_audacity(localization: Localization) -> str:
-    """Renders a label track for Audacity (File, Import, Labels): onset, offset and query, separated by tabs, ordered by time."""
+    """Renders a label track for Audacity (File, Import, Labels): tab-separated onset, offset, query; by time."""
     labels = sorted(
         (segment.onset_s, segment.offset_s, " ".join(result.query.split()))
         for result in localization.results
