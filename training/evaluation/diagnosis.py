@@ -1,0 +1,193 @@
+"""What limits a model on scenes: absent sounds, edges of events, or the ranking of captions and of frames.
+
+`python -m training.evaluation.diagnosis --bundle service/bundle --data FOLDER`
+`python -m training.evaluation.diagnosis --checkpoint runs/compact/checkpoint.pt --data FOLDER`
+
+The scenes are the tuning set, so nobody chooses a model by looking at the reported set. Each label has one query, its first
+caption. `--captions training/data/captions/labels.jsonl` takes the captions that training used.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from service.core.errors import EarmarkError
+from training import seeds
+from training.data.captions import FOLDER as CAPTIONS
+from training.evaluation.benchmark import load_benchmark, validation_queries
+from training.evaluation.count_changes import count_changes
+from training.evaluation.curves import psds, score_floors
+from training.evaluation.evaluation_set import EvaluationSet
+from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, BundleLocalizer, CheckpointLocalizer
+from training.evaluation.metrics import MAX_FP_PER_HOUR, PSDS1
+from training.evaluation.scene_set import evaluation_set_from_benchmark
+from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, frames_in_events
+from training.synthesis.truth import runs
+
+DiagnosedLocalizer = BundleLocalizer | CheckpointLocalizer
+OVERLAP = 0.7
+"""Smallest accepted fraction of a detection inside events, and of an event inside detections, as in PSDS1."""
+DURATIONS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Boundaries between the groups of event durations, in seconds."""
+
+
+def psds1_macro(queries: ScoredQueries) -> float:
+    """PSDS1 with alpha_st = 0, the mean over the labels."""
+    changes = count_changes(queries, PSDS1, score_floors(queries, MAX_FP_PER_HOUR))
+    unweighted = np.ones((queries.n_clips, 1))
+    return float(psds(changes, queries, unweighted, alpha_ct=0.0, max_fp_per_hour=MAX_FP_PER_HOUR).mean[0])
+
+
+def without_absent_labels(queries: ScoredQueries) -> ScoredQueries:
+    """The same with all scores of a label set to 0 in clips without an event of the label."""
+    kept = [
+        query if len(query.target_events[0]) else replace(query, curve=np.zeros_like(query.curve))
+        for query in queries.queries
+    ]
+    return ScoredQueries(queries.labels, tuple(kept), queries.n_clips)
+
+
+def edges_by_duration(queries: ScoredQueries) -> dict[str, float]:
+    """Fraction of the events with right edges at the best threshold for each event, by the duration of the event."""
+    right: dict[int, list[bool]] = {}
+    for query in queries.queries:
+        onsets, offsets = query.target_events
+        group = np.digitize(offsets - onsets, DURATIONS_S)
+        for index, is_right in zip(group, has_right_edges(query), strict=True):
+            right.setdefault(int(index), []).append(bool(is_right))
+    names = [f"{low:g} to {high:g} s" for low, high in itertools.pairwise((0.0, *DURATIONS_S))]
+    names.append(f"above {DURATIONS_S[-1]:g} s")
+    return {names[group]: float(np.mean(events)) for group, events in sorted(right.items())}
+
+
+def has_right_edges(query: ScoredQuery) -> NDArray[np.bool_]:
+    """Whether any threshold gives each event right edges, (E,).
+
+    Edges are right where the detections that lie in the label's events to at least OVERLAP cover at least OVERLAP of the event.
+    """
+    onsets, offsets = query.target_events
+    right = np.zeros(len(onsets), dtype=bool)
+    for threshold in np.unique(query.curve) if len(onsets) else ():
+        bounds = runs(query.curve >= threshold)
+        starts, ends = query.edges_s[[start for start, _ in bounds]], query.edges_s[[end for _, end in bounds]]
+        overlap_s = np.minimum(ends[:, None], offsets) - np.maximum(starts[:, None], onsets)  # (detections, E)
+        overlap_s = overlap_s.clip(min=0.0)
+        accepted = overlap_s.sum(axis=1) >= OVERLAP * (ends - starts)
+        right |= overlap_s[accepted].sum(axis=0) >= OVERLAP * (offsets - onsets)
+    return right
+
+
+def rankings(queries: ScoredQueries) -> dict[str, float]:
+    """Probabilities that the higher of two scores is the right one; 0.5 is chance, ties count half.
+
+    - `caption`: in frames of an event, the caption of the event against captions of labels without an event in the clip.
+    - `frame`: for one caption, frames in its events against frames outside.
+    - `frame_other_sound`, `frame_background`: the same, with only those frames outside in which another label is heard, or none.
+
+    Each pair of a clip and a label with an event in the clip counts once.
+    """
+    pairs: dict[str, list[float]] = {}
+    for clip in _by_clip(queries):
+        for name, value in _rankings_of_clip(clip):
+            pairs.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in pairs.items()}
+
+
+def _by_clip(queries: ScoredQueries) -> Iterator[list[ScoredQuery]]:
+    clips: dict[int, list[ScoredQuery]] = {}
+    for query in queries.queries:
+        clips.setdefault(query.clip, []).append(query)
+    yield from clips.values()
+
+
+def _rankings_of_clip(clip: Sequence[ScoredQuery]) -> Iterator[tuple[str, float]]:
+    absent = np.array([query.curve for query in clip if not len(query.target_events[0])])  # (absent labels, T)
+    for query in clip:
+        inside = query.truth()
+        if not inside.any():
+            continue
+        others = [frames_in_events(times, query.edges_s) for times in query.other_events.values()]
+        other_sound = np.any(others, axis=0) & ~inside if others else np.zeros_like(inside)
+        for name, outside in (
+            ("frame", ~inside),
+            ("frame_other_sound", other_sound),
+            ("frame_background", ~inside & ~other_sound),
+        ):
+            if outside.any():
+                yield name, probability_higher(query.curve[inside], query.curve[outside])
+        if len(absent):
+            present, foreign = query.curve[inside], absent[:, inside]
+            yield "caption", float(np.mean((present > foreign) + 0.5 * (present == foreign)))
+
+
+def probability_higher(left: NDArray[np.floating], right: NDArray[np.floating]) -> float:
+    """Probability that a value of `left` is above a value of `right`; ties count half.
+
+    >>> probability_higher(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    0.875
+    """
+    ranks = rankdata(np.concatenate([left, right]))[: len(left)]
+    return float((ranks.sum() - len(left) * (len(left) + 1) / 2) / (len(left) * len(right)))
+
+
+def tuning_scenes(folder: Path, captions: Path) -> EvaluationSet:
+    """The scenes of the tuning set with one query for each label."""
+    benchmark = load_benchmark(folder, seeds.CALIBRATION)
+    first = [texts[:1] for texts in validation_queries(benchmark.labels, captions)]
+    return evaluation_set_from_benchmark(f"scenes of seed {seeds.CALIBRATION}", benchmark, first)
+
+
+def scored(localizer: DiagnosedLocalizer, scenes: EvaluationSet, width_s: float, extent_ratio: float) -> ScoredQueries:
+    """The scenes' score curves with another median filter and extent ratio than the model's."""
+    default = localizer.postprocessing
+    localizer.postprocessing = default.override(extent_ratio=extent_ratio)
+    (clip_scores,) = scenes.score_clips(localizer, [[width_s] * len(scenes.labels)])
+    localizer.postprocessing = default
+    return scenes.scored_queries(clip_scores, 0)
+
+
+def diagnose(localizer: DiagnosedLocalizer, scenes: EvaluationSet) -> dict[str, object]:
+    """All figures of a model: with its own post-processing, with curves that are not extended, and rankings of raw scores."""
+    default = localizer.postprocessing
+    figures: dict[str, object] = {}
+    for name, extent_ratio in (("default", default.extent_ratio), ("not_extended", 1.0)):
+        queries = scored(localizer, scenes, default.median_filter_s, extent_ratio)
+        figures[name] = {
+            "psds1_macro": psds1_macro(queries),
+            "psds1_macro_without_absent_labels": psds1_macro(without_absent_labels(queries)),
+            "right_edges": edges_by_duration(queries),
+        }
+    return figures | {"rankings": rankings(scored(localizer, scenes, 0.0, 1.0))}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.evaluation.diagnosis", description="Diagnose a model.")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--checkpoint", type=Path, help="checkpoint of training.train")
+    model.add_argument("--bundle", type=Path, help="folder of a bundle")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a pack with a val split")
+    parser.add_argument("--captions", type=Path, default=CAPTIONS / "validation.jsonl", help="captions of the labels")
+    options = parser.parse_args(arguments)
+    try:
+        localizer = (
+            BundleLocalizer(options.bundle)
+            if options.bundle
+            else CheckpointLocalizer.load(options.checkpoint, MEDIAN_FILTER_S, EXTENT_RATIO)
+        )
+        figures = diagnose(localizer, tuning_scenes(options.data, options.captions))
+    except (ValueError, OSError, EarmarkError) as error:
+        sys.exit(f"{options.bundle or options.checkpoint} cannot be diagnosed on {options.data}: {error}")
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
