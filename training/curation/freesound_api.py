@@ -100,6 +100,7 @@ class Freesound:
         retry_policy: how failed requests are repeated.
         url: URL of the API.
         client: the HTTP client.
+        max_preview_bytes: largest accepted size of a preview.
     """
 
     token: str = field(repr=False)
@@ -107,6 +108,7 @@ class Freesound:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     url: str = URL
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30, follow_redirects=True))
+    max_preview_bytes: int = MAX_PREVIEW_BYTES
 
     def search(self, query: str, filter_: str) -> Iterator[Sound]:
         """Yields the results of a text search, the best first. Each page is fetched when its first sound is needed.
@@ -143,7 +145,7 @@ class Freesound:
         """Downloads the preview of a sound to a file.
 
         Raises:
-            ValueError: The sound has no preview, or the preview is larger than MAX_PREVIEW_BYTES.
+            ValueError: The sound has no preview, or the preview is larger than `max_preview_bytes`.
             ServerUnavailableError: The server does not answer, or the download takes longer than MAX_PREVIEW_S.
         """
 
@@ -154,8 +156,10 @@ class Freesound:
                 deadline_s, size = time.monotonic() + MAX_PREVIEW_S, 0
                 for part in require_success(response).iter_bytes():
                     size += file.write(part)
-                    if size > MAX_PREVIEW_BYTES:
-                        raise ValueError(f"preview has more than {MAX_PREVIEW_BYTES} bytes, the largest accepted size")
+                    if size > self.max_preview_bytes:
+                        raise ValueError(
+                            f"preview has more than {self.max_preview_bytes} bytes, the largest accepted size"
+                        )
                     if time.monotonic() > deadline_s:
                         raise httpx.ReadTimeout(
                             f"the download took more than {MAX_PREVIEW_S:.0f} s", request=response.request

@@ -1,19 +1,12 @@
 import csv
-import json
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.http_server import Reply, Request, Server, json_reply
-from training.curation.caption_requests import CaptionRequests
+from tests.unit.training.curation.model_server import ModelServer, caption_requests, completion, items, language_model
 from training.curation.clean_captions import CLEAN_INSTRUCTION, SUMMARIZE_INSTRUCTION, main, request_outcomes
 from training.curation.convert import FORMATS
-from training.curation.journal import Journal
-from training.curation.language_model import LanguageModel
-from training.curation.retries import RetryPolicy, ServerUnavailableError
 
 STRONG = """filename,onset,offset,text
 a.mp3,5.0,6.5,a brown dog is barkng
@@ -29,45 +22,13 @@ CLEANED = {
 }
 
 
-def completion(content: str) -> Reply:
-    return json_reply({"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]})
-
-
-class ModelServer:
-    """Speaks the chat completions API; `write` turns the captions of an item into one."""
-
-    def __init__(self, server: Server) -> None:
-        self.url, self.requests = server.url + "/v1", server.requests
-        self.write: Callable[[list[str]], str] = lambda captions: CLEANED.get(captions[0], captions[0])
-        server.answer = self.answer
-
-    def answer(self, request: Request) -> Reply:
-        written = [{"id": i["id"], "caption": self.write(i["captions"])} for i in items(request)]
-        return completion(json.dumps({"captions": written[::-1]}))
-
-
-def items(request: Request) -> list[dict[str, Any]]:
-    return json.loads(json.loads(request.body)["messages"][1]["content"])
-
-
 @pytest.fixture
-def model(server: Server) -> ModelServer:
-    return ModelServer(server)
-
-
-def caption_requests(
-    url: str, folder: Path, batch: int = 10, parallel: int = 1, timeout_s: float = 5.0, name: str = "m"
-) -> CaptionRequests:
-    policy = RetryPolicy(attempts=3, sleep=lambda _: None)
-    model = LanguageModel(url, name, timeout_s=timeout_s, retry_policy=policy)
-    return CaptionRequests(model, Journal(folder / "cache.jsonl"), batch, parallel)
+def model(model_server: ModelServer) -> ModelServer:
+    model_server.write = lambda captions: CLEANED.get(captions[0], captions[0])
+    return model_server
 
 
 TEXTS = [(f"a dog {verb}",) for verb in ("barks", "howls", "growls", "whines", "pants")]
-
-
-def captions(requests: CaptionRequests) -> list[str]:
-    return [outcome.caption for outcome in request_outcomes(requests, CLEAN_INSTRUCTION, TEXTS)]
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -109,7 +70,9 @@ def test_a_sentence_that_is_refused_is_replaced_by_the_captions_in_their_order(
 ) -> None:
     model.write = lambda texts: "A storm." if len(texts) > 1 else texts[0]
     (outcome,) = request_outcomes(
-        caption_requests(model.url, tmp_path), SUMMARIZE_INSTRUCTION, [("A dog barks.", "a cat meows", "A dog barks.")]
+        caption_requests(language_model(model.url), tmp_path),
+        SUMMARIZE_INSTRUCTION,
+        [("A dog barks.", "a cat meows", "A dog barks.")],
     )
     assert (outcome.caption, outcome.reason) == ("A dog barks, then a cat meows", "new words: storm")
 
@@ -126,46 +89,11 @@ def test_the_cleaned_table_is_read_as_annotations(model: ModelServer, tmp_path: 
     assert len(FORMATS["tacos"].read(tmp_path / "out.csv", "")) == 4
 
 
-def test_each_caption_is_requested_once_and_several_in_a_request(model: ModelServer, tmp_path: Path) -> None:
-    assert (
-        request_outcomes(caption_requests(model.url, tmp_path, batch=2), CLEAN_INSTRUCTION, [*TEXTS, *TEXTS])[7].caption
-        == "a dog growls"
-    )
-    assert [len(items(request)) for request in model.requests] == [2, 2, 1]
-    body = json.loads(model.requests[0].body)
-    assert (body["model"], body["temperature"]) == ("m", 0)
-    schema = body["response_format"]["json_schema"]
-    assert schema["strict"] is True
-    assert schema["schema"]["additionalProperties"] is False
-
-
-def test_cached_captions_are_used_only_with_the_same_model_and_instruction(model: ModelServer, tmp_path: Path) -> None:
-    first = captions(caption_requests(model.url, tmp_path))
-    assert captions(caption_requests(model.url, tmp_path)) == first
-    assert len(model.requests) == 1
-    captions(caption_requests(model.url, tmp_path, name="another"))
-    request_outcomes(caption_requests(model.url, tmp_path), CLEAN_INSTRUCTION + "Be brief.", TEXTS)
-    assert len(model.requests) == 3
-
-
-def test_at_most_the_given_number_of_requests_run_in_parallel(model: ModelServer, tmp_path: Path) -> None:
-    running, max_running, lock, barrier = 0, 0, threading.Lock(), threading.Barrier(3)
-
-    def write(texts: list[str]) -> str:
-        nonlocal running, max_running
-        with lock:
-            running += 1
-            max_running = max(max_running, running)
-        barrier.wait(5)
-        with lock:
-            running -= 1
-        return texts[0]
-
-    model.write = write
-    request_outcomes(
-        caption_requests(model.url, tmp_path, batch=1, parallel=3), CLEAN_INSTRUCTION, [*TEXTS, ("a cat",)]
-    )
-    assert max_running == 3
+def test_a_caption_that_occurs_twice_gets_the_same_outcome_twice(model: ModelServer, tmp_path: Path) -> None:
+    requests = caption_requests(language_model(model.url), tmp_path, batch=2)
+    outcomes = request_outcomes(requests, CLEAN_INSTRUCTION, [*TEXTS, *TEXTS])
+    assert outcomes[7].caption == "a dog growls"
+    assert [outcome.caption for outcome in outcomes] == [text for (text,) in [*TEXTS, *TEXTS]]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +113,9 @@ def test_at_most_the_given_number_of_requests_run_in_parallel(model: ModelServer
 )
 def test_a_bad_reply_leaves_the_caption_unchanged(content: str, reason: str, server: Server, tmp_path: Path) -> None:
     server.answer = lambda request: completion(content)
-    (outcome,) = request_outcomes(caption_requests(server.url, tmp_path), CLEAN_INSTRUCTION, [("a dog barks",)])
+    (outcome,) = request_outcomes(
+        caption_requests(language_model(server.url), tmp_path), CLEAN_INSTRUCTION, [("a dog barks",)]
+    )
     assert outcome.caption == "a dog barks"
     assert reason in outcome.reason
 
@@ -193,7 +123,9 @@ def test_a_bad_reply_leaves_the_caption_unchanged(content: str, reason: str, ser
 @pytest.mark.parametrize("reply", [Reply(b"<html>"), json_reply({"choices": []}), json_reply({"error": "no"})])
 def test_a_response_that_is_not_a_completion_is_malformed(reply: Reply, server: Server, tmp_path: Path) -> None:
     server.answer = lambda request: reply
-    (outcome,) = request_outcomes(caption_requests(server.url, tmp_path), CLEAN_INSTRUCTION, [("a dog barks",)])
+    (outcome,) = request_outcomes(
+        caption_requests(language_model(server.url), tmp_path), CLEAN_INSTRUCTION, [("a dog barks",)]
+    )
     assert "the model's reply is malformed: " in outcome.reason
 
 
@@ -204,40 +136,8 @@ def test_a_text_that_spoils_the_reply_affects_no_other_text(model: ModelServer, 
         return model.answer(request)
 
     server.answer = spoiled
-    model.write = lambda texts: texts[0] + "."
-    outcomes = request_outcomes(caption_requests(model.url, tmp_path), CLEAN_INSTRUCTION, TEXTS)
+    outcomes = request_outcomes(caption_requests(language_model(model.url), tmp_path), CLEAN_INSTRUCTION, TEXTS)
     assert [outcome.reason[:17] for outcome in outcomes] == ["", "", "the model's reply", "", ""]
-    server.answer = model.answer
-    assert captions(caption_requests(model.url, tmp_path))[2] == "a dog growls."
-    assert len(items(model.requests[-1])) == 1
-
-
-def test_a_busy_or_slow_model_is_asked_again(model: ModelServer, server: Server, tmp_path: Path) -> None:
-    failures = iter([json_reply({}, 429, {"Retry-After": "1"}), Reply(status=503)])
-    server.answer = lambda request: next(failures, None) or model.answer(request)
-    assert captions(caption_requests(model.url, tmp_path)) == [text for (text,) in TEXTS]
-    slow, done = iter([True]), threading.Event()
-
-    def answer(request: Request) -> Reply:
-        if next(slow, False):
-            done.wait(5)
-        return model.answer(request)
-
-    server.answer = answer
-    assert len(captions(caption_requests(model.url, tmp_path, timeout_s=0.2, name="slow"))) == 5
-    done.set()
-
-
-def test_a_run_that_lost_its_model_is_continued_by_the_next_run(
-    model: ModelServer, server: Server, tmp_path: Path
-) -> None:
-    server.answer = lambda request: model.answer(request) if len(server.requests) < 3 else Reply(status=500)
-    with pytest.raises(ServerUnavailableError, match="HTTP 500"):
-        captions(caption_requests(model.url, tmp_path, batch=2))
-    server.requests.clear()
-    server.answer = model.answer
-    assert captions(caption_requests(model.url, tmp_path, batch=2)) == [text for (text,) in TEXTS]
-    assert [len(items(request)) for request in server.requests] == [1]
 
 
 def test_without_a_model_the_command_fails_with_a_message_and_writes_nothing(server: Server, tmp_path: Path) -> None:

@@ -1,80 +1,18 @@
 import csv
-import io
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
-import httpx
-import numpy as np
 import pytest
 import soundfile
 
-from tests.http_server import Reply, Request, Server, json_reply
+from tests.http_server import Reply, json_reply
+from tests.unit.training.curation.freesound_server import FreesoundServer, ogg
 from training.curation.freesound import Collection, hash_fraction, main, read_ontology
-from training.curation.freesound_api import Freesound, RateLimit
 from training.curation.journal import Journal
-from training.curation.retries import RetryPolicy, ServerUnavailableError
+from training.curation.retries import ServerUnavailableError
 from training.data.datasets import read_dataset
-
-RATE_HZ = 16_000
-
-
-def ogg(duration_s: float = 1.0) -> bytes:
-    buffer = io.BytesIO()
-    samples = 0.1 * np.sin(np.arange(int(duration_s * RATE_HZ)) / 5)
-    soundfile.write(buffer, samples, RATE_HZ, format="OGG", subtype="VORBIS")
-    return buffer.getvalue()
-
-
-class FreesoundServer:
-    """Speaks APIv2: sounds by id, searches of two sounds a page, previews; `replies` overrides, each reply once."""
-
-    def __init__(self, server: Server) -> None:
-        self.url, self.requests = server.url + "/apiv2", server.requests
-        self.searches = {"dog barking": [1, 2, 3], "puppy": [3, 4], "ghost": []}
-        self.replies: dict[str, list[Reply]] = {}
-        self.audio: Callable[[int], Reply] = lambda sound: Reply(ogg())
-        self.server = server
-        server.answer = self.answer
-
-    def sound(self, id_: int) -> dict[str, object]:
-        return {
-            "id": id_, "name": f"Bark_{id_}.wav", "tags": ["dog", "bark"], "description": "My dog,\r\n\"Rex\"",
-            "username": f"user{id_ % 2}", "license": "https://creativecommons.org/licenses/by/4.0/", "duration": 1.0,
-            "url": f"https://freesound.org/s/{id_}/",
-            "previews": {"preview-hq-ogg": f"{self.server.url}/previews/{id_}.ogg", "preview-hq-mp3": "unused"},
-        }  # fmt: skip
-
-    def answer(self, request: Request) -> Reply:
-        if waiting := self.replies.get(request.path):
-            return waiting.pop(0)
-        if request.path.startswith("/previews/"):
-            return self.audio(int(Path(request.path).stem))
-        if request.headers.get("Authorization") != "Token secret":
-            return json_reply({"detail": "Invalid token."}, 401)
-        if request.path == "/apiv2/search/text/":
-            return self.search(request.query)
-        id_ = int(Path(request.path).name)
-        return json_reply(self.sound(id_)) if id_ < 100 else json_reply({"detail": "Not found."}, 404)
-
-    def search(self, query: dict) -> Reply:
-        ids, page = self.searches[query["query"]], int(query["page"])
-        results = [self.sound(i) for i in ids[2 * page - 2 : 2 * page]]
-        more = len(ids) > 2 * page
-        return json_reply(
-            {"count": len(ids), "next": "http://elsewhere/?page=2" if more else None, "results": [*results, None]}
-        )
-
-    def fetched(self, part: str) -> list[str]:
-        return [request.path for request in self.requests if part in request.path]
-
-
-@pytest.fixture
-def freesound(server: Server) -> FreesoundServer:
-    return FreesoundServer(server)
-
 
 ONTOLOGY = '[Animals]\nDog = ["dog barking", 7]\nPuppy = ["puppy", "ghost", 404]\n'
 
@@ -85,9 +23,7 @@ def collect(
     """Makes one run like the command, and returns the rows of its table."""
     folder.mkdir(exist_ok=True)
     (folder / "ontology.toml").write_text(ONTOLOGY)
-    limit = RateLimit(Journal(folder / "requests.jsonl"))
-    policy = RetryPolicy(attempts=3, sleep=lambda _: None)
-    api = Freesound("secret", limit, policy, freesound.url, httpx.Client(timeout=timeout_s))
+    api = freesound.client(folder, timeout_s)
     collection = Collection.open(folder, read_ontology(folder / "ontology.toml"), "duration:[0 TO 30]", per_query)
     try:
         collection.search(api)
@@ -270,29 +206,6 @@ def test_without_a_valid_token_the_command_fails_with_a_message(
     monkeypatch.setenv("FREESOUND_TOKEN", token)
     with pytest.raises(SystemExit, match=message):
         main(command(freesound, tmp_path))
-
-
-def test_requests_are_limited_per_minute_and_per_day_over_runs(tmp_path: Path) -> None:
-    now = [1000.0]
-    waits: list[float] = []
-
-    def sleep(time_s: float) -> None:
-        waits.append(time_s)
-        now[0] += time_s
-
-    def limit() -> RateLimit:
-        return RateLimit(Journal(tmp_path / "made.jsonl"), per_minute=2, per_day=5, clock=lambda: now[0], sleep=sleep)
-
-    for _ in range(3):
-        limit().wait()
-        now[0] += 10
-    assert waits == [40.0]
-    limit().wait()
-    limit().wait()
-    with pytest.raises(ServerUnavailableError, match="5 requests were made within a day; the next is allowed in"):
-        limit().wait()
-    now[0] = 1000.0 + 86_400
-    limit().wait()
 
 
 @pytest.mark.parametrize(
