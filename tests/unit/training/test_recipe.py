@@ -57,3 +57,26 @@ def test_a_tower_that_is_not_there_is_refused_by_name(audio: dict[str, object], 
 def test_a_teacher_teaches_the_compact_tower_only() -> None:
     with pytest.raises(ValueError, match=r"audio\.kind is 'asit'"):
         recipe_from_dict({"name": "a", "audio": {"kind": "asit"}, "teacher": {"folder": "pretrained"}})
+
+
+def test_a_recipe_overrides_some_values_of_its_base(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text('name = "base"\nseed = 1\n[optimization]\nsteps = 5\nbatch = 2\n')
+    (tmp_path / "middle.toml").write_text('base = "base.toml"\nname = "middle"\n[optimization]\nbatch = 4\n')
+    (tmp_path / "top.toml").write_text('base = "middle.toml"\n[optimization]\nsteps = 6\n')
+    recipe = read_recipe(tmp_path / "top.toml", ["seed=2"])
+    assert (recipe.name, recipe.seed) == ("middle", 2)
+    assert (recipe.optimization.steps, recipe.optimization.batch) == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "teaches"),
+    [
+        ({}, False),
+        ({"teacher": {"folder": "a"}}, True),
+        ({"teacher": {"folder": "a", "warm_start_steps": 0}}, False),
+        ({"teacher": {"folder": "a"}, "start": "b"}, False),
+        ({"teacher": {"folder": "a"}, "start": "b", "losses": {"teacher_sigmoid": 0.5}}, True),
+    ],
+)
+def test_the_teachers_scores_are_needed_for_a_warm_start_or_its_loss(values: dict[str, object], teaches: bool) -> None:
+    assert recipe_from_dict({"name": "a", **values}).teaches == teaches

@@ -66,7 +66,9 @@ def random_yamnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for block in trunk.blocks:
         assert isinstance(block, SeparableBlock)
         layers += [block.depthwise, block.pointwise]
-    weights = {f"layer{i}.{name}": value for i, layer in enumerate(layers, 1) for name, value in layer.named_parameters()}
+    weights = {
+        f"layer{i}.{name}": value for i, layer in enumerate(layers, 1) for name, value in layer.named_parameters()
+    }
     weights["classifier.weight"] = torch.stack([torch.zeros(1024), torch.randn(1024)])
     weights["classifier.bias"] = torch.tensor([math.log(0.25), 0.0])  # sigmoid(log(1 / 4)) is 0.2
     folder = tmp_path_factory.mktemp("yamnet")
