@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.segments import Segment
+from service.core.warnings import AnswerWarning
 from service.engine.interface import Localization
 
 Curves = Literal["score", "similarity", "both", "none"]
@@ -49,6 +50,7 @@ def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
             "id": localization.clip_id,
             "duration_s": round(localization.duration_s, _SECONDS_DECIMALS),
             "cached": localization.cached,
+            "warnings": [_warning(warning) for warning in localization.warnings],
         },
         "model": {"name": manifest.name, "version": manifest.version},
         "hop_s": manifest.grid.hop_s,
@@ -56,12 +58,21 @@ def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:
 
 
 def _result(result: QueryResult, clip_score: np.float32, curves: Curves, curve_format: CurveFormat) -> dict[str, Any]:
-    members: dict[str, Any] = {"query": result.query, "present": result.present, "clip_score": clip_score}
+    members: dict[str, Any] = {"query": result.query, "warnings": [_warning(warning) for warning in result.warnings]}
+    members |= {"present": result.present, "clip_score": clip_score}
     if curves in ("score", "both"):
         members["score"] = _curve(result.score, SCORE_DECIMALS, curve_format)
     if curves in ("similarity", "both"):
         members["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
     members["segments"] = [segment_values(segment) for segment in result.segments]
+    return members
+
+
+def _warning(warning: AnswerWarning) -> dict[str, Any]:
+    members: dict[str, Any] = {"code": warning.code, "message": warning.message}
+    if warning.onset_s is not None and warning.offset_s is not None:
+        members["onset_s"] = round(warning.onset_s, _SECONDS_DECIMALS)
+        members["offset_s"] = round(warning.offset_s, _SECONDS_DECIMALS)
     return members
 
 

@@ -27,6 +27,22 @@ class SegmentOut(BaseModel):
     """Time of the highest score, in seconds: the middle of its frame."""
 
 
+class WarningOut(BaseModel):
+    """Something that the answer cannot vouch for, although the request was accepted."""
+
+    model_config = _DOCUMENTED
+
+    code: str = Field(examples=["sound-lost"])
+    """Stable name of the kind of warning."""
+    message: str
+    """Explanation for people: what was noticed and what was done about it."""
+    onset_s: float | SkipJsonSchema[None] = Field(None, examples=[18.88])
+    """Start of the stretch that the warning is about, in seconds from the start of the clip. Absent if the warning is
+    about the whole clip or about a query."""
+    offset_s: float | SkipJsonSchema[None] = Field(None, examples=[19.14])
+    """End of the stretch, in seconds. Absent if `onset_s` is absent."""
+
+
 class ResultOut(BaseModel):
     """The result of one query."""
 
@@ -34,6 +50,8 @@ class ResultOut(BaseModel):
 
     query: str = Field(examples=["a dog barks"])
     """The query as the client sent it."""
+    warnings: list[WarningOut]
+    """What the result cannot vouch for because of the query. Empty if there is nothing to report."""
     present: bool
     """Whether the query is heard anywhere in the clip: true if there is at least one segment."""
     clip_score: float = Field(examples=[0.93], ge=0, le=1)
@@ -60,6 +78,8 @@ class ClipOut(BaseModel):
     """Duration of the clip, in seconds."""
     cached: bool
     """Whether the embeddings of the clip were cached, so that only the queries were computed."""
+    warnings: list[WarningOut]
+    """What the answer cannot vouch for because of the clip. Empty if there is nothing to report."""
 
 
 class ModelOut(BaseModel):
@@ -189,17 +209,19 @@ LOCALIZE_EXAMPLE: dict[str, Any] = {
         "id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "duration_s": 10.0,
         "cached": False,
+        "warnings": [],
     },
     "model": {"name": "earmark-compact", "version": "1.0.0"},
     "hop_s": 0.04,
     "results": [
         {
             "query": "a dog barks",
+            "warnings": [],
             "present": True,
             "clip_score": 0.934,
             "segments": [{"onset_s": 3.24, "offset_s": 5.08, "score": 0.934, "peak_s": 3.86}],
         },
-        {"query": "rain on a roof", "present": False, "clip_score": 0.081, "segments": []},
+        {"query": "rain on a roof", "warnings": [], "present": False, "clip_score": 0.081, "segments": []},
     ],
 }
 """Example of an answer with `curves=none`."""

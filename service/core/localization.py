@@ -12,6 +12,7 @@ from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
 from service.core.scoring import EncodedQueries
 from service.core.segments import Segment
+from service.core.warnings import AnswerWarning
 
 Float32 = NDArray[np.float32]
 
@@ -27,6 +28,7 @@ class QueryResult:
         score: Calibrated scores in [0, 1], smoothed and extended, shape (T,): the curve that is cut into segments.
         similarity: Raw cosine similarities in [-1, 1], shape (T,).
         segments: Where the query is heard: in order of time, disjoint, inside the clip.
+        warnings: What the answer cannot vouch for because of the query.
     """
 
     query: str
@@ -35,6 +37,7 @@ class QueryResult:
     score: Float32
     similarity: Float32
     segments: tuple[Segment, ...]
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 def localize(

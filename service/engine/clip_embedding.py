@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.warnings import AnswerWarning
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipEmbedding:
@@ -22,6 +24,7 @@ class ClipEmbedding:
     Attributes:
         stored: Unit-norm frame embeddings, shape (T, D); made read-only on construction.
         duration_s: Length of the clip, in seconds; the clip ends in frame T - 1.
+        warnings: What decoding the clip could not vouch for.
 
     Raises:
         ValueError: On construction, if the frames have another shape or type.
@@ -29,6 +32,7 @@ class ClipEmbedding:
 
     stored: NDArray[np.float16]
     duration_s: float
+    warnings: tuple[AnswerWarning, ...] = ()
 
     def __post_init__(self) -> None:
         if self.stored.ndim != 2 or self.stored.dtype != np.float16:

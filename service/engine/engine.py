@@ -117,7 +117,7 @@ class Engine:
                 postprocessing or self.manifest.postprocessing,
                 embedding.duration_s,
             )
-        return Localization(clip_id, embedding.duration_s, cached, tuple(results))
+        return Localization(clip_id, embedding.duration_s, cached, tuple(results), embedding.warnings)
 
     def knows_clip(self, clip_id: str) -> bool:
         """Whether a clip is in the cache, so that it can be localized without its recording."""

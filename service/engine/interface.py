@@ -7,6 +7,7 @@ from typing import Protocol
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
+from service.core.warnings import AnswerWarning
 from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.call import Call
@@ -22,12 +23,14 @@ class Localization:
         duration_s: Length of the clip, in seconds.
         cached: Whether the clip's embedding came from the cache.
         results: One result a query, in the order of the queries.
+        warnings: What the answer cannot vouch for because of the clip.
     """
 
     clip_id: str
     duration_s: float
     cached: bool
     results: tuple[QueryResult, ...]
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 class WindowQueue(Protocol):

@@ -101,7 +101,7 @@ async def test_a_known_clip_gives_the_same_answer_without_its_audio(client: http
 async def test_curves_that_were_not_requested_are_absent(client: httpx.AsyncClient) -> None:
     fields = [("query", "low"), ("curves", "none")]
     (result,) = (await client.post("/localize", files=_form(_clip(), *fields))).json()["results"]
-    assert set(result) == {"query", "present", "clip_score", "segments"}
+    assert set(result) == {"query", "warnings", "present", "clip_score", "segments"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from service.answer import encode_answer
 from service.core.localization import QueryResult
 from service.core.segments import Segment
+from service.core.warnings import AnswerWarning
 from service.engine.interface import Localization
 from tests.unit.api.fake_engine import MANIFEST
 
@@ -36,3 +37,14 @@ def test_an_hour_of_curves_holds_short_numbers() -> None:
     curve = np.random.default_rng(0).random(90_000, np.float32)
     body = encode_answer(_answer(curve), MANIFEST, "both")
     assert len(body) < 90_000 * 2 * 10
+
+
+def test_a_warning_has_times_only_if_it_is_about_a_stretch() -> None:
+    lost = AnswerWarning("sound-lost", "a part of the clip could not be decoded", 18.9, 19.2)
+    long = AnswerWarning("query-cut", "the query was cut")
+    result = QueryResult("a dog", False, 0.0, np.zeros(3, np.float32), np.zeros(3, np.float32), (), (long,))
+    answer = json.loads(encode_answer(Localization("id", 38.0, False, (result,), (lost,)), MANIFEST, "none"))
+    assert answer["clip"]["warnings"] == [
+        {"code": "sound-lost", "message": "a part of the clip could not be decoded", "onset_s": 18.9, "offset_s": 19.2}
+    ]
+    assert answer["results"][0]["warnings"] == [{"code": "query-cut", "message": "the query was cut"}]

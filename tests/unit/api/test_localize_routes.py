@@ -23,12 +23,13 @@ async def test_the_answer_has_the_documented_members(post: Post) -> None:
     clip_id = body["clip"].pop("id")
     assert len(clip_id) == 64
     assert body == {
-        "clip": {"duration_s": 0.15, "cached": False},
+        "clip": {"duration_s": 0.15, "cached": False, "warnings": []},
         "model": {"name": "fake", "version": "2"},
         "hop_s": 0.04,
         "results": [
             {
                 "query": "a dog barks",
+                "warnings": [],
                 "present": True,
                 "clip_score": 0.9,
                 "score": [0.1, 0.123457, 0.9, 0.8],
@@ -36,6 +37,7 @@ async def test_the_answer_has_the_documented_members(post: Post) -> None:
             },
             {
                 "query": "rain",
+                "warnings": [],
                 "present": False,
                 "clip_score": 0.9,
                 "score": [0.1, 0.123457, 0.9, 0.8],
