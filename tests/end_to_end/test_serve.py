@@ -194,7 +194,7 @@ def _exchange(url: str, sent: bytes) -> tuple[bytes, bytes]:
 def _open_files(pid: int, directory: Path) -> list[str]:
     targets: list[Path] = []
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # the file was closed after the listing
             targets.append(link.readlink())
     return [str(target) for target in targets if target.is_relative_to(directory)]
 
