@@ -50,6 +50,10 @@ def evaluate(
         resamples: Number of bootstrap resamples.
         memory_bytes: Largest memory of the score curves. By default, MEMORY_FRACTION of the machine's memory.
 
+    Returns:
+        The report, which can be written as JSON: `set` describes the reported set, `bootstrap` the resamples, and `settings`
+        has the figures by `default` and `tuned` post-processing; see `summarize`.
+
     Raises:
         ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are checked
             before any clip is scored.
@@ -62,9 +66,12 @@ def evaluate(
     _check_memory(localizer, reported_set, tuning_set, memory_bytes or _available_memory_bytes())
     weights = bootstrap_weights(len(reported_set.clips), resamples, seeds.BOOTSTRAP)
     settings_by_name = _choose_settings(localizer, reported_set, tuning_set)
-    width_choices = [[label.median_filter_s for label in s.by_label] for s in settings_by_name.values()]
+    width_choices = [
+        [postprocessing.median_filter_s for postprocessing in settings.by_label]
+        for settings in settings_by_name.values()
+    ]
     scores_by_settings = reported_set.score_clips(localizer, width_choices)
-    report: dict[str, Any] = {}
+    reports: dict[str, Any] = {}
     for (name, settings), clip_scores in zip(settings_by_name.items(), scores_by_settings, strict=True):
         passes = [
             compute_figures(
@@ -72,13 +79,13 @@ def evaluate(
             )
             for pass_index in range(reported_set.n_passes)
         ]
-        report[name] = {"chosen": settings.chosen, **summarize(passes, reported_set.scored_labels)}
+        reports[name] = {"chosen": settings.chosen, **summarize(passes, reported_set.scored_labels)}
         for label, postprocessing in zip(reported_set.scored_labels, settings.by_label, strict=True):
-            report[name]["labels"][label] |= {
+            reports[name]["labels"][label] |= {
                 "median_filter_s": postprocessing.median_filter_s,
                 "threshold": postprocessing.threshold,
             }
-    report["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
+    reports["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
     return {
         "set": {
             "name": reported_set.name,
@@ -90,7 +97,7 @@ def evaluate(
             else "all labels in all recordings",
         },
         "bootstrap": _bootstrap(resamples),
-        "settings": report,
+        "settings": reports,
     }
 
 

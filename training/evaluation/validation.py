@@ -34,7 +34,7 @@ class Validation:
 
     Args:
         recipe: Recipe of the run.
-        encoder: Pretrained sentence encoder, for models that do not train their own.
+        encoder: Pretrained sentence encoder, used by models whose sentence encoder is not trained.
 
     Raises:
         ValueError: No scene can be synthesized, since no label has enough `val` recordings or one cannot be decoded; or no
