@@ -45,18 +45,19 @@ def evaluate(
     Args:
         localizer: Model, bundle or service to evaluate.
         reported_set: Evaluation set whose figures are reported.
-        tuning_set: Evaluation set on which post-processing is chosen for each label, and for a model that is not calibrated
-            the default threshold too. Without a tuning set, or without events in it, only the default is evaluated.
+        tuning_set: Evaluation set on which post-processing is chosen for each label, and for a model that is not
+            calibrated the default threshold too. Without a tuning set, or without events in it, only the default is
+            evaluated.
         resamples: Number of bootstrap resamples.
         memory_bytes: Largest memory of the score curves. By default, MEMORY_FRACTION of the machine's memory.
 
     Returns:
-        The report, which can be written as JSON: `set` describes the reported set, `bootstrap` the resamples, and `settings`
-        has the figures by `default` and `tuned` post-processing; see `summarize`.
+        The report, which can be written as JSON: `set` describes the reported set, `bootstrap` the resamples, and
+        `settings` has the figures by `default` and `tuned` post-processing; see `summarize`.
 
     Raises:
-        ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are checked
-            before any clip is scored.
+        ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are
+            checked before any clip is scored.
     """
     if not reported_set.has_events:
         raise ValueError(
@@ -106,8 +107,8 @@ def _check_memory(
 ) -> None:
     """Raises ValueError if the score curves of either set do not fit into memory.
 
-    The curves of a set are held at the same time for all choices of the median filters: default and tuned post-processing
-    in the reported set, and all candidate widths in the tuning set.
+    The curves of a set are held at the same time for all choices of the median filters: default and tuned
+    post-processing in the reported set, and all candidate widths in the tuning set.
     """
     sets = [(reported_set, 1)]
     if tuning_set is not None:
@@ -117,8 +118,8 @@ def _check_memory(
         if needed > memory_bytes:
             raise ValueError(
                 f"{evaluation_set.name}: the score curves of {len(evaluation_set.clips)} recordings and "
-                f"{len(evaluation_set.labels)} labels take {needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB are "
-                "accepted on this machine (--most limits the number of recordings)"
+                f"{len(evaluation_set.labels)} labels take {needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB "
+                "are accepted on this machine (--most limits the number of recordings)"
             )
 
 
