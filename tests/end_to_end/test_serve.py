@@ -210,7 +210,7 @@ def _soon(holds: Callable[[], object]) -> bool:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"BUNDLE": "/nowhere"}, "/nowhere holds no manifest.json"),
+        ({"BUNDLE": "/nowhere"}, "/nowhere has no manifest.json"),
         ({"PORT": "eighty"}, "EARMARK_PORT is 'eighty'"),
         ({"PROT": "80"}, "did you mean EARMARK_PORT?"),
         ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),

@@ -66,7 +66,7 @@ def test_clips_of_equal_length_have_different_ids(engine: Engine) -> None:
 
 
 def test_an_unknown_clip_is_not_found(engine: Engine) -> None:
-    with pytest.raises(ClipNotFound, match="clip '00' is not known"):
+    with pytest.raises(ClipNotFound, match="clip '00' is not in the cache"):
         engine.localize(KnownClip("00"), ["low"])
     assert not engine.knows_clip("00")
 
