@@ -1,4 +1,4 @@
-"""Checkpoint to verified bundle: torch to ONNX, parity, quantization."""
+"""Export of checkpoints to verified bundles: torch to ONNX, quantization, comparison with torch."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`python -m model_export CHECKPOINT --out DIR --card MODEL_CARD.md`: checkpoint to verified bundle."""
+"""Exports a checkpoint to a verified bundle: `python -m model_export CHECKPOINT --out DIR --card MODEL_CARD.md`."""
 
 import argparse
 import json
@@ -11,15 +11,17 @@ from model_export.errors import ExportError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0 written, 1 not."""
-    parser = argparse.ArgumentParser(prog="python -m model_export", description="Checkpoint to verified bundle.")
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint of training.train")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the bundle's folder; a bundle that is there is replaced"
+    """Runs the command line; returns the exit code: 0 if a bundle was written, otherwise 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model_export", description="Export a checkpoint to a verified bundle."
     )
-    parser.add_argument("--card", type=Path, required=True, help="the MODEL_CARD.md that goes into the bundle")
-    parser.add_argument("--calibration", type=Path, help="a file of training.calibrate")
-    parser.add_argument("--max-mb", type=float, default=40.0, help="what the bundle may take: 40 MB unless said")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint of training.train")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; an existing bundle is replaced")
+    parser.add_argument("--card", type=Path, required=True, help="the MODEL_CARD.md that is copied into the bundle")
+    parser.add_argument("--calibration", type=Path, help="calibration file of training.calibrate")
+    parser.add_argument(
+        "--max-mb", type=float, default=40.0, help="largest accepted size of the bundle in MB (default: 40)"
+    )
     options = parser.parse_args(arguments)
     max_bytes = round(options.max_mb * 1e6)
     try:

@@ -1,20 +1,22 @@
-"""Checkpoint to bundle: written beside, verified, and only then moved into place."""
+"""Export of a checkpoint to a bundle, which is written to a temporary folder, verified, and then moved into place."""
 
 import json
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from model_export.errors import BundleTooLarge, FolderIsNoBundle
-from model_export.graphs import TextTower, export_audio, export_text, round_to_half
+from model_export.graphs import TextGraph, export_audio, export_text, round_to_half
 from model_export.verification import verify
 from service.core.manifest import (
     AUDIO_GRAPH,
     BUNDLE_FILES,
-    FORMAT_VERSION,
     MANIFEST,
     MODEL_CARD,
+    SHARED_SIGMOID_FORMAT,
+    TEXT_DEPENDENT_SIGMOID_FORMAT,
     TEXT_GRAPH,
     TOKENIZER,
     Manifest,
@@ -23,7 +25,7 @@ from service.core.manifest import (
 )
 from service.core.postprocessing import Postprocessing
 from training.checkpoint import load_checkpoint
-from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, postprocessing_at
+from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, postprocessing_at, trained_calibration
 from training.model import LanguageAudioModel
 from training.recipe import Recipe
 from training.towers.choice import tower_class
@@ -36,23 +38,23 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
     """Writes the bundle of a checkpoint to the folder `out`, which it replaces.
 
     Args:
-        checkpoint: of `training.train`; its averaged weights are taken.
-        calibration: of `training.calibrate`; without it, the trained scale and bias and a threshold of 0.5.
-        card: the model card that goes into the bundle.
-        out: where the bundle shall be: a folder that is not there yet, is empty, or holds a bundle.
-        max_bytes: what its files together may take.
+        checkpoint: Checkpoint of `training.train`; its averaged weights are exported.
+        calibration: Calibration of `training.calibrate`; without it, the bundle has the trained sigmoid (see
+            `trained_calibration`) and a threshold of 0.5.
+        card: The model card that is copied into the bundle.
+        out: Folder of the bundle: it does not exist yet, is empty, or holds a bundle.
+        max_bytes: Largest accepted size of all files together.
 
     Returns:
-        The largest differences between torch and the graphs.
+        The largest difference between torch and the graphs in each comparison of `verify`.
 
     Raises:
-        ExportError: `out` holds something else than a bundle, or the bundle failed verification; `out` is as it was.
-        FileNotFoundError: an input is not there.
+        ExportError: `out` holds something other than a bundle, or the bundle failed verification; `out` is unchanged.
+        FileNotFoundError: An input file does not exist.
     """
     check_replaceable(out)
     model, encoder, recipe = load_checkpoint(checkpoint)
-    trained = {"scale": float(model.scale.detach()), "bias": float(model.bias.detach())}
-    values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else trained
+    values: dict[str, Any] = json.loads(calibration.read_text()) if calibration else asdict(trained_calibration(model))
     round_to_half(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".bundle-") as partial:
@@ -61,7 +63,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         shutil.copyfile(card, folder / MODEL_CARD)
         shutil.copyfile(encoder_folder(recipe.text.encoder) / TOKENIZER, folder / TOKENIZER)
         export_audio(model, folder / AUDIO_GRAPH)
-        export_text(TextTower(encoder, model), folder / TEXT_GRAPH)
+        export_text(TextGraph(encoder, model), folder / TEXT_GRAPH)
         manifest = make_manifest(recipe, model, values, folder)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         differences = verify(folder, verify_bundle(folder), model, encoder)
@@ -73,7 +75,7 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
 
 
 def check_replaceable(out: Path) -> None:
-    """Raises FolderIsNoBundle if something else than a bundle would be lost at `out`."""
+    """Raises FolderIsNoBundle if `out` holds something other than a bundle, which would be lost."""
     if out.is_symlink() or out.is_file():
         raise FolderIsNoBundle(out, "is a link" if out.is_symlink() else "is a file")
     names = sorted(file.name for file in out.iterdir()) if out.exists() else []
@@ -82,18 +84,18 @@ def check_replaceable(out: Path) -> None:
 
 
 def check_size(folder: Path, max_bytes: int) -> None:
-    """Raises BundleTooLarge if the files in `folder` take more."""
+    """Raises BundleTooLarge if the files in `folder` together are larger than `max_bytes`."""
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > max_bytes:
         raise BundleTooLarge(size, max_bytes)
 
 
 def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[str, Any], folder: Path) -> Manifest:
-    """The manifest of the files in `folder`."""
-    given, audio, text = calibration.get("postprocessing"), model.audio, recipe.text
+    """Makes the manifest of a bundle whose other files are in `folder` already."""
+    calibrated, audio, text = calibration.get("postprocessing"), model.audio, recipe.text
     uncalibrated = postprocessing_at(UNCALIBRATED_THRESHOLD, MEDIAN_FILTER_S, EXTENT_RATIO)
     return Manifest(
-        format_version=FORMAT_VERSION,
+        format_version=TEXT_DEPENDENT_SIGMOID_FORMAT if model.own_sigmoid else SHARED_SIGMOID_FORMAT,
         name=recipe.name,
         version=recipe.version,
         sample_rate_hz=audio.sample_rate_hz,
@@ -103,7 +105,7 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
         overlap_frames=audio.overlap_frames,
         scale=calibration["scale"],
         bias=calibration["bias"],
-        postprocessing=Postprocessing(**given) if given else uncalibrated,
+        postprocessing=Postprocessing(**calibrated) if calibrated else uncalibrated,
         max_query_tokens=text.max_tokens,
         query_normalization=text.query_normalization,
         files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
@@ -113,9 +115,10 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
 
 
 def licences(recipe: Recipe) -> tuple[str, ...]:
-    """The licences of the model and of what it was made from: of public weights, only where the audio tower began with some.
+    """Licences of the model and of what it was made from.
 
-    An earlier model that was the start may itself have begun with them, and counts as if it had.
+    The licence of the public weights of an audio tower is listed only if the run started from them, or from an earlier
+    model, which may itself have started from them.
     """
     audio = (tower_class(recipe.audio).licence,) if recipe.pretrained or recipe.start else ()
     return ("Apache-2.0: this model", *audio, encoder_licence(recipe.text.encoder))

@@ -1,13 +1,13 @@
-# ruff: noqa: N818 - named after what is wrong
-"""Why a bundle was not written.
+# ruff: noqa: N818 - each name says what is wrong
+"""Reasons why a bundle is not written.
 
 ExportError
-├── FolderIsNoBundle        what would be replaced holds something else
-├── GraphInterfaceDiffers   an input or output has another name or a fixed axis
-├── ShapeDiffers            an output has another shape than promised
-├── ValuesDiffer            an output is further from torch's than allowed
-├── BatchDiffers            an item of a batch is not what it is alone
-├── SegmentsDiffer          torch and the graphs find other segments
+├── FolderIsNoBundle        the output folder holds something other than a bundle
+├── GraphInterfaceDiffers   an input or output has another name, another rank or a fixed axis
+├── ShapeDiffers            an output has another shape than expected
+├── ValuesDiffer            an output differs from that of torch by more than the tolerance
+├── BatchDiffers            an item has other values in a batch than alone
+├── SegmentsDiffer          torch and the graphs give different segments
 ├── WeightLost              a weight of the model is not in its graph
 └── BundleTooLarge          the files together are larger than allowed
 """
@@ -18,37 +18,37 @@ from service.core.segments import Segment
 
 
 class ExportError(Exception):
-    """A checkpoint whose bundle cannot be written, or failed verification; nothing was written."""
+    """A checkpoint cannot be exported, or its bundle failed verification; no bundle was written."""
 
 
 class FolderIsNoBundle(ExportError):
-    """Something else than a bundle is where the bundle shall be."""
+    """The output folder exists, and is not a bundle that may be replaced."""
 
-    def __init__(self, out: Path, found: str) -> None:
-        self.out, self.found = out, found
+    def __init__(self, out: Path, reason: str) -> None:
+        self.out, self.reason = out, reason
         super().__init__(
-            f"{out} {found} and would be replaced; a bundle's folder, an empty one, or none yet is accepted (--out)"
+            f"{out} {reason} and would be replaced; accepted is the folder of a bundle, an empty or a new folder (--out)"
         )
 
 
 class GraphInterfaceDiffers(ExportError):
-    """An input or output of a graph has another name or another axis than the bundle format asks for."""
+    """An input or output of a graph has another name, rank or axis than in the bundle format."""
 
-    def __init__(self, graph: str, found: object, expected: object) -> None:
-        self.graph, self.found, self.expected = graph, found, expected
-        super().__init__(f"{graph} has {found}; the bundle format asks for {expected}")
+    def __init__(self, graph: str, actual: object, expected: object) -> None:
+        self.graph, self.actual, self.expected = graph, actual, expected
+        super().__init__(f"{graph} has {actual}; the bundle format requires {expected}")
 
 
 class ShapeDiffers(ExportError):
-    """An output's shape is not what the input's implies."""
+    """The shape of an output does not follow from the shape of the input."""
 
-    def __init__(self, graph: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
-        self.graph, self.found, self.expected = graph, found, expected
-        super().__init__(f"{graph} gave shape {found}; {expected} is expected")
+    def __init__(self, graph: str, actual: tuple[int, ...], expected: tuple[int, ...]) -> None:
+        self.graph, self.actual, self.expected = graph, actual, expected
+        super().__init__(f"{graph} gave shape {actual}; {expected} is expected")
 
 
 class ValuesDiffer(ExportError):
-    """Torch and ONNX Runtime disagree."""
+    """The outputs of torch and of ONNX Runtime differ."""
 
     def __init__(self, graph: str, case: str, largest: float, allowed: float) -> None:
         self.graph, self.case, self.largest, self.allowed = graph, case, largest, allowed
@@ -56,7 +56,7 @@ class ValuesDiffer(ExportError):
 
 
 class BatchDiffers(ExportError):
-    """An item gives other values in a batch than alone."""
+    """An item has other values in a batch than alone."""
 
     def __init__(self, graph: str, largest: float, allowed: float) -> None:
         self.graph, self.largest, self.allowed = graph, largest, allowed
@@ -64,20 +64,20 @@ class BatchDiffers(ExportError):
 
 
 class SegmentsDiffer(ExportError):
-    """The same clip and query give other segments."""
+    """Torch and the graphs give different segments for the same clip and query."""
 
     def __init__(
         self, torch_segments: tuple[Segment, ...], graph_segments: tuple[Segment, ...], largest: float
     ) -> None:
         self.torch_segments, self.graph_segments, self.largest = torch_segments, graph_segments, largest
         super().__init__(
-            f"torch finds {len(torch_segments)} segments, the graphs {len(graph_segments)}, or elsewhere; "
+            f"torch gives {len(torch_segments)} segments and the graphs give {len(graph_segments)}, or at other times; "
             f"largest difference of the curves {largest:.2e}"
         )
 
 
 class WeightLost(ExportError):
-    """A graph does not hold one of the weights that it was made from, or holds it merged with an equal one."""
+    """A graph does not hold a weight that it was exported from, or holds it merged with an equal weight."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -85,7 +85,7 @@ class WeightLost(ExportError):
 
 
 class BundleTooLarge(ExportError):
-    """The files take too much room."""
+    """The files of the bundle together are larger than allowed."""
 
     def __init__(self, size_bytes: int, allowed_bytes: int) -> None:
         self.size_bytes, self.allowed_bytes = size_bytes, allowed_bytes

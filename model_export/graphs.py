@@ -1,4 +1,4 @@
-"""Torch modules to ONNX files, and how their weights are stored."""
+"""Export of the two towers to ONNX files, and the storage formats of their weights."""
 
 # onnx, onnxruntime and torch ship partial types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -26,11 +26,11 @@ from training.towers.text import SentenceEncoder
 
 OPSET = 18
 HALF_PRECISION_FROM = 4096
-"""Weights with at least this many elements are stored in half precision."""
+"""Weights of the audio graph with at least this many elements are stored in half precision."""
 
 
-class AudioTower(nn.Module):
-    """What the audio graph does."""
+class AudioGraph(nn.Module):
+    """The computation of audio.onnx."""
 
     def __init__(self, model: LanguageAudioModel) -> None:
         super().__init__()
@@ -41,20 +41,26 @@ class AudioTower(nn.Module):
         return self.model.served_frames(waveform)
 
 
-class TextTower(nn.Module):
-    """What the text graph does: sentence encoder and projection."""
+class TextGraph(nn.Module):
+    """The computation of text.onnx: sentence encoder, projection, and text-dependent sigmoids if the model has them."""
 
     def __init__(self, encoder: SentenceEncoder, model: LanguageAudioModel) -> None:
         super().__init__()
         self.encoder, self.model = encoder, model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Token ids and mask (Q, L) to query embeddings (Q, D)."""
-        return self.model.served_queries(self.encoder(input_ids, attention_mask))
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs of `forward`."""
+        return ("embedding", "sigmoid") if self.model.own_sigmoid else ("embedding",)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Token ids and mask (Q, L) to query embeddings (Q, D), and to scales and biases (Q, 2) if the model has them."""
+        queries = self.model.served_queries(self.encoder(input_ids, attention_mask))
+        return (queries, self.model.own_sigmoid.stacked(queries)) if self.model.own_sigmoid else queries
 
 
 def round_to_half(model: LanguageAudioModel) -> None:
-    """Rounds the audio tower's large weights to what half precision holds, in place: the model that is exported."""
+    """Rounds the large weights of the audio tower to half precision, in place: the weights that the bundle holds."""
     with torch.no_grad():
         for parameter in model.audio.parameters():
             if parameter.numel() >= HALF_PRECISION_FROM:
@@ -62,10 +68,11 @@ def round_to_half(model: LanguageAudioModel) -> None:
 
 
 def export_audio(model: LanguageAudioModel, file: Path) -> None:
-    """Writes the audio tower: `waveform` (B, N) to `frames` (B, T, D).
+    """Writes audio.onnx: `waveform` (B, N) to `frames` (B, T, D).
 
-    N is of any length that the tower takes, or of one window if there is a longest. The weights of the compact tower get their
-    names back, so that the bundle can be a start for training; other towers have layers that the exporter folds or reorders.
+    N is any length that the tower accepts, or exactly one window if the tower has a longest input. The weights of the compact
+    tower are stored under the names of their parameters, so that training can start from the bundle. The exporter merges or
+    reorders layers of the other towers, whose weights keep the names of the exporter.
     """
     tower = model.audio
     hop, lengths = tower.hop_samples, tower.lengths
@@ -75,7 +82,7 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
         n_frames = lengths.frames(lengths.min_steps + 3)
         axes[1] = hop * lengths.step_frames * Dim("steps", min=lengths.min_steps) + hop * lengths.extra_frames
     with traceable(tower):
-        _export(AudioTower(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, "frames", file)
+        _export(AudioGraph(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, ("frames",), file)
     graph = onnx.load(file)
     if isinstance(tower, CompactTower):
         name_weights(graph, {f"model.audio.{name}": weight for name, weight in tower.named_parameters()})
@@ -83,23 +90,33 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     onnx.save(graph, file)
 
 
-def export_text(tower: TextTower, file: Path) -> None:
-    """Writes the text tower, quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D)."""
+def export_text(text_graph: TextGraph, file: Path) -> None:
+    """Writes text.onnx, quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D), and `sigmoid` (Q, 2) if there is one."""
     ids = torch.ones(2, 8, dtype=torch.int64)
     mask = ids.clone()
-    mask[0, 5:] = 0  # an example without padding would be traced as if there never were any
+    mask[0, 5:] = 0  # traced without padding, the graph would ignore the mask
     with tempfile.TemporaryDirectory() as folder:
         partial = Path(folder) / "partial.onnx"
         axes = {0: Dim("queries"), 1: Dim("tokens")}
-        _export(tower, {"input_ids": ids, "attention_mask": mask}, axes, "embedding", partial)
+        _export(text_graph, {"input_ids": ids, "attention_mask": mask}, axes, text_graph.outputs, partial)
         graph = onnx.load(partial)
         quantize_rows(graph)
         onnx.save(graph, partial)
         quantize_dynamic(partial, file, weight_type=QuantType.QInt8, op_types_to_quantize=["Gather"])
 
 
-def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], output: str, file: Path) -> None:
-    """Traces a module whose inputs all have the same dynamic axes."""
+def _export(
+    module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], outputs: tuple[str, ...], file: Path
+) -> None:
+    """Traces a module whose inputs all have the same dynamic axes, and writes its graph.
+
+    Args:
+        module: Takes the inputs in order.
+        inputs: Example inputs by name.
+        axes: The dynamic axes of each input.
+        outputs: Names for the outputs of the module, in order.
+        file: File to write.
+    """
     program = torch.onnx.export(
         module.eval(),
         tuple(inputs.values()),
@@ -111,23 +128,24 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], 
     )
     assert program is not None
     graph = program.model.graph
-    for value in (value for node in graph for value in node.outputs if value.name == output):
-        value.name = f"inner_{output}"
-    graph.outputs[0].name = output
+    for value in (value for node in graph for value in node.outputs if value.name in outputs):
+        value.name = f"inner_{value.name}"  # the exporter may have used the name of an output inside the graph
+    for value, name in zip(graph.outputs, outputs, strict=True):
+        value.name = name
     program.save(file)
     exported = onnx.load(file)
     for part in (*exported.graph.node, *exported.graph.input, *exported.graph.output, *exported.graph.value_info):
-        del part.metadata_props[:]  # where in which file of this machine each was made
+        del part.metadata_props[:]  # source file and line of every node, with paths of this machine
     onnx.save(exported, file)
 
 
 def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
-    """Gives weights that the exporter reshaped or transposed their parameters' names back, in place.
+    """Renames the weights that the exporter reshaped or transposed after their parameters, in place.
 
-    So a bundle can be a start for training: `training.checkpoint`.
+    Training can start from a bundle whose weights have these names; see `training.checkpoint`.
 
     Raises:
-        WeightLost: a parameter is not in the graph.
+        WeightLost: A parameter is not in the graph.
     """
     stored = {w.name: numpy_helper.to_array(w) for w in graph.graph.initializer if w.data_type == TensorProto.FLOAT}
     parameters = {name: weight.detach().numpy() for name, weight in weights.items()}
@@ -136,10 +154,13 @@ def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
     for name in parameters.keys() - stored.keys():
         values = parameters[name]
         for wanted, suffix in ((values, ""), (values.T, TRANSPOSED)):
-            found = next((n for n, one in anonymous.items() if np.array_equal(one.squeeze(), wanted.squeeze())), None)
-            if found is not None:
-                names[found] = name + suffix
-                del anonymous[found]
+            same = (
+                n for n, stored_values in anonymous.items() if np.array_equal(stored_values.squeeze(), wanted.squeeze())
+            )
+            stored_name = next(same, None)
+            if stored_name is not None:
+                names[stored_name] = name + suffix
+                del anonymous[stored_name]
                 break
         else:
             raise WeightLost(name)
@@ -150,9 +171,10 @@ def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
 
 
 def store_in_half_precision(graph: onnx.ModelProto) -> None:
-    """Stores large weights as float16 behind a Cast, in place; ONNX Runtime folds the Cast when it loads the graph.
+    """Stores large weights as float16, each followed by a Cast to float32, in place.
 
-    Values that half precision does not hold exactly (the Fourier basis) stay as they are, so that nothing changes but the size.
+    ONNX Runtime folds the Cast when it loads the graph. Weights that half precision does not hold exactly (the Fourier basis)
+    stay in float32, so that only the size of the file changes.
     """
     casts: list[onnx.NodeProto] = []
     for weight in graph.graph.initializer:

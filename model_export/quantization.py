@@ -1,4 +1,4 @@
-"""8-bit weights and activations, so that each row of a batch comes out as it does alone."""
+"""Quantization to 8 bits in which each row of a batch gets the same result as alone."""
 
 # onnx ships partial types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -24,10 +24,14 @@ _CONSTANTS = {
 
 
 def quantize_rows(graph: onnx.ModelProto) -> None:
-    """Lets every product with a constant matrix multiply 8-bit integers, in place.
+    """Replaces every product with a constant matrix by a product of 8-bit integers, in place.
 
-    The matrix has a scale a column, the activations one a row: a token's, not a batch's as in ONNX Runtime's dynamic
-    quantization, which makes a query depend on its neighbours. LLM.int8() (arXiv 2208.07339) calls it vector-wise.
+    The matrix has one scale for each column, and the activations have one scale for each row, that is, for each token.
+    LLM.int8() (arXiv 2208.07339) calls this vector-wise quantization. ONNX Runtime's dynamic quantization has one scale for
+    the whole batch, which makes a query depend on the other queries.
+
+    A matrix with a single column stays in single precision: it is small, and its result is a number that matters by itself,
+    such as the bias of a query.
     """
     matrices = {weight.name: numpy_helper.to_array(weight) for weight in graph.graph.initializer}
     nodes: list[onnx.NodeProto] = []
@@ -35,15 +39,16 @@ def quantize_rows(graph: onnx.ModelProto) -> None:
     replaced: set[str] = set()
     rows: set[str] = set()
     for node in graph.graph.node:
-        if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in matrices:
+        name = node.input[1] if node.op_type in ("MatMul", "Gemm") else ""
+        transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+        matrix = matrices[name].T if transposed and name in matrices else matrices.get(name)
+        if matrix is None or matrix.shape[-1] == 1:
             nodes.append(node)
             continue
-        activations, name = node.input[0], node.input[1]
+        activations = node.input[0]
         if activations not in rows:
             rows.add(activations)
             nodes += _quantized_rows(activations)
-        transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-        matrix = matrices[name].T if transposed else matrices[name]
         stored_as = name + TRANSPOSED if transposed else name
         if stored_as not in replaced:
             replaced |= {name, stored_as}
@@ -57,14 +62,14 @@ def quantize_rows(graph: onnx.ModelProto) -> None:
 
 
 def _quantized_columns(name: str, matrix: NDArray[np.float32]) -> Iterator[onnx.TensorProto]:
-    """A matrix (C, D) as integers of -127 to 127, and its columns' scales (D,)."""
+    """The initializers of a matrix (C, D): integers from -127 to 127, and the scales of the columns (D,)."""
     scale: NDArray[np.float32] = np.maximum(np.abs(matrix).max(axis=0) / LEVELS, 1e-9).astype(np.float32)
     yield numpy_helper.from_array(np.round(matrix / scale).astype(np.int8), name + QUANTIZED)
     yield numpy_helper.from_array(scale, f"{name}_scale")
 
 
 def _quantized_rows(x: str) -> list[onnx.NodeProto]:
-    """Activations (..., C) as integers around 128, `x_row`, and their rows' scales, `x_row_scale`."""
+    """Nodes that turn activations (..., C) into integers around 128, `x_row`, and scales of the rows, `x_row_scale`."""
     return [
         helper.make_node("Abs", [x], [f"{x}_row_absolute"]),
         helper.make_node("ReduceMax", [f"{x}_row_absolute", "row_axis"], [f"{x}_row_largest"], keepdims=1),
@@ -76,7 +81,7 @@ def _quantized_rows(x: str) -> list[onnx.NodeProto]:
 
 
 def _product(node: onnx.NodeProto, matrix: str) -> list[onnx.NodeProto]:
-    """What stands for a MatMul or Gemm whose activations and matrix are quantized."""
+    """Nodes that replace a MatMul or Gemm, given quantized activations and a quantized matrix."""
     x, y = node.input[0], node.output[0]
     bias = node.input[2] if len(node.input) > 2 else None
     unscaled, unbiased = f"{y}_unscaled", f"{y}_unbiased" if bias else y

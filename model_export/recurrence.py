@@ -1,4 +1,4 @@
-"""Recurrent layers in ONNX: torch's exporter unrolls a GRU step by step to learn its shapes, which takes minutes."""
+"""Export of GRUs as the ONNX operator. The exporter of torch would unroll a GRU step by step, which takes minutes."""
 
 # torch ships partial types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -13,7 +13,7 @@ DIRECTIONS = ("", "_reverse")
 
 
 class OnnxGru(nn.Module):
-    """A bidirectional GRU, batch first, as ONNX's operator of that name; can be traced only."""
+    """A bidirectional GRU, batch first, as the ONNX operator GRU. It can be traced, but not run."""
 
     def __init__(self, gru: nn.GRU) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class OnnxGru(nn.Module):
                 self.register_buffer(f"{kind}{layer}", torch.stack(both).detach())
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """(B, T, C) to (B, T, 2 H), and no last state."""
+        """(B, T, C) to (B, T, 2 H), and None in place of the last state."""
         x = x.transpose(0, 1)  # (T, B, C)
         for layer in range(self.layers):
             weight_ih, weight_hh, bias_ih, bias_hh = (
@@ -42,14 +42,14 @@ class OnnxGru(nn.Module):
 
 
 def _in_onnx_order(weight: Tensor) -> Tensor:
-    """Torch's gates (reset, update, new) as ONNX's (update, reset, hidden), along the first axis."""
+    """Reorders the gates along the first axis from torch's order (reset, update, new) to ONNX's (update, reset, hidden)."""
     reset, update, new = weight.chunk(3)
     return torch.cat([update, reset, new])
 
 
 @contextmanager
 def traceable(model: nn.Module) -> Generator[None]:
-    """Puts ONNX's operators in place of a model's GRUs for a while."""
+    """Replaces the GRUs of a model by ONNX operators while the context is open."""
     places = [
         (parent, name, child)
         for parent in model.modules()

@@ -1,9 +1,10 @@
-"""Does a bundle give what its checkpoint gives? Names, axes, shapes, values, batches, segments."""
+"""Comparison of a bundle with its checkpoint: names, axes, shapes, values, batches and segments."""
 
 # onnxruntime, torch and transformers ship partial types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ from training.towers.text import SentenceEncoder
 Float32 = NDArray[np.float32]
 
 AUDIO_TOLERANCE = 1e-4
-"""Of an element of a unit-norm embedding; single precision differs by about 1e-5."""
+"""Accepted difference in an element of a unit-norm frame embedding; single precision causes about 1e-5."""
 BATCH_TOLERANCE = 1e-5
+"""Accepted difference of an item in a batch from the same item alone; for scales and biases above 1, relative to them."""
 TEXT_TOLERANCE = 0.01
-"""Of the cosine between a query's embedding in float32 and in 8 bits."""
+"""Accepted cosine distance between a query's embedding in float32 and in 8 bits."""
+SIGMOID_TOLERANCE = 1e-4
+"""Accepted difference of a scale or bias from the value that torch computes for the same embedding; above 1, relative."""
 BATCHES = (1, 2, 5)
 QUERIES = (
     "a dog barks",
@@ -37,33 +41,36 @@ QUERIES = (
     "a church bell rings in the distance while birds are singing",
 )
 AUDIO_INTERFACE = {"waveform": 2, "frames": 3}
-TEXT_INTERFACE = {"input_ids": 2, "attention_mask": 2, "embedding": 2}
+TEXT_INPUTS = {"input_ids": 2, "attention_mask": 2}
+DYNAMIC_AXES = {"embedding": 1, "sigmoid": 1}
+"""How many of the first axes of a tensor are dynamic, if not two."""
 
 
 def verify(folder: Path, manifest: Manifest, model: LanguageAudioModel, encoder: SentenceEncoder) -> dict[str, float]:
-    """Compares the graphs in `folder` with the torch model that they were made from.
+    """Compares the graphs in `folder` with the torch model that they were exported from.
 
     Returns:
-        The largest differences found, by what was compared.
+        The largest difference in each comparison.
 
     Raises:
-        ExportError: one of its kinds, with the largest difference.
+        ExportError: A subclass for each kind of difference, with the largest difference.
     """
     audio, text = (_session(folder / name) for name in (AUDIO_GRAPH, TEXT_GRAPH))
+    text_interface = TEXT_INPUTS | dict.fromkeys(manifest.text_outputs, 2)
     verify_interface(AUDIO_GRAPH, audio, AUDIO_INTERFACE, fixed=(manifest.window_samples, manifest.window_frames))
-    verify_interface(TEXT_GRAPH, text, TEXT_INTERFACE)
+    verify_interface(TEXT_GRAPH, text, text_interface)
     return {
         "audio": verify_audio(audio, manifest, model),
         "audio_batched": verify_batches(audio, manifest),
-        "text": verify_text(text, model, encoder),
+        **verify_text(text, model, encoder),
         "text_batched": verify_query_batches(text, encoder),
         "curves": verify_segments(audio, manifest, model, encoder),
     }
 
 
-def run(session: onnxruntime.InferenceSession, **inputs: NDArray[Any]) -> Float32:
-    """A graph's only output."""
-    return np.asarray(session.run(None, inputs)[0])
+def run(session: onnxruntime.InferenceSession, **inputs: NDArray[Any]) -> list[Float32]:
+    """Runs a graph and returns its outputs."""
+    return [np.asarray(output) for output in session.run(None, inputs)]
 
 
 def _session(file: Path) -> onnxruntime.InferenceSession:
@@ -73,24 +80,28 @@ def _session(file: Path) -> onnxruntime.InferenceSession:
 
 
 def verify_interface(
-    graph: str, session: onnxruntime.InferenceSession, expected: dict[str, int], fixed: tuple[int, ...] = ()
+    graph: str, session: onnxruntime.InferenceSession, expected: Mapping[str, int], fixed: tuple[int, ...] = ()
 ) -> None:
-    """Checks the names of inputs and outputs, their ranks, and that all axes but an embedding's are dynamic.
+    """Checks the names and ranks of the inputs and outputs, and that batch and time axes are dynamic.
 
-    Behind the batch an axis may have one of the `fixed` sizes too: those of a window, which is all that is ever served.
+    Args:
+        graph: Name of the graph, for messages.
+        session: The graph.
+        expected: Rank of every input and output, by name.
+        fixed: Sizes that a time axis may have instead of being dynamic: those of a window, since only windows are served.
     """
     values = [*session.get_inputs(), *session.get_outputs()]
-    found = {value.name: len(value.shape) for value in values}
-    if found != expected:
-        raise GraphInterfaceDiffers(graph, found, expected)
+    ranks = {value.name: len(value.shape) for value in values}
+    if ranks != expected:
+        raise GraphInterfaceDiffers(graph, ranks, expected)
     for value in values:
-        batch, *others = value.shape[:2] if value.name != "embedding" else value.shape[:1]
-        if not isinstance(batch, str) or not all(isinstance(axis, str) or axis in fixed for axis in others):
+        batch, *time = value.shape[: DYNAMIC_AXES.get(value.name, 2)]
+        if not isinstance(batch, str) or not all(isinstance(axis, str) or axis in fixed for axis in time):
             raise GraphInterfaceDiffers(graph, f"{value.name} {value.shape}", "dynamic axes")
 
 
 def example_waveforms(batch: int, n_samples: int) -> Float32:
-    """Seeded test clips: noise bursts, tones and silence, (B, N)."""
+    """Makes seeded test clips of noise bursts, tones and silence, shape (B, N)."""
     rng = np.random.default_rng(batch * n_samples)
     time = np.arange(n_samples) / 16_000
     tones = np.sin(2 * np.pi * rng.uniform(100, 4000, (batch, 1)) * time)
@@ -101,18 +112,18 @@ def example_waveforms(batch: int, n_samples: int) -> Float32:
 
 
 def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, model: LanguageAudioModel) -> float:
-    """Compares frame embeddings over several lengths and batch sizes."""
+    """Compares frame embeddings over several lengths and batch sizes; returns the largest difference."""
     largest, lengths = 0.0, model.audio.lengths
-    others = () if lengths.max_steps else (lengths.frames(lengths.min_steps), lengths.frames(lengths.min_steps + 3))
-    for n_frames in (*others, manifest.window_frames):
+    short = () if lengths.max_steps else (lengths.frames(lengths.min_steps), lengths.frames(lengths.min_steps + 3))
+    for n_frames in (*short, manifest.window_frames):
         for batch in BATCHES:
             waveform = example_waveforms(batch, manifest.grid.n_samples(n_frames))
-            found = run(session, waveform=waveform)
-            if found.shape != (batch, n_frames, manifest.dimension):
-                raise ShapeDiffers(AUDIO_GRAPH, found.shape, (batch, n_frames, manifest.dimension))
+            (frames,) = run(session, waveform=waveform)
+            if frames.shape != (batch, n_frames, manifest.dimension):
+                raise ShapeDiffers(AUDIO_GRAPH, frames.shape, (batch, n_frames, manifest.dimension))
             with torch.inference_mode():
                 expected = model.served_frames(torch.from_numpy(waveform)).numpy()
-            difference = float(np.abs(found - expected).max())
+            difference = float(np.abs(frames - expected).max())
             if not difference <= AUDIO_TOLERANCE:
                 raise ValuesDiffer(AUDIO_GRAPH, f"batch {batch}, {n_frames} frames", difference, AUDIO_TOLERANCE)
             largest = max(largest, difference)
@@ -120,79 +131,122 @@ def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, mode
 
 
 def verify_batches(session: onnxruntime.InferenceSession, manifest: Manifest) -> float:
-    """Compares each item of a batch with the same item alone."""
+    """Compares each window of a batch with the same window alone; returns the largest difference."""
     waveform = example_waveforms(max(BATCHES), manifest.window_samples)
-    batched = run(session, waveform=waveform)
-    single = np.concatenate([run(session, waveform=one[None]) for one in waveform])
-    return _same(AUDIO_GRAPH, batched, single)
+    (batched,) = run(session, waveform=waveform)
+    single = np.concatenate([run(session, waveform=window[None])[0] for window in waveform])
+    return _require_same(AUDIO_GRAPH, batched, single)
 
 
 def verify_query_batches(session: onnxruntime.InferenceSession, encoder: SentenceEncoder) -> float:
-    """Compares each query beside its own words in reverse, as many tokens, with the query alone."""
-    batched = [embed_queries(session, encoder, [query, " ".join(query.split()[::-1])])[0] for query in QUERIES]
-    single = [embed_queries(session, encoder, [query])[0] for query in QUERIES]
-    return _same(TEXT_GRAPH, np.stack(batched), np.stack(single))
+    """Compares each query in a batch with the query alone; returns the largest difference.
+
+    The other query of the batch has the same words in reverse order, which are as many tokens.
+    """
+    pairs = [encode_queries(session, encoder, [query, " ".join(query.split()[::-1])]).split()[0] for query in QUERIES]
+    batched = EncodedQueries.join(pairs)
+    single = EncodedQueries.join([encode_queries(session, encoder, [query]) for query in QUERIES])
+    largest = _require_same(TEXT_GRAPH, batched.embeddings, single.embeddings)
+    if batched.sigmoids is None or single.sigmoids is None:
+        return largest
+    return max(largest, _require_same(TEXT_GRAPH, batched.sigmoids, single.sigmoids))
 
 
-def _same(graph: str, batched: Float32, single: Float32) -> float:
-    largest = float(np.abs(batched - single).max())
+def _require_same(graph: str, batched: Float32, single: Float32) -> float:
+    largest = relative_difference(batched, single)
     if not largest <= BATCH_TOLERANCE:
         raise BatchDiffers(graph, largest, BATCH_TOLERANCE)
     return largest
 
 
-def verify_text(session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder) -> float:
-    """Compares query embeddings, together and one by one; returns the largest distance of their cosine from 1."""
+def relative_difference(values: Float32, expected: Float32) -> float:
+    """Largest absolute difference; where an expected value is above 1 in magnitude, relative to that value."""
+    return float((np.abs(values - expected) / np.maximum(1, np.abs(expected))).max())
+
+
+def verify_text(
+    session: onnxruntime.InferenceSession, model: LanguageAudioModel, encoder: SentenceEncoder
+) -> dict[str, float]:
+    """Compares encoded queries, all in one batch and one by one.
+
+    Returns:
+        `text`: the largest cosine distance of an embedding from that of torch. `sigmoid`, if the model has text-dependent
+        sigmoids: the largest difference of a scale or bias from the value that torch computes for the graph's embedding.
+    """
     with torch.inference_mode():
         expected = model.served_queries(encoder.encode(list(QUERIES))).numpy()
+    largest = {"text": 0.0} | ({"sigmoid": 0.0} if model.own_sigmoid else {})
     batches: list[list[str]] = [list(QUERIES), *([query] for query in QUERIES)]
-    largest = 0.0
     for queries in batches:
-        found = embed_queries(session, encoder, queries)
+        encoded = encode_queries(session, encoder, queries)
         rows = [QUERIES.index(query) for query in queries]
-        if found.shape != expected[rows].shape:
-            raise ShapeDiffers(TEXT_GRAPH, found.shape, expected[rows].shape)
-        distance = float((1 - (found * expected[rows]).sum(axis=1)).max())
+        if encoded.embeddings.shape != expected[rows].shape:
+            raise ShapeDiffers(TEXT_GRAPH, encoded.embeddings.shape, expected[rows].shape)
+        distance = float((1 - (encoded.embeddings * expected[rows]).sum(axis=1)).max())
         if not distance <= TEXT_TOLERANCE:
             raise ValuesDiffer(TEXT_GRAPH, f"{len(queries)} queries", distance, TEXT_TOLERANCE)
-        largest = max(largest, distance)
+        largest["text"] = max(largest["text"], distance)
+        if model.own_sigmoid:
+            largest["sigmoid"] = max(largest["sigmoid"], verify_sigmoids(encoded, model))
     return largest
 
 
-def embed_queries(session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]) -> Float32:
-    """Query embeddings (Q, D) from the text graph."""
+def verify_sigmoids(encoded: EncodedQueries, model: LanguageAudioModel) -> float:
+    """Compares the scales and biases of encoded queries with those that torch computes for their embeddings."""
+    shape = (len(encoded.embeddings), 2)
+    if model.own_sigmoid is None or encoded.sigmoids is None or encoded.sigmoids.shape != shape:
+        came = () if encoded.sigmoids is None else encoded.sigmoids.shape
+        raise ShapeDiffers(TEXT_GRAPH, came, shape)
+    with torch.inference_mode():
+        expected = model.own_sigmoid.stacked(torch.from_numpy(encoded.embeddings)).numpy()
+    difference = relative_difference(encoded.sigmoids, expected)
+    if not difference <= SIGMOID_TOLERANCE:
+        raise ValuesDiffer(TEXT_GRAPH, f"scales and biases of {shape[0]} queries", difference, SIGMOID_TOLERANCE)
+    return difference
+
+
+def encode_queries(
+    session: onnxruntime.InferenceSession, encoder: SentenceEncoder, queries: list[str]
+) -> EncodedQueries:
+    """Encodes queries with the text graph."""
     ids, attention_mask = encoder.tokenize(queries)
-    return run(session, input_ids=ids.numpy(), attention_mask=attention_mask.numpy())
+    return EncodedQueries(*run(session, input_ids=ids.numpy(), attention_mask=attention_mask.numpy()))
 
 
 def verify_segments(
     session: onnxruntime.InferenceSession, manifest: Manifest, model: LanguageAudioModel, encoder: SentenceEncoder
 ) -> float:
-    """Compares the segments of one window, cut at a threshold that no frame is near; returns the curves' difference."""
+    """Compares the segments of one window, with queries encoded by torch and frames embedded by torch and by the graph.
+
+    The segments are cut at a threshold that no score is close to. Returns the largest difference of the curves.
+    """
     waveform = example_waveforms(1, manifest.window_samples)
     duration_s = manifest.grid.duration_s(manifest.window_samples)
     with torch.inference_mode():
-        queries = model.served_queries(encoder.encode(list(QUERIES))).numpy()
+        queries = model.served_queries(encoder.encode(list(QUERIES)))
+        sigmoids = model.own_sigmoid.stacked(queries).numpy() if model.own_sigmoid else None
         torch_frames = model.served_frames(torch.from_numpy(waveform))[0].numpy()
-    graph_frames = run(session, waveform=waveform)[0]
+    graph_frames = run(session, waveform=waveform)[0][0]
     largest = 0.0
-    for query, embedding in zip(QUERIES, queries, strict=True):
-        threshold = _clear_threshold(torch_frames, embedding, manifest)
+    for query, encoded in zip(QUERIES, EncodedQueries(queries.numpy(), sigmoids).split(), strict=True):
+        threshold = _clear_threshold(torch_frames, encoded, manifest)
         settings = manifest.postprocessing.override(threshold=threshold, threshold_off=threshold, extent_ratio=1)
-        ours, theirs = (
-            localize(frames, [query], EncodedQueries(embedding[None]), manifest, settings, duration_s)[0]
+        expected, actual = (
+            localize(frames, [query], encoded, manifest, settings, duration_s)[0]
             for frames in (torch_frames, graph_frames)
         )
-        largest = max(largest, float(np.abs(ours.score - theirs.score).max()))
-        same = [(s.onset_s, s.offset_s) for s in ours.segments] == [(s.onset_s, s.offset_s) for s in theirs.segments]
+        largest = max(largest, float(np.abs(expected.score - actual.score).max()))
+        same = [(s.onset_s, s.offset_s) for s in expected.segments] == [
+            (s.onset_s, s.offset_s) for s in actual.segments
+        ]
         if not same:
-            raise SegmentsDiffer(ours.segments, theirs.segments, largest)
+            raise SegmentsDiffer(expected.segments, actual.segments, largest)
     return largest
 
 
-def _clear_threshold(frames: Float32, query: Float32, manifest: Manifest) -> float:
-    """The middle of the widest gap between the scores of the middle half of the frames."""
-    evidence = EncodedQueries(query[None]).evidence(scoring.similarity(frames, query[None]))
+def _clear_threshold(frames: Float32, encoded: EncodedQueries, manifest: Manifest) -> float:
+    """The middle of the widest gap between neighbouring scores of a query, among the middle half of its sorted scores."""
+    evidence = encoded.evidence(scoring.similarity(frames, encoded.embeddings))
     curves = score_curves(evidence, manifest.calibration, manifest.grid, manifest.postprocessing)
     ordered = np.sort(curves.smoothed[0])
     middle = ordered[len(ordered) // 4 : -len(ordered) // 4]

@@ -70,6 +70,7 @@ def create_app(engine: LocalizationEngine, settings: Settings, version: str, shu
 
 
 def _operation_id(route: APIRoute) -> str:
+    """Names of routes are the operation ids in OpenAPI; a new name would break clients generated from the document."""
     return route.name
 
 

@@ -1,4 +1,4 @@
-"""Clips for tests: tones that the tiny bundle hears, written in any container."""
+"""Clips for tests: tones that the tiny bundle detects, encoded in any container format."""
 
 import io
 from collections.abc import Sequence
@@ -14,19 +14,28 @@ _WRITE_FRAMES = 8_000  # libsndfile's Vorbis writer crashes on long single write
 
 
 def tones(events: Sequence[tuple[str, float, float]], duration_s: float, rate_hz: int = 16_000) -> Float32:
-    """Tones by name, onset and offset in seconds, over silence; shape (N,)."""
+    """A waveform that is silent except for tones.
+
+    Args:
+        events: name (a key of TONES_HZ), onset and offset in seconds of each tone.
+        duration_s: length of the waveform, in seconds.
+        rate_hz: sample rate.
+
+    Returns:
+        Samples in [-1, 1], unless several tones overlap: (N,).
+    """
     time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
     waveform = np.zeros(len(time_s))
     for name, onset_s, offset_s in events:
-        heard = (time_s >= onset_s) & (time_s < offset_s)
-        waveform += 0.3 * heard * np.sin(2 * np.pi * TONES_HZ[name] * time_s)
+        active = (time_s >= onset_s) & (time_s < offset_s)
+        waveform += 0.3 * active * np.sin(2 * np.pi * TONES_HZ[name] * time_s)
     return waveform.astype(np.float32)
 
 
 def encoded(
     waveform: Float32, rate_hz: int = 16_000, container: str = "WAV", subtype: str = "PCM_16", channels: int = 1
 ) -> bytes:
-    """A clip's bytes, each channel holding the same waveform."""
+    """The bytes of an audio file whose channels all hold the same waveform."""
     file = io.BytesIO()
     samples = np.tile(waveform[:, None], (1, channels))
     with soundfile.SoundFile(file, "w", rate_hz, channels, subtype, format=container) as writer:
@@ -36,5 +45,5 @@ def encoded(
 
 
 def wav(waveform: Float32, rate_hz: int = 16_000) -> bytes:
-    """A WAV clip of 32-bit floats."""
+    """The bytes of a WAV file with 32-bit float samples."""
     return encoded(waveform, rate_hz, subtype="FLOAT")

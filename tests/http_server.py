@@ -74,7 +74,7 @@ def serve() -> Iterator[Server]:
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Ignores clients that disconnect, as some tests let them do."""
+            """Ignores the errors of clients that disconnect, which some tests provoke."""
 
     http = Quiet(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,4 +1,4 @@
-"""A CSV pack that is made in a moment: four kinds of procedural sound, a few recordings each."""
+"""A small CSV pack for tests: four labels with procedural sounds, and a few recordings of each."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,13 @@ LABELS = ("tone", "hiss", "clicks", "sweep")
 
 
 def build_tiny_pack(folder: Path, train: int = 4, val: int = 3) -> Path:
-    """Writes the pack into a folder, which is made, and gives it back."""
+    """Writes the pack to a folder, which is created if it is missing, and returns the folder.
+
+    Args:
+        folder: the folder.
+        train: number of recordings per label in the split `train`.
+        val: number of recordings per label in the split `val`.
+    """
     rng = np.random.default_rng(0)
     rows: list[dict[str, object]] = []
     for label in LABELS:
@@ -31,7 +37,7 @@ def build_tiny_pack(folder: Path, train: int = 4, val: int = 3) -> Path:
 
 
 def sound(rng: Generator, label: str) -> NDArray[np.float32]:
-    """A recording of 0.6 to 2 s in [-1, 1]."""
+    """A recording of 0.6 to 2 s with samples in [-1, 1]: (N,)."""
     time = np.arange(int(rng.uniform(0.6, 2.0) * RATE_HZ)) / RATE_HZ
     pitch = rng.uniform(400, 800)
     wave = {

@@ -1,4 +1,4 @@
-"""The tables and recordings of TACOS as they are published, of a few seconds: bursts of a tone, each with a caption."""
+"""A small replica of the data set TACOS for tests: its tables, and recordings of 4 s with a captioned burst of a tone."""
 
 import csv
 from pathlib import Path
@@ -9,7 +9,10 @@ RECORDINGS = 6
 
 
 def build_tiny_tacos(folder: Path) -> Path:
-    """Writes the replica into a folder, which is made, and gives it back: all its recordings are of the `train` split."""
+    """Writes the replica to a folder, which is created if it is missing, and returns the folder.
+
+    All recordings are in the split `train`.
+    """
     metadata, strong, weak = [], [], []
     for number in range(RECORDINGS):
         name, burst_s = f"{100 + number}.flac", (0.5 + 0.25 * number, 1.5 + 0.25 * number)

@@ -5,11 +5,11 @@
 `python -m training.evaluate --url http://127.0.0.1:8000 --data FOLDER`
 `python -m training.evaluate --bundle service/bundle --dataset tacos --data FOLDER --split test`
 
-On scenes, the queries are captions that are held out from training, three for each label. Each figure is the mean over three
-passes with one caption of every label. On a data set, the queries are the captions of its events, and retrieval is measured
-with the captions of whole recordings. Figures are reported twice: with the model's default post-processing, and with
-post-processing that is tuned for each label on other data, namely on scenes of another seed or on the data set's `val` split.
-The threshold of a checkpoint is not calibrated yet, so its default threshold is tuned there too.
+On scenes, the queries are captions that are held out from training, three for each label. Each figure is the mean over
+three passes with one caption of every label. On a data set, the queries are the captions of its events, and retrieval
+is measured with the captions of whole recordings. Figures are reported twice: with the model's default post-processing,
+and with post-processing that is tuned for each label on other data, namely on scenes of another seed or on the data
+set's `val` split. The threshold of a checkpoint is not calibrated yet, so its default threshold is tuned there too.
 """
 
 import argparse
@@ -46,7 +46,8 @@ def evaluate_scenes(localizer: Localizer, folder: Path) -> dict[str, Any]:
     """The report on the benchmark's scenes, tuned on the scenes that calibration uses.
 
     Raises:
-        ValueError: No label has enough recordings, a label has too few held-out captions, or a recording cannot be decoded.
+        ValueError: No label has enough recordings, a label has too few held-out captions, or a recording cannot be
+            decoded.
         FileNotFoundError: The pack's table does not exist.
     """
     tuning_set = scene_set(folder, seeds.CALIBRATION)
@@ -91,8 +92,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--extent-ratio",
         type=float,
-        help="a checkpoint's segments extend from their peak while the score stays above this fraction of the threshold; "
-        f"1 disables it (default: {EXTENT_RATIO})",
+        help="a checkpoint's segments extend from their peak while the score stays above this fraction of the "
+        f"threshold; 1 disables it (default: {EXTENT_RATIO})",
     )
     options = parser.parse_args(arguments)
     smoothing = {"median_filter_s": MEDIAN_FILTER_S, "extent_ratio": EXTENT_RATIO}

@@ -1,9 +1,9 @@
-"""Everything that can be told to a caller: what came, what is accepted, and which setting decides.
+"""Errors that are reported to a caller: what came, what is accepted, and the setting that decides.
 
 ::
 
     EarmarkError
-    ├── StartError                  a command cannot start; never told over HTTP
+    ├── StartError                  a command cannot start; never reported over HTTP
     │   ├── SettingUnknown
     │   ├── SettingInvalid
     │   ├── AddressUnavailable
@@ -14,17 +14,17 @@
     │       ├── BundleFileMissing
     │       ├── ChecksumMismatch
     │       ├── ManifestInvalid
-    │       └── GraphMismatch       a graph's inputs, outputs or shapes are not the contract's
-    ├── RequestError                the request is not what this service reads
+    │       └── GraphMismatch       inputs, outputs or shapes of a graph do not fit the bundle format
+    ├── RequestError                the service cannot read the request
     │   ├── NotAForm
     │   ├── FormMalformed
     │   ├── TooManyFields
     │   ├── FieldUnknown
     │   ├── FieldRepeated
-    │   ├── FieldKindWrong          a file where text belongs, or the other way round
+    │   ├── FieldKindWrong          a file instead of a text, or a text instead of a file
     │   ├── FieldNotUtf8
     │   ├── FieldTooLarge
-    │   └── ClipUnclear             neither or both of audio and clip_id
+    │   └── ClipUnclear             neither audio nor clip_id, or both
     ├── AudioError                  the clip cannot be used
     │   ├── UnsupportedAudio        container, codec, sample rate or channel count
     │   ├── AudioUndecodable
@@ -37,42 +37,47 @@
     │   ├── TooManyQueries
     │   ├── QueryEmpty
     │   └── QueryTooLong
-    ├── ParameterInvalid            one number or choice is outside what is accepted
+    ├── ParameterInvalid            a number or choice is outside its range
     ├── ClipNotFound
-    ├── Overloaded                  as much is worked on as is accepted
+    ├── Overloaded                  the service is at the limit of its work
     │   ├── TooManyRequests
     │   └── TooManyBytes
     ├── DeadlineExceeded
-    └── NotReady
+    └── NotReady                    the model cannot answer
         ├── EngineStopped           the device failed, or the engine was closed
-        └── ServiceEnding                  the process finishes what it has begun, and takes nothing new
+        └── ServiceEnding           shutdown: the process finishes its requests and accepts no others
 
-Status codes are not known here.
+This module knows no HTTP status codes; `service.api.problems` does.
 """
 
-# ruff: noqa: N818 - a name says what is wrong; the base class says that it is an error
+# ruff: noqa: N818 - each name says what is wrong; the base class says that it is an error
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 
+@dataclass_transform(eq_default=False)
 @dataclass(eq=False)
 class EarmarkError(Exception):
-    """Root of all errors that are meant for a caller; subclasses carry their data as attributes.
+    """Root of all errors that are reported to a caller. Every subclass is a dataclass; its fields are what went wrong.
 
     Attributes:
-        template: The message in which the data is filled in: what came, and what is accepted.
-        setting: The operator's setting that decides what is accepted, if one does.
+        template: The message: what came, and what is accepted. The fields replace its placeholders.
+        setting: The operator's setting that decides what is accepted, or None.
     """
 
     template: ClassVar[str] = ""
     setting: ClassVar[str | None] = None
 
+    def __init_subclass__(cls, setting: str | None = None) -> None:
+        cls.setting = setting or cls.setting
+        dataclass(eq=False)(cls)
+
     def __str__(self) -> str:
         return f"{self.message} ({self.setting})" if self.setting else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Survives the way from a worker process, however it was built."""
+        """Pickles the error by its fields, so that it can be sent from a worker process."""
         return type(self), tuple(self.data.values())
 
     @property
@@ -82,26 +87,24 @@ class EarmarkError(Exception):
 
     @property
     def data(self) -> dict[str, Any]:
-        """The error's own fields, by name."""
+        """The fields of the error, by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class StartError(EarmarkError):
-    """A command cannot start: told on its standard error, never over HTTP."""
+    """A command cannot start. The message goes to standard error, never over HTTP."""
 
 
-@dataclass(eq=False)
 class SettingUnknown(StartError):
-    """An EARMARK_* variable is set that means nothing; most often it is misspelt."""
+    """An EARMARK_* variable that is not a setting; usually a misspelt name."""
 
     name: str
     nearest: str
     template = "{name} is not a setting; did you mean {nearest}?"
 
 
-@dataclass(eq=False)
 class SettingInvalid(StartError):
-    """A setting has a value that is not accepted."""
+    """The value of a setting is not accepted."""
 
     name: str
     came: str
@@ -109,59 +112,50 @@ class SettingInvalid(StartError):
     template = "{name} is {came}; accepted: {accepted}"
 
 
-@dataclass(eq=False)
-class AddressUnavailable(StartError):
-    """The address to listen on cannot be had."""
+class AddressUnavailable(StartError, setting="EARMARK_HOST, EARMARK_PORT"):
+    """The service cannot listen on its address."""
 
     host: str
     port: int
     reason: str
     template = "cannot listen on {host}:{port}: {reason}"
-    setting = "EARMARK_HOST, EARMARK_PORT"
 
 
-@dataclass(eq=False)
-class DeviceUnavailable(StartError):
-    """The device that was asked for cannot be used."""
+class DeviceUnavailable(StartError, setting="EARMARK_DEVICE"):
+    """The configured device cannot be used."""
 
     device: str
     available: str
-    template = "device {device!r} was asked for; ONNX Runtime offers here: {available}"
-    setting = "EARMARK_DEVICE"
+    template = "device is {device!r}; ONNX Runtime supports on this machine: {available}"
 
 
-@dataclass(eq=False)
 class DecoderUnavailable(StartError):
-    """The processes that decode clips do not work here."""
+    """The processes that decode clips do not work on this machine."""
 
     reason: str
-    template = "a second of silence could not be decoded: {reason}"
+    template = "the decoder failed its test, one second of silence: {reason}"
 
 
 class PlotUnavailable(StartError):
-    """The library that draws is not installed."""
+    """The plotting library is not installed."""
 
     template = "--plot needs matplotlib: pip install 'earmark[plot]'"
 
 
-class BundleError(StartError):
+class BundleError(StartError, setting="EARMARK_BUNDLE"):
     """The model bundle cannot be served."""
 
-    setting = "EARMARK_BUNDLE"
 
-
-@dataclass(eq=False)
 class BundleFileMissing(BundleError):
-    """A file that every bundle holds is not there."""
+    """A file of the bundle does not exist."""
 
     directory: str
     name: str
-    template = "bundle {directory} holds no {name}; every bundle needs it"
+    template = "bundle {directory} has no {name}; every bundle needs this file"
 
 
-@dataclass(eq=False)
 class ChecksumMismatch(BundleError):
-    """A file's content is not what the manifest says."""
+    """The content of a file is not that of the manifest."""
 
     name: str
     found_sha256: str
@@ -169,9 +163,8 @@ class ChecksumMismatch(BundleError):
     template = "{name} has sha256 {found_sha256}; manifest.json says {expected_sha256}"
 
 
-@dataclass(eq=False)
 class ManifestInvalid(BundleError):
-    """A field of manifest.json is missing, unknown or not acceptable."""
+    """A field of manifest.json is missing, unknown or invalid."""
 
     field: str
     came: str
@@ -179,104 +172,91 @@ class ManifestInvalid(BundleError):
     template = "manifest.json: {field} is {came}; accepted: {accepted}"
 
 
-@dataclass(eq=False)
 class GraphMismatch(BundleError):
-    """A graph's inputs, outputs or shapes are not what the manifest and the contract say."""
+    """Inputs, outputs or shapes of a graph do not fit the manifest and the bundle format."""
 
     name: str
     came: str
     accepted: str
-    template = "{name}: came {came}; accepted: {accepted}"
+    template = "{name} has {came}; accepted: {accepted}"
 
 
 class RequestError(EarmarkError):
-    """The request is not what this service reads."""
+    """The service cannot read the request."""
 
 
-@dataclass(eq=False)
 class NotAForm(RequestError):
-    """The body has another media type than a form with files."""
+    """The media type of the body is not that of a form with files."""
 
     came: str
     accepted: str = "multipart/form-data"
-    template = "request's Content-Type is {came}; accepted: {accepted}"
+    template = "Content-Type of the request is {came}; accepted: {accepted}"
 
 
-@dataclass(eq=False)
 class FormMalformed(RequestError):
-    """The body is not the form that its Content-Type says."""
+    """The body does not fit its Content-Type."""
 
     reason: str
     template = "the body cannot be read as multipart/form-data (RFC 7578): {reason}"
 
 
-@dataclass(eq=False)
-class TooManyFields(RequestError):
-    """The form has more fields than all that are accepted together."""
+class TooManyFields(RequestError, setting="EARMARK_MAX_QUERIES"):
+    """The form has more fields than one request may have."""
 
     limit: int
     template = "the form has more than {limit} fields; at most {limit} are accepted"
-    setting = "EARMARK_MAX_QUERIES"
 
 
-@dataclass(eq=False)
 class FieldUnknown(RequestError):
-    """A field of the form means nothing here."""
+    """The form has an unknown field."""
 
     name: str
     accepted: str
-    template = "field {name} is not known; accepted: {accepted}"
+    template = "field {name} is unknown; accepted: {accepted}"
 
 
-@dataclass(eq=False)
 class FieldRepeated(RequestError):
-    """A field that may come once came again."""
+    """A field that is accepted once is repeated."""
 
     name: str
-    template = "field {name} came more than once; it is accepted once, and only query may be repeated"
+    template = "field {name} is repeated; it is accepted once, and only query may be repeated"
 
 
-@dataclass(eq=False)
 class FieldKindWrong(RequestError):
-    """A file came where text belongs, or text where a file belongs."""
+    """A field has a file instead of a text, or a text instead of a file."""
 
     name: str
     came: str
     accepted: str
-    template = "field {name} came as {came}; accepted: {accepted}"
+    template = "field {name} is {came}; accepted: {accepted}"
 
 
-@dataclass(eq=False)
 class FieldNotUtf8(RequestError):
-    """A text is in another encoding."""
+    """A text is not UTF-8."""
 
     name: str
-    template = "field {name} holds bytes that are not UTF-8; texts are accepted in UTF-8"
+    template = "field {name} has bytes that are not UTF-8; texts must be UTF-8"
 
 
-@dataclass(eq=False)
-class FieldTooLarge(RequestError):
-    """A text has more bytes than any accepted value."""
+class FieldTooLarge(RequestError, setting="EARMARK_MAX_QUERY_CHARS"):
+    """A text is longer than any accepted value."""
 
     name: str
     limit_bytes: int
     template = "field {name} has more than {limit_bytes} bytes; at most {limit_bytes} bytes are accepted"
-    setting = "EARMARK_MAX_QUERY_CHARS"
 
 
-@dataclass(eq=False)
 class ClipUnclear(RequestError):
-    """It is not clear which clip is meant."""
+    """The request names no clip, or two."""
 
     came: str
-    template = "{came} came; exactly one of audio (a file) and clip_id (of a clip seen before) is needed"
+    template = "the request has {came}; exactly one of audio (a file) and clip_id (of an earlier clip) is accepted"
 
 
 class AudioError(EarmarkError):
     """The clip cannot be used."""
 
 
-@dataclass(eq=False)
 class UnsupportedAudio(AudioError):
     """The container, the codec, the sample rate or the number of channels is not accepted."""
 
@@ -285,47 +265,40 @@ class UnsupportedAudio(AudioError):
     template = "clip is {came}; accepted: {accepted}"
 
 
-@dataclass(eq=False)
 class AudioUndecodable(AudioError):
-    """The container is an accepted one, but no audio could be read from it."""
+    """The container is accepted, but its audio cannot be decoded."""
 
     container: str
     reason: str
     template = "clip looks like {container} but cannot be decoded: {reason}"
 
 
-@dataclass(eq=False)
 class AudioEmpty(AudioError):
     """The upload has no bytes, or the clip has no samples."""
 
     n_bytes: int
-    template = "clip of {n_bytes} bytes holds 0 samples; at least 1 is needed"
+    template = "clip of {n_bytes} bytes has 0 samples; at least 1 is needed"
 
 
-@dataclass(eq=False)
 class AudioNotFinite(AudioError):
     """A sample is NaN or infinite, or too large to be audio."""
 
     at_s: float
-    template = "clip holds a sample at {at_s:.3f} s that is NaN, infinite or absurdly large; samples must be finite"
+    template = "clip has a sample at {at_s:.3f} s that is NaN, infinite or too large for audio; samples must be finite"
 
 
-@dataclass(eq=False)
-class AudioTooLong(AudioError):
-    """The clip lasts longer than the limit; decoding stopped there, so its length is not known."""
+class AudioTooLong(AudioError, setting="EARMARK_MAX_CLIP_S"):
+    """The clip is longer than the limit. Decoding stopped there, so the length is unknown."""
 
     limit_s: float
     template = "clip lasts more than {limit_s:g} s; at most {limit_s:g} s is accepted"
-    setting = "EARMARK_MAX_CLIP_S"
 
 
-@dataclass(eq=False)
-class AudioTooLarge(AudioError):
-    """The upload has more bytes than the limit; reading stopped there if its size was not declared."""
+class AudioTooLarge(AudioError, setting="EARMARK_MAX_UPLOAD_BYTES"):
+    """The upload is larger than the limit. If its size was not declared, reading stopped there."""
 
     limit_bytes: int
     template = "clip has more than {limit_bytes} bytes; at most {limit_bytes} bytes are accepted"
-    setting = "EARMARK_MAX_UPLOAD_BYTES"
 
 
 class QueryError(EarmarkError):
@@ -333,44 +306,38 @@ class QueryError(EarmarkError):
 
 
 class QueriesMissing(QueryError):
-    """No query came."""
+    """The request has no query."""
 
-    template = "no query came; at least 1 is needed"
+    template = "the request has no query; at least 1 is needed"
 
 
-@dataclass(eq=False)
-class TooManyQueries(QueryError):
-    """More queries came than one call may hold."""
+class TooManyQueries(QueryError, setting="EARMARK_MAX_QUERIES"):
+    """The request has more queries than accepted."""
 
     n_queries: int
     limit: int
-    template = "{n_queries} queries came; at most {limit} are accepted"
-    setting = "EARMARK_MAX_QUERIES"
+    template = "the request has {n_queries} queries; at most {limit} are accepted"
 
 
-@dataclass(eq=False)
 class QueryEmpty(QueryError):
-    """A query holds no word."""
+    """A query has no letter and no digit."""
 
     number: int
     query: str
-    template = "query {number} is {query!r}, which holds no word; at least 1 letter or digit is needed"
+    template = "query {number} is {query!r}, which has no word; at least 1 letter or digit is needed"
 
 
-@dataclass(eq=False)
-class QueryTooLong(QueryError):
+class QueryTooLong(QueryError, setting="EARMARK_MAX_QUERY_CHARS"):
     """A query has too many characters."""
 
     number: int
     n_chars: int
     limit_chars: int
     template = "query {number} has {n_chars} characters; at most {limit_chars} are accepted"
-    setting = "EARMARK_MAX_QUERY_CHARS"
 
 
-@dataclass(eq=False)
 class ParameterInvalid(EarmarkError):
-    """A parameter's value is outside what is accepted."""
+    """The value of a parameter is outside its range."""
 
     name: str
     came: str
@@ -378,65 +345,54 @@ class ParameterInvalid(EarmarkError):
     template = "{name} is {came}; accepted: {accepted}"
 
 
-@dataclass(eq=False)
-class ClipNotFound(EarmarkError):
-    """No embedding of this clip is in the cache: it never came, or it was evicted."""
+class ClipNotFound(EarmarkError, setting="EARMARK_CACHE_BYTES"):
+    """The embedding of a clip is not in the cache: the clip was never sent, or its embedding was evicted."""
 
     clip_id: str
-    template = "clip {clip_id!r} is not known, or no longer; send its audio again"
-    setting = "EARMARK_CACHE_BYTES"
+    template = "clip {clip_id!r} is not in the cache; send its audio again"
 
 
 class NotReady(EarmarkError):
-    """The model did not pass its last check."""
+    """The model failed its last check."""
 
-    template = "the model did not pass its last check"
+    template = "the model failed its last check"
 
 
-@dataclass(eq=False)
 class Overloaded(EarmarkError):
-    """As much is worked on as is accepted.
-
-    Attributes:
-        retry_after_s: Whole seconds after which there should be room.
-    """
+    """The service is at the limit of its work. There should be room again after `retry_after_s` whole seconds."""
 
     limit: int
     retry_after_s: int
 
 
-class TooManyRequests(Overloaded):
-    """As many requests are being answered as are accepted at a time."""
-
-    template = "{limit} requests are being answered, as many as are accepted; try again in {retry_after_s} s"
-    setting = "EARMARK_MAX_REQUESTS"
-
-
-class TooManyBytes(Overloaded):
-    """The uploads that are being answered hold as many bytes as are accepted at a time."""
+class TooManyRequests(Overloaded, setting="EARMARK_MAX_REQUESTS"):
+    """The number of requests in progress is at its limit."""
 
     template = (
-        "with this upload more than {limit} bytes would be held, the most accepted; try again in {retry_after_s} s"
+        "{limit} requests are in progress; at most {limit} are accepted at a time; try again in {retry_after_s} s"
     )
-    setting = "EARMARK_MAX_BYTES_IN_FLIGHT"
 
 
-@dataclass(eq=False)
-class DeadlineExceeded(EarmarkError):
-    """The answer was not there in time."""
+class TooManyBytes(Overloaded, setting="EARMARK_MAX_BYTES_IN_FLIGHT"):
+    """The uploads of the requests in progress are at their limit of bytes."""
+
+    template = "uploads in progress would exceed {limit} bytes, the most accepted; try again in {retry_after_s} s"
+
+
+class DeadlineExceeded(EarmarkError, setting="EARMARK_REQUEST_TIMEOUT_S"):
+    """The answer took too long."""
 
     timeout_s: float
-    template = "no answer after {timeout_s:g} s"
-    setting = "EARMARK_REQUEST_TIMEOUT_S"
+    template = "the request took more than {timeout_s:g} s"
 
 
 class EngineStopped(NotReady):
-    """Nothing can be embedded any longer."""
+    """The engine cannot embed clips or queries: its device failed, or it was closed."""
 
-    template = "the model does not run any longer"
+    template = "the model is not running"
 
 
 class ServiceEnding(NotReady):
-    """The process finishes what it has begun, and takes nothing new."""
+    """The process is shutting down: it finishes the requests in progress and accepts no others."""
 
-    template = "the service is ending"
+    template = "the service is shutting down"

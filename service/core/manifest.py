@@ -1,4 +1,4 @@
-"""What a model bundle says about itself, and whether its files are what it says."""
+"""The manifest of a model bundle, and the check that the files of the bundle are those of the manifest."""
 
 import hashlib
 import json
@@ -16,7 +16,8 @@ from service.core.queries import QueryNormalization
 from service.core.scoring import Calibration
 from service.core.windows import WindowPlan
 
-FORMAT_VERSION = 2
+SHARED_SIGMOID_FORMAT, TEXT_DEPENDENT_SIGMOID_FORMAT = 2, 3
+FORMAT_VERSIONS = (SHARED_SIGMOID_FORMAT, TEXT_DEPENDENT_SIGMOID_FORMAT)
 PACKAGED_BUNDLE = Path(__file__).parents[1] / "bundle"
 MANIFEST = "manifest.json"
 AUDIO_GRAPH = "audio.onnx"
@@ -34,25 +35,28 @@ class Manifest:
     """The facts about a model that the service needs; the content of manifest.json.
 
     Attributes:
-        format_version: Version of the bundle format; this code reads 2.
-        name: The model's name.
-        version: The model's version.
-        sample_rate_hz: Rate of the waveform that audio.onnx takes.
-        hop_samples: Samples per frame embedding.
-        dimension: D, of both towers' embeddings.
-        window_frames: Frames of the fixed windows that the audio tower is given.
+        format_version: Version of the bundle format. 2: all queries share one sigmoid. 3: text.onnx has a second output,
+            `sigmoid`, with a scale and a bias for each query. The fields of both versions are the same.
+        name: Name of the model.
+        version: Version of the model.
+        sample_rate_hz: Sample rate of the waveform that audio.onnx takes, in Hz.
+        hop_samples: Samples between frames.
+        dimension: D, the dimension of the embeddings of both graphs.
+        window_frames: Frames in a window, the fixed-length slice that audio.onnx processes.
         overlap_frames: Frames that neighbouring windows share; at most half a window.
-        scale: Of the calibration score = sigmoid(scale * similarity + bias); above 0.
-        bias: Of the calibration.
-        postprocessing: The default way from scores to segments.
-        max_query_tokens: Longer queries are cut to this many tokens.
-        query_normalization: What is done to a query before the tokenizer.
-        files: sha256 in lower-case hex of each file of the bundle besides manifest.json.
-        licences: Of the model and what it was made from.
-        trained_on: Data sets.
+        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. The evidence is the similarity
+            in format 2, and the text-dependent logit in format 3; there, a scale of 1 and a bias of 0 leave the score of
+            the trained model as it is.
+        bias: Bias of the calibration.
+        postprocessing: The default settings with which scores become segments.
+        max_query_tokens: Longer queries are cut to this number of tokens.
+        query_normalization: Change of a query before the tokenizer.
+        files: sha256 of every other file of the bundle, in lower-case hex.
+        licences: Licences of the model and of what it was made from.
+        trained_on: Data that the model was trained on.
 
     Raises:
-        ManifestInvalid: On construction, if a value is not acceptable.
+        ManifestInvalid: On construction, if a value is outside its range.
     """
 
     format_version: int
@@ -73,11 +77,11 @@ class Manifest:
     trained_on: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require(self.format_version == FORMAT_VERSION, "format_version", self.format_version, str(FORMAT_VERSION))
+        _require_known_format(self.format_version)
         for name in _POSITIVE_INTEGERS:
             _require(getattr(self, name) > 0, name, getattr(self, name), "an integer above 0")
-        at_most = self.window_frames // 2
-        _require(0 <= self.overlap_frames <= at_most, "overlap_frames", self.overlap_frames, f"0 to {at_most}")
+        half = self.window_frames // 2
+        _require(0 <= self.overlap_frames <= half, "overlap_frames", self.overlap_frames, f"0 to {half}")
         _require(math.isfinite(self.scale) and self.scale > 0, "scale", self.scale, "a finite number above 0")
         _require(math.isfinite(self.bias), "bias", self.bias, "a finite number")
         modes = get_args(QueryNormalization)
@@ -88,22 +92,32 @@ class Manifest:
 
     @property
     def grid(self) -> FrameGrid:
-        """The frames of the model's curves."""
+        """The frames of the curves."""
         return FrameGrid(self.sample_rate_hz, self.hop_samples)
 
     @property
     def calibration(self) -> Calibration:
-        """The sigmoid from similarities to scores."""
+        """The sigmoid from evidence to scores."""
         return Calibration(self.scale, self.bias)
 
     @property
+    def has_text_dependent_sigmoids(self) -> bool:
+        """Whether text.onnx computes a scale and a bias for each query."""
+        return self.format_version == TEXT_DEPENDENT_SIGMOID_FORMAT
+
+    @property
+    def text_outputs(self) -> tuple[str, ...]:
+        """Names of the outputs of text.onnx: query embeddings (Q, D), and scales and biases (Q, 2) if there are any."""
+        return ("embedding", "sigmoid") if self.has_text_dependent_sigmoids else ("embedding",)
+
+    @property
     def window_plan(self) -> WindowPlan:
-        """How clips are cut into windows."""
+        """Length and overlap of the windows that a clip is cut into."""
         return WindowPlan(self.window_frames, self.overlap_frames)
 
     @property
     def window_samples(self) -> int:
-        """Samples of one window."""
+        """Samples in a window."""
         return self.grid.n_samples(self.window_frames)
 
     def to_json(self) -> str:
@@ -115,41 +129,42 @@ class Manifest:
         """Reads the text of manifest.json.
 
         Raises:
-            ManifestInvalid: If it is not JSON, or a field is missing, unknown or not acceptable.
+            ManifestInvalid: If the text is not JSON, or a field is missing, unknown, of another type or outside its range.
         """
         try:
             document = json.loads(text)
         except ValueError as error:
             raise ManifestInvalid("the document", f"not JSON ({error})", "a JSON object") from error
-        if isinstance(document, dict) and "format_version" in document:  # else what another format has is told of
-            found = cast(dict[str, Any], document)["format_version"]
-            _require(found == FORMAT_VERSION, "format_version", found, str(FORMAT_VERSION))
+        if (
+            isinstance(document, dict) and "format_version" in document
+        ):  # checked first: other formats have other fields
+            _require_known_format(cast(dict[str, Any], document)["format_version"])
         values = _read_fields(document, "", {field.name: field.type for field in fields(cls)})
         return cls(**values)
 
 
 def verify_bundle(directory: Path) -> Manifest:
-    """Reads a bundle's manifest and checks that every file is there with the content that it says.
+    """Reads the manifest of a bundle and checks the sha256 of every other file.
 
     Raises:
-        BundleFileMissing: If manifest.json or a file that it names is not there.
-        ManifestInvalid: If manifest.json is not acceptable.
-        ChecksumMismatch: If a file's sha256 is another.
+        BundleFileMissing: If manifest.json or a file that it names does not exist.
+        ManifestInvalid: If manifest.json is invalid; see `Manifest.from_json`.
+        ChecksumMismatch: If the sha256 of a file is not that of the manifest.
     """
     manifest = read_manifest(directory)
     for name, expected_sha256 in manifest.files.items():
-        found_sha256 = file_sha256(_existing(directory, name))
-        if found_sha256 != expected_sha256:
-            raise ChecksumMismatch(name, found_sha256, expected_sha256)
+        actual_sha256 = file_sha256(_existing(directory, name))
+        if actual_sha256 != expected_sha256:
+            raise ChecksumMismatch(name, actual_sha256, expected_sha256)
     return manifest
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads a bundle's manifest.
+    """Reads the manifest of a bundle.
 
     Raises:
-        BundleFileMissing: If manifest.json is not there.
-        ManifestInvalid: If it is not acceptable.
+        BundleFileMissing: If manifest.json does not exist.
+        ManifestInvalid: If manifest.json is invalid; see `Manifest.from_json`.
     """
     try:
         text = _existing(directory, MANIFEST).read_text(encoding="utf-8")
@@ -159,7 +174,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def file_sha256(path: Path) -> str:
-    """A file's sha256 in lower-case hex."""
+    """Computes the sha256 of a file, in lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -176,8 +191,12 @@ def _require(holds: bool, name: str, came: object, accepted: str) -> None:
         raise ManifestInvalid(name, repr(came), accepted)
 
 
+def _require_known_format(version: object) -> None:
+    _require(version in FORMAT_VERSIONS, "format_version", version, ", ".join(map(str, FORMAT_VERSIONS)))
+
+
 def _read_fields(document: Any, prefix: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks that a JSON object has exactly the named fields, and reads each as its kind."""
+    """Checks that a JSON object has exactly the fields in `kinds`, and reads the value of each field as its type."""
     _require(isinstance(document, dict), prefix.rstrip(".") or "the document", document, "a JSON object")
     for name in document:
         _require(name in kinds, f"{prefix}{name}", document[name], f"no such field; known: {', '.join(kinds)}")
@@ -202,9 +221,9 @@ def _read(value: Any, name: str, kind: Any) -> Any:
         return float(value)
     if kind == tuple[str, ...]:
         _require(isinstance(value, list), name, value, "a list of texts")
-        return tuple(_read(one, f"{name}[{index}]", str) for index, one in enumerate(value))
+        return tuple(_read(item, f"{name}[{index}]", str) for index, item in enumerate(value))
     if kind == Mapping[str, str]:
         _require(isinstance(value, dict), name, value, "an object of texts")
-        return {key: _read(one, f"{name}[{key}]", str) for key, one in value.items()}
+        return {key: _read(item, f"{name}[{key}]", str) for key, item in value.items()}
     _require(isinstance(value, str) and value.strip() != "", name, value, "a text that is not empty")
     return value

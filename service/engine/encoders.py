@@ -1,4 +1,4 @@
-"""The two towers as functions on arrays: windows to frame embeddings, queries to query embeddings."""
+"""The graphs of a bundle as functions on arrays: windows to frame embeddings, queries to encoded queries."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from service.core.errors import GraphMismatch
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
 from service.core.queries import normalize_query
+from service.core.scoring import EncodedQueries
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession, failures_as_mismatch
 
@@ -17,37 +18,37 @@ Float32 = NDArray[np.float32]
 
 _NORM_TOLERANCE = 1e-2
 _TOKENS_AT_A_TIME = 512
-"""Larger batches are not faster, and others wait for them."""
+"""Tokens in a batch of queries. Larger batches are not faster, and make other calls wait longer."""
 
 
 class AudioEncoder:
-    """The audio tower, run on batches of a few sizes only: 1, 2, 4 ... windows, filled up with silence.
+    """The audio graph, run on a few batch sizes only: 1, 2, 4 ... windows; a smaller batch is filled up with silence.
 
     Attributes:
-        provider: The execution provider that runs it.
-        node_shares: The share of its nodes that each provider runs.
+        provider: The execution provider that runs the graph.
+        node_shares: Fraction of the graph's nodes that each provider runs.
     """
 
     def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
-        """Opens the tower of a verified bundle.
+        """Opens the audio graph of a verified bundle.
 
         Raises:
-            DeviceUnavailable: If CUDA was asked for and cannot be used.
-            GraphMismatch: If the graph is not what the contract says.
+            DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
+            GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
         """
         self._manifest = manifest
         self._buckets = buckets(options.batch_windows)
         self._session = GraphSession(
-            bundle_dir / AUDIO_GRAPH, options, inputs={"waveform": "tensor(float)"}, output="frames"
+            bundle_dir / AUDIO_GRAPH, options, inputs={"waveform": "tensor(float)"}, outputs=["frames"]
         )
         self.provider = self._session.provider
         self.node_shares: dict[str, float] = self._session.node_shares
 
     def embed(self, windows: Float32) -> Float32:
-        """Embeds windows, each as if it were alone.
+        """Embeds windows; the embeddings of a window do not depend on the other windows.
 
         Args:
-            windows: Mono samples at the model's rate, shape (W, N) with N samples of one window and W at most
+            windows: Mono samples at the model's rate, shape (W, N); N samples are one window, and W is at most
                 `batch_windows`.
 
         Returns:
@@ -55,20 +56,21 @@ class AudioEncoder:
         """
         missing = next(size for size in self._buckets if size >= len(windows)) - len(windows)
         batch = np.pad(windows, ((0, missing), (0, 0))) if missing else windows  # (B, N)
-        return self._session.run({"waveform": batch})[: len(windows)]
+        (frames,) = self._session.run({"waveform": batch})  # (B, T, D)
+        return frames[: len(windows)]
 
     def close(self) -> None:
-        """Frees the tower; no call may follow."""
+        """Frees the graph; no call may follow."""
         self._session.close()
 
     def check(self) -> None:
-        """Embeds batches of noise and silence of every size, the largest first, which also warms the tower up.
+        """Embeds batches of noise and of silence of every size, the largest first, which also warms the graph up.
 
         Raises:
-            GraphMismatch: If the embeddings' shape, values or lengths are not what the manifest says.
+            GraphMismatch: If the shape of the embeddings does not fit the manifest, or if they are not of unit norm.
         """
         noise = np.random.default_rng(0).normal(0, 0.1, self._manifest.window_samples).astype(np.float32)
-        for size in reversed(self._buckets):  # memory that the largest takes serves all
+        for size in reversed(self._buckets):  # the memory allocated for the largest batch serves the smaller batches
             for windows in (np.zeros((size, len(noise)), np.float32), np.tile(noise, (size, 1))):
                 with failures_as_mismatch(AUDIO_GRAPH):
                     frames = self.embed(windows)
@@ -76,14 +78,14 @@ class AudioEncoder:
 
 
 class TextEncoder:
-    """The text tower with its tokenizer."""
+    """The text graph with its tokenizer."""
 
     def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
-        """Opens the tower of a verified bundle.
+        """Opens the text graph of a verified bundle.
 
         Raises:
-            DeviceUnavailable: If CUDA was asked for and cannot be used.
-            GraphMismatch: If the graph is not what the contract says.
+            DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
+            GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
         """
         self._manifest = manifest
         self._tokenizer = Tokenizer.from_file(str(bundle_dir / TOKENIZER))
@@ -93,54 +95,63 @@ class TextEncoder:
             bundle_dir / TEXT_GRAPH,
             options,
             inputs={"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
-            output="embedding",
+            outputs=manifest.text_outputs,
         )
 
-    def embed(self, queries: Sequence[str], check: Callable[[], object] = lambda: None) -> Float32:
-        """Embeds queries as they were asked, those of equal length together: unit norm, shape (Q, D).
+    def encode(self, queries: Sequence[str], check: Callable[[], object] = lambda: None) -> EncodedQueries:
+        """Encodes queries in batches of queries with the same number of tokens.
 
         Args:
-            queries: The Q queries.
-            check: Called before each batch; what it raises ends the work.
+            queries: The texts of the Q queries, not normalized.
+            check: Called before each batch; an exception that it raises stops the encoding.
+
+        Returns:
+            Q encoded queries, in the same order.
         """
         tokens = [self._tokenizer.encode(self._normalized(query)).ids for query in queries]
-        alike: dict[int, list[int]] = {}
+        by_length: dict[int, list[int]] = {}
         for index, ids in enumerate(tokens):
-            alike.setdefault(len(ids), []).append(index)
+            by_length.setdefault(len(ids), []).append(index)
         embeddings = np.empty((len(queries), self._manifest.dimension), np.float32)
-        for length, indices in alike.items():
+        sigmoids = np.empty((len(queries), 2), np.float32) if self._manifest.has_text_dependent_sigmoids else None
+        for length, indices in by_length.items():
             size = max(1, _TOKENS_AT_A_TIME // length)
             for start in range(0, len(indices), size):
                 check()
                 batch = indices[start : start + size]
-                embeddings[batch] = self._run([tokens[index] for index in batch])
-        return embeddings
+                embeddings[batch], *extra = self._run([tokens[index] for index in batch])
+                if sigmoids is not None:
+                    (sigmoids[batch],) = extra
+        return EncodedQueries(embeddings, sigmoids)
 
     def _normalized(self, query: str) -> str:
         return normalize_query(query, self._manifest.query_normalization)
 
-    def _run(self, tokens: Sequence[Sequence[int]]) -> Float32:
+    def _run(self, tokens: Sequence[Sequence[int]]) -> list[Float32]:
         ids = np.array(tokens, np.int64)  # (Q, L)
         return self._session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
 
     def close(self) -> None:
-        """Frees the tower; no call may follow."""
+        """Frees the graph; no call may follow."""
         self._session.close()
 
     def check(self) -> None:
-        """Embeds a short and a long query, which also warms the tower up.
+        """Encodes a short and a long query, which also warms the graph up.
 
         Raises:
-            GraphMismatch: If the embeddings' shape, values or lengths are not what the manifest says.
+            GraphMismatch: If the shape of the outputs does not fit the manifest, if the embeddings are not of unit norm,
+                or if a scale or bias is not finite.
         """
         long_query = "a dog barks " * self._manifest.max_query_tokens
         with failures_as_mismatch(TEXT_GRAPH):
-            embeddings = self.embed(["a dog barks", long_query])
-        _check_embeddings(TEXT_GRAPH, embeddings, (2, self._manifest.dimension))
+            encoded = self.encode(["a dog barks", long_query])
+        _check_embeddings(TEXT_GRAPH, encoded.embeddings, (2, self._manifest.dimension))
+        if encoded.sigmoids is not None and not np.isfinite(encoded.sigmoids).all():
+            raise GraphMismatch(TEXT_GRAPH, f"scales and biases {encoded.sigmoids.tolist()}", "finite numbers")
 
 
 def buckets(largest: int) -> list[int]:
-    """Powers of two up to a size, and the size itself: the batch sizes that are ever run.
+    """Batch sizes that are run: the powers of two up to `largest`, and `largest` itself.
 
     >>> buckets(6)
     [1, 2, 4, 6]
@@ -151,6 +162,8 @@ def buckets(largest: int) -> list[int]:
 def _check_embeddings(name: str, embeddings: Float32, shape: tuple[int, ...]) -> None:
     if embeddings.shape != shape:
         raise GraphMismatch(name, f"embeddings of shape {embeddings.shape}", f"shape {shape}")
-    off = float(np.max(np.abs(np.linalg.norm(embeddings, axis=-1) - 1)))
-    if not off <= _NORM_TOLERANCE:  # also if it is NaN
-        raise GraphMismatch(name, f"embeddings whose length is off by {off:g}", "finite embeddings of length 1")
+    deviation = float(np.max(np.abs(np.linalg.norm(embeddings, axis=-1) - 1)))
+    if not deviation <= _NORM_TOLERANCE:  # true also for NaN
+        raise GraphMismatch(
+            name, f"embeddings whose norm deviates from 1 by {deviation:g}", "finite embeddings of norm 1"
+        )

@@ -71,7 +71,7 @@ class Engine:
         self.cache = cache
         self._model = model
         self._decode = decode
-        self._query_cache: LruCache[NDArray[np.float32]] = LruCache(options.cached_queries, size=lambda _: 1)
+        self._query_cache: LruCache[EncodedQueries] = LruCache(options.cached_queries, size=lambda _: 1)
         self._embedding_locks = KeyedLocks()
 
     def localize(
@@ -107,12 +107,12 @@ class Engine:
             clip_id, cached = clip.clip_id, True
             embedding = self._cached_embedding(clip_id, call)
         with call.stage("inference"):
-            query_embeddings = self._embed_queries(queries, call)  # (Q, D)
+            encoded = self._encode_queries(queries, call)
         with call.stage("post"):
             results = localize(
                 embedding.stored,
                 queries,
-                EncodedQueries(query_embeddings),
+                encoded,
                 self.manifest,
                 postprocessing or self.manifest.postprocessing,
                 embedding.duration_s,
@@ -162,16 +162,16 @@ class Engine:
                 self.cache.put(clip_id, embedding)
         return embedding, False
 
-    def _embed_queries(self, queries: Sequence[str], call: Call) -> NDArray[np.float32]:
-        """Returns query embeddings, shape (Q, D); those that are not cached are computed together."""
+    def _encode_queries(self, queries: Sequence[str], call: Call) -> EncodedQueries:
+        """Returns the encoded queries; those that are not cached are encoded together."""
         cached = {query: self._query_cache.get(query) for query in queries}
-        embeddings = {query: embedding for query, embedding in cached.items() if embedding is not None}
-        new = [query for query in cached if query not in embeddings]
+        encoded = {query: encoding for query, encoding in cached.items() if encoding is not None}
+        new = [query for query in cached if query not in encoded]
         if new:
-            for query, embedding in zip(new, self._model.text_encoder.embed(new, call.check), strict=True):
-                embeddings[query] = embedding.copy()  # a view would keep the embeddings of all new queries in memory
-                self._query_cache.put(query, embeddings[query])
-        return np.stack([embeddings[query] for query in queries])
+            for query, encoding in zip(new, self._model.text_encoder.encode(new, call.check).split(), strict=True):
+                encoded[query] = encoding
+                self._query_cache.put(query, encoding)
+        return EncodedQueries.join([encoded[query] for query in queries])
 
 
 def open_engine(

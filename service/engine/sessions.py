@@ -1,4 +1,4 @@
-"""How a graph becomes an ONNX Runtime session on the device that was asked for."""
+"""ONNX Runtime sessions: how a graph of the bundle is opened and run on the configured device."""
 
 # onnxruntime ships no types.
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
@@ -7,7 +7,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import, from which on it would report to Microsoft
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by the import below; otherwise it reports to Microsoft
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
@@ -37,54 +37,57 @@ _FAILURES = (
     ort_errors.InvalidProtobuf,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
-    RuntimeError,  # what a run with an IOBinding raises for all of them
+    RuntimeError,  # a run with an IOBinding raises this for every kind of failure
 )
 
 
-class DeviceLost(Exception):  # noqa: N818 - it says what happened
-    """The device does not answer any longer, and will not before the process ends."""
+class DeviceLost(Exception):  # noqa: N818 - the name says what happened
+    """The device has failed, and cannot be used again before the process restarts."""
 
 
 class GraphSession:
-    """One graph, ready to run; runs one call at a time, from any thread.
+    """An open graph; runs one call at a time, from any thread.
 
     Attributes:
         provider: The execution provider that runs the graph, for example "CPUExecutionProvider".
-        node_shares: The share of the graph's nodes that each provider runs; together they are 1.
+        node_shares: Fraction of the graph's nodes that each provider runs; the fractions sum to 1.
     """
 
-    def __init__(self, path: Path, options: EngineOptions, inputs: Mapping[str, str], output: str) -> None:
-        """Opens a graph and checks its names against the bundle's contract.
+    def __init__(self, path: Path, options: EngineOptions, inputs: Mapping[str, str], outputs: Sequence[str]) -> None:
+        """Opens a graph and checks the names and types of its inputs and outputs.
 
         Args:
-            path: The graph's file.
-            options: Where it is to run, and with how much.
+            path: File of the graph.
+            options: Device, threads and memory.
             inputs: Names of the inputs with their ONNX types.
-            output: Name of the only output.
+            outputs: Names of the outputs, all of type float, in the order in which `run` returns them.
 
         Raises:
-            DeviceUnavailable: If CUDA was asked for and cannot be used.
-            GraphMismatch: If the file is no such graph.
+            DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
+            GraphMismatch: If the file is not a graph with these inputs and outputs.
         """
-        self._name, self._output, self._lock = path.name, output, Lock()
+        self._name, self._outputs, self._lock = path.name, tuple(outputs), Lock()
         session = _open(path, options)
         self._session: onnxruntime.InferenceSession | None = session
         self.provider = str(session.get_providers()[0])
-        if options.device == "cuda" and self.provider != _PROVIDERS["cuda"]:  # it falls back to the CPU silently
+        if (
+            options.device == "cuda" and self.provider != _PROVIDERS["cuda"]
+        ):  # ONNX Runtime falls back to the CPU silently
             raise DeviceUnavailable(options.device, ", ".join(session.get_providers()))
         assigned = Counter(
             part.ep_name for part in session.get_provider_graph_assignment_info() for _ in part.get_nodes()
         )
         self.node_shares: dict[str, float] = {name: count / assigned.total() for name, count in assigned.items()}
-        self._check("inputs", {one.name: one.type for one in session.get_inputs()}, dict(inputs))
-        self._check("outputs", {one.name: one.type for one in session.get_outputs()}, {output: "tensor(float)"})
+        self._check("inputs", {node.name: node.type for node in session.get_inputs()}, dict(inputs))
+        floats = dict.fromkeys(outputs, "tensor(float)")
+        self._check("outputs", {node.name: node.type for node in session.get_outputs()}, floats)
 
-    def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Runs the graph and gives its output.
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Runs the graph on its inputs by name, and returns the outputs in the order of the constructor's `outputs`.
 
         Raises:
             ValueError: If the session is closed.
-            DeviceLost: If the device has failed for good.
+            DeviceLost: If the device has failed and cannot be used again.
         """
         with self._lock:
             if self._session is None:
@@ -92,34 +95,35 @@ class GraphSession:
             binding = self._session.io_binding()
             for name, value in feeds.items():
                 binding.bind_cpu_input(name, value)
-            binding.bind_output(self._output)
+            for name in self._outputs:
+                binding.bind_output(name)
             try:
                 self._session.run_with_iobinding(binding)
             except _FAILURES as error:
                 if is_fatal(str(error)):
                     raise DeviceLost from error
                 raise
-            (result,) = binding.copy_outputs_to_cpu()
-        return np.asarray(result)
+            results = binding.copy_outputs_to_cpu()
+        return [np.asarray(result) for result in results]
 
     def close(self) -> None:
-        """Frees the graph, after the call that runs now."""
+        """Frees the graph, after a call that is in progress."""
         with self._lock:
             self._session = None
 
-    def _check(self, what: str, came: dict[str, str], accepted: dict[str, str]) -> None:
+    def _check(self, kind: str, came: dict[str, str], accepted: dict[str, str]) -> None:
         if came != accepted:
-            raise GraphMismatch(self._name, f"{what} {came}", f"{accepted}")
+            raise GraphMismatch(self._name, f"{kind} {came}", f"{accepted}")
 
 
 def is_fatal(message: str) -> bool:
-    """Whether ONNX Runtime's message tells of a device that has failed for good; want of memory passes."""
+    """Whether a message of ONNX Runtime reports a device that has failed for good. Lack of memory is temporary."""
     return bool(_DEVICE_FAILURE.search(message)) and not _OUT_OF_MEMORY.search(message)
 
 
 @contextmanager
 def failures_as_mismatch(name: str) -> Generator[None]:
-    """Tells what ONNX Runtime cannot do with a graph as a fault of the bundle; for opening and trying it out."""
+    """Reports failures of ONNX Runtime as a fault of the graph `name`; for opening a graph and for its first runs."""
     try:
         yield
     except _FAILURES as error:
@@ -127,22 +131,25 @@ def failures_as_mismatch(name: str) -> Generator[None]:
 
 
 def _open(path: Path, options: EngineOptions) -> onnxruntime.InferenceSession:
-    chosen = onnxruntime.SessionOptions()
-    chosen.intra_op_num_threads = options.intra_op_threads
-    chosen.inter_op_num_threads = 1
-    chosen.log_severity_level = _LOG_ERRORS
-    chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else idle threads burn half a core
-    chosen.add_session_config_entry("session.x64quantprecision", "1")  # else 8-bit sums saturate on CPUs without VNNI
-    chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session_options = onnxruntime.SessionOptions()
+    session_options.intra_op_num_threads = options.intra_op_threads
+    session_options.inter_op_num_threads = 1
+    session_options.log_severity_level = _LOG_ERRORS
+    for key, value in (
+        ("session.intra_op.allow_spinning", "0"),  # otherwise idle threads take half a core
+        ("session.x64quantprecision", "1"),  # otherwise 8-bit sums saturate on CPUs without VNNI
+        ("session.record_ep_graph_assignment_info", "1"),
+    ):
+        session_options.add_session_config_entry(key, value)
     with failures_as_mismatch(path.name):
-        return onnxruntime.InferenceSession(path, chosen, providers=_providers(options))
+        return onnxruntime.InferenceSession(path, session_options, providers=_providers(options))
 
 
 def _providers(options: EngineOptions) -> list[Any]:
-    """What to ask ONNX Runtime for, best first.
+    """The execution providers to request from ONNX Runtime, in order of preference.
 
     Raises:
-        DeviceUnavailable: If CUDA was asked for and this ONNX Runtime has none.
+        DeviceUnavailable: If `options` require CUDA and this ONNX Runtime is built without CUDA.
     """
     available = onnxruntime.get_available_providers()
     has_cuda = _PROVIDERS["cuda"] in available

@@ -19,7 +19,7 @@ QUERIES = ["a dog barks", "rain", "someone is typing on a computer keyboard in a
 
 def main() -> None:
     manifest = verify_bundle(PACKAGED_BUNDLE)
-    audio = GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, ONE_CORE, {"waveform": "tensor(float)"}, "frames")
+    audio = GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, ONE_CORE, {"waveform": "tensor(float)"}, ["frames"])
     text = TextEncoder(PACKAGED_BUNDLE, manifest, ONE_CORE)
     window = np.random.default_rng(0).normal(0, 0.1, (1, manifest.window_samples)).astype(np.float32)
     window_s = manifest.window_samples / manifest.sample_rate_hz
@@ -30,7 +30,7 @@ def main() -> None:
     for query in QUERIES:
         row(
             f"text encoder, {len(query.split())} words, ms",
-            spread([1000 * s for s in timed(partial(text.embed, [query]))]),
+            spread([1000 * s for s in timed(partial(text.encode, [query]))]),
         )
 
 

@@ -173,7 +173,7 @@ async def test_a_clip_of_any_length_has_its_frames_and_no_segment_outside(
     elif n_samples >= HOP_SAMPLES:
         assert (low["segments"][0]["onset_s"], low["segments"][-1]["offset_s"]) in {
             (0, body["clip"]["duration_s"]),
-            (0, HOP_SAMPLES * (n_samples // HOP_SAMPLES) / SAMPLE_RATE_HZ),  # one sample is not heard
+            (0, HOP_SAMPLES * (n_samples // HOP_SAMPLES) / SAMPLE_RATE_HZ),  # a last frame of one sample is silent
         }
 
 

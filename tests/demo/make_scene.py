@@ -1,8 +1,8 @@
-"""The demo recording: synthetic sounds at known times over faint pink noise.
+"""Makes the demo recording: synthetic sounds at known times over faint pink noise.
 
-python -m tests.demo.make_scene --out tests/demo/scene.flac
+    python -m tests.demo.make_scene --out tests/demo/scene.flac
 
-The truth is written beside it as `truth.json`. Everything but the speech is a function of `SEED`.
+The times of the sounds are written to `truth.json` in the same folder. All sounds except speech depend only on `SEED`.
 """
 
 import argparse
@@ -29,9 +29,14 @@ SENTENCE = "The next train to the harbour leaves from platform two, in five minu
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A sound in the scene: the query that finds it, when it is heard (s), and the level of its active part (dBFS).
+    """A sound in the scene.
 
-    `make` takes a generator and a duration in s; None is the sentence.
+    Attributes:
+        query: the query that should detect the sound.
+        onset_s: start of the sound, in seconds.
+        offset_s: end of the sound, in seconds.
+        level_db: root mean square of the active part of the sound, in dBFS.
+        make: makes the sound from a random generator and a duration in seconds; None for the spoken sentence.
     """
 
     query: str
@@ -42,7 +47,7 @@ class Placement:
 
     @property
     def duration_s(self) -> float:
-        """How long the sound is heard."""
+        """Duration of the sound, in seconds."""
         return self.offset_s - self.onset_s
 
 
@@ -60,18 +65,22 @@ LAYOUT = (
 
 
 def truth() -> list[dict[str, str | float]]:
-    """When each sound is heard, in order of time."""
+    """The query, onset and offset of each sound, in order of time."""
     return [{"query": p.query, "onset_s": p.onset_s, "offset_s": p.offset_s} for p in LAYOUT]
 
 
 def at_level(sound: Signal, level_db: float) -> Signal:
-    """The sound with the root mean square of its active blocks at a level (dBFS)."""
+    """Scales a sound so that the root mean square of its active blocks has a given level, in dBFS."""
     active = np.repeat(active_blocks(sound.astype(np.float32), RATE_HZ), round(BLOCK_S * RATE_HZ))[: len(sound)]
     return sound * 10 ** (level_db / 20) / np.sqrt(np.mean(sound[active] ** 2))
 
 
 def procedural(number: int) -> Signal:
-    """Sound `number` of the layout, at its level; it must not be the sentence."""
+    """Makes sound `number` of the layout at its level.
+
+    Raises:
+        ValueError: The sound is the spoken sentence.
+    """
     placement = LAYOUT[number]
     if placement.make is None:
         raise ValueError(f"sound {number} of the layout is speech")
@@ -80,13 +89,18 @@ def procedural(number: int) -> Signal:
 
 
 def background() -> Signal:
-    """The scene before any sound: pink noise."""
+    """The background of the scene: pink noise."""
     noise = coloured_noise(np.random.default_rng(SEED), round(SCENE_S * RATE_HZ), 1.0)
     return noise.astype(np.float64) * 10 ** (NOISE_DB / 20)
 
 
 def sentence(duration_s: float) -> Signal:
-    """The spoken sentence; another release of espeak-ng may speak at another pace, which the truth must know."""
+    """Makes the spoken sentence.
+
+    Raises:
+        RuntimeError: The sentence does not last `duration_s` within 0.1 s. Releases of espeak-ng may speak at different
+            rates; the times in the layout must then be changed.
+    """
     speech = speak(SENTENCE, voice="en-us", words_per_minute=150, pitch=45)
     spoken_s = len(speech) / RATE_HZ
     if abs(spoken_s - duration_s) > 0.1:
@@ -97,19 +111,26 @@ def sentence(duration_s: float) -> Signal:
 
 
 def make_scene(speech: Callable[[float], Signal] = sentence) -> Signal:
-    """The whole recording, the sentence made by `speech` from its duration in s: (N,) in [-1, 1]."""
+    """Makes the whole recording.
+
+    Args:
+        speech: makes the spoken sentence from its duration in seconds.
+
+    Returns:
+        Samples in [-1, 1]: (N,).
+    """
     scene = background()
     for number, placement in enumerate(LAYOUT):
-        spoken = placement.make is None
-        sound = at_level(speech(placement.duration_s), placement.level_db) if spoken else procedural(number)
+        is_speech = placement.make is None
+        sound = at_level(speech(placement.duration_s), placement.level_db) if is_speech else procedural(number)
         sounds.add(scene, sound, placement.onset_s)
     return scene
 
 
 def main() -> None:
-    """Writes the recording and its truth."""
-    parser = argparse.ArgumentParser(description="Makes the demo recording and, beside it, truth.json.")
-    parser.add_argument("--out", type=Path, required=True, help="the FLAC file to write")
+    """Runs the command line: writes the recording and `truth.json`."""
+    parser = argparse.ArgumentParser(description="Make the demo recording, and truth.json in the same folder.")
+    parser.add_argument("--out", type=Path, required=True, help="FLAC file to write")
     out: Path = parser.parse_args().out
     soundfile.write(out, make_scene(), RATE_HZ, subtype="PCM_16")
     (out.parent / "truth.json").write_text(json.dumps(truth(), indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
-"""Everyday sounds made from nothing: sines, noise, filters and rooms, each a pure function of a generator.
+"""Synthesizes everyday sounds from sines, noise, filters and room reverberation.
 
-Every sound is mono at 16 kHz, of any level, begins at its first sample and is (N,) float64.
+Each sound is a pure function of a random generator. It is mono at 16 kHz, starts at its first sample, has an arbitrary
+level, and has the shape (N,) in float64.
 """
 
 import numpy as np
@@ -14,24 +15,24 @@ Signal = NDArray[np.float64]
 
 
 def seconds(duration_s: float) -> Signal:
-    """The time of every sample of a sound: (N,)."""
+    """The time of each sample of a sound of `duration_s`, in seconds: (N,)."""
     return np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
 
 
 def fades(time: Signal, rise_s: float, fall_s: float) -> Signal:
-    """An envelope that rises from 0 to 1 and falls back to 0 at the end."""
+    """An envelope that rises linearly from 0 to 1 in `rise_s` and falls linearly to 0 in the last `fall_s`: (N,)."""
     return np.minimum(1.0, np.minimum(time / rise_s, (len(time) / RATE_HZ - time) / fall_s))
 
 
 def add(into: Signal, sound: Signal, onset_s: float) -> None:
-    """Mixes a sound in at its time; what lies past the end is cut."""
+    """Adds a sound to a signal in place, starting at `onset_s`. The part after the end of the signal is cut off."""
     start = round(onset_s * RATE_HZ)
     length = max(0, min(len(sound), len(into) - start))
     into[start : start + length] += sound[:length]
 
 
 def tones(frequency_hz: Signal, amplitudes: list[float]) -> Signal:
-    """Harmonics 1, 2, ... of a gliding fundamental; those too high for the rate are left out."""
+    """Harmonics 1, 2, ... of a gliding fundamental frequency: (N,). Harmonics above HIGHEST_HZ are left out."""
     phase = 2 * np.pi * np.cumsum(frequency_hz) / RATE_HZ
     sound = np.zeros_like(phase)
     for number, amplitude in enumerate(amplitudes, start=1):
@@ -40,24 +41,31 @@ def tones(frequency_hz: Signal, amplitudes: list[float]) -> Signal:
 
 
 def ringing(time: Signal, partials: list[tuple[float, float, float]]) -> Signal:
-    """Decaying sines, each (frequency in Hz, amplitude, decay in s)."""
+    """Sum of decaying sines, each given as frequency in Hz, amplitude and decay time in seconds: (N,)."""
     return sum((a * np.sin(2 * np.pi * f * time) * np.exp(-time / d) for f, a, d in partials), np.zeros_like(time))
 
 
 def resonance(source: Signal, centre_hz: float, width_hz: float) -> Signal:
-    """A source through one formant."""
+    """Filters a source with one formant (a resonance)."""
     radius = np.exp(-np.pi * width_hz / RATE_HZ)
     angle = 2 * np.pi * centre_hz / RATE_HZ
     return np.asarray(lfilter([1 - radius], [1.0, -2 * radius * np.cos(angle), radius**2], source))
 
 
 def band(source: Signal, low_hz: float, high_hz: float) -> Signal:
-    """A source through a gentle band-pass."""
+    """Filters a source with a first-order band-pass."""
     return np.asarray(sosfilt(butter(1, [low_hz, high_hz], "band", fs=RATE_HZ, output="sos"), source))
 
 
 def in_room(rng: Generator, dry: Signal, decay_s: float, direct_db: float) -> Signal:
-    """The sound in a room that falls by 60 dB in `decay_s`, the direct path `direct_db` over it; as long as `dry`."""
+    """Adds the reverberation of a room to a sound, and cuts the result to the length of the sound.
+
+    Args:
+        rng: draws the impulse response of the room.
+        dry: the sound.
+        decay_s: time in which the reverberation falls by 60 dB, in seconds.
+        direct_db: level of the direct sound relative to the reverberation, in dB.
+    """
     time = seconds(decay_s)
     tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay_s)
     tail *= 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
@@ -66,7 +74,7 @@ def in_room(rng: Generator, dry: Signal, decay_s: float, direct_db: float) -> Si
 
 
 def siren(rng: Generator, duration_s: float) -> Signal:
-    """A wail that sweeps between 800 and 1,500 Hz and back every 2 s."""
+    """A wail that sweeps from 800 to 1,500 Hz and back every 2 s."""
     time = seconds(duration_s)
     sweep = (0.5 - 0.5 * np.cos(2 * np.pi * time / 2.0)) ** 0.5
     wail = tones(800.0 * (1500.0 / 800.0) ** sweep, [1.0, 0.6, 0.5, 0.3, 0.25, 0.15, 0.1])
@@ -74,7 +82,7 @@ def siren(rng: Generator, duration_s: float) -> Signal:
 
 
 def car_horn(rng: Generator, duration_s: float) -> Signal:
-    """Two short honks and one long, a buzz of two notes."""
+    """Two short honks and a long one, each a buzz of two notes."""
     sound = np.zeros(len(seconds(duration_s)))
     for onset_s, honk_s in ((0.0, 0.35), (0.5, 0.35), (1.0, duration_s - 1.2)):
         time = seconds(honk_s)
@@ -86,7 +94,7 @@ def car_horn(rng: Generator, duration_s: float) -> Signal:
 
 
 def alarm_clock(rng: Generator, duration_s: float) -> Signal:
-    """A mechanical alarm clock: a clapper between two gongs, 22 strokes a second, and the gongs' decay."""
+    """A mechanical alarm clock: a clapper that strikes two gongs 22 times per second, and the decay of the gongs."""
     shape = ((1.0, 1.0, 0.3), (1.51, 0.2, 0.2), (2.42, 0.8, 0.2), (2.74, 0.4, 0.15), (3.8, 0.35, 0.1), (4.3, 0.3, 0.08))
     gongs = [ringing(seconds(0.6), [(base * r, a, d) for r, a, d in shape]) for base in (1420.0, 1150.0)]
     sound = np.zeros(len(seconds(duration_s)))
@@ -96,7 +104,7 @@ def alarm_clock(rng: Generator, duration_s: float) -> Signal:
 
 
 def frying(rng: Generator, duration_s: float) -> Signal:
-    """Hissing fat and 900 pops a second."""
+    """Hissing fat with 900 pops per second."""
     time, pop_time = seconds(duration_s), seconds(0.012)
     sound = 0.35 * band(rng.standard_normal(len(time)), 800.0, 7_000.0)
     for _ in range(int(900 * duration_s)):
@@ -107,7 +115,7 @@ def frying(rng: Generator, duration_s: float) -> Signal:
 
 
 def bark(rng: Generator, pitch_hz: float) -> Signal:
-    """One bark: a rough voice that rises and falls within 0.22 s, through three formants."""
+    """A single bark: a rough voice, filtered with three formants, whose pitch rises and falls within 0.22 s."""
     time = seconds(0.22)
     part = time / 0.22
     pitch = pitch_hz * (0.75 + 0.55 * np.sin(np.pi * np.minimum(1.0, 1.1 * part))) * (1 - 0.35 * part)
@@ -119,7 +127,7 @@ def bark(rng: Generator, pitch_hz: float) -> Signal:
 
 
 def dog(rng: Generator, duration_s: float) -> Signal:
-    """Barks in pairs, 0.35 s and then 0.6 s apart."""
+    """Pairs of barks. The onsets within a pair are 0.35 s apart, and the next pair follows 0.6 s later."""
     sound = np.zeros(len(seconds(duration_s)))
     onset_s, number = 0.0, 0
     while onset_s + 0.24 <= duration_s:
@@ -130,13 +138,18 @@ def dog(rng: Generator, duration_s: float) -> Signal:
 
 
 def chirp(part: Signal, kind: int) -> Signal:
-    """How far the pitch of a bird's syllable lies over its base, along the syllable: falling, arched or trilled."""
+    """Relative pitch of a bird's syllable above its base frequency.
+
+    Args:
+        part: position in the syllable, from 0 to 1: (N,).
+        kind: 0 for a falling, 1 for an arched and 2 for a trilled syllable.
+    """
     falling, arched = 0.35 * (1 - part), 0.25 * np.sin(np.pi * part)
     return (falling, arched, 0.3 * part - 0.12 * np.sin(6 * np.pi * part))[kind]
 
 
 def phrase(rng: Generator) -> list[Signal]:
-    """Three to six whistled syllables of one kind, each with the pause after it."""
+    """Three to six whistled syllables of the same kind, each followed by a pause."""
     kind, base_hz = int(rng.integers(3)), rng.uniform(3_000.0, 4_500.0)
     syllables: list[Signal] = []
     for _ in range(int(rng.integers(3, 7))):
@@ -147,7 +160,7 @@ def phrase(rng: Generator) -> list[Signal]:
 
 
 def birds(rng: Generator, duration_s: float) -> Signal:
-    """Phrases between 3 and 6 kHz, as many as fit."""
+    """Phrases between 3 and 6 kHz, until no further syllable fits into the duration."""
     sound = np.zeros(len(seconds(duration_s)))
     onset_s = 0.0
     while True:

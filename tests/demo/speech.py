@@ -1,4 +1,4 @@
-"""Speech from the espeak-ng program."""
+"""Makes speech with the program espeak-ng."""
 
 import io
 import shutil
@@ -12,14 +12,25 @@ from tests.demo.sounds import RATE_HZ, Signal
 
 
 def speak(text: str, *, voice: str, words_per_minute: int, pitch: int) -> Signal:
-    """A spoken sentence without the silence around it: mono, 16 kHz, (N,).
+    """Makes a spoken sentence without the silence before and after it.
+
+    Args:
+        text: the sentence.
+        voice: name of an espeak-ng voice.
+        words_per_minute: rate of speech.
+        pitch: 0 to 99.
+
+    Returns:
+        Mono samples at 16 kHz: (N,).
 
     Raises:
         RuntimeError: espeak-ng is not installed.
     """
     program = shutil.which("espeak-ng")
     if program is None:
-        raise RuntimeError("espeak-ng is not installed; it speaks the demo's sentence (apt-get install espeak-ng)")
+        raise RuntimeError(
+            "espeak-ng is not installed; it makes the spoken sentence of the demo (apt-get install espeak-ng)"
+        )
     command = [program, "-v", voice, "-s", str(words_per_minute), "-p", str(pitch), "--stdout", text]
     wave = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate_hz = soundfile.read(io.BytesIO(wave))

@@ -194,7 +194,7 @@ def _exchange(url: str, sent: bytes) -> tuple[bytes, bytes]:
 def _open_files(pid: int, directory: Path) -> list[str]:
     targets: list[Path] = []
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # the file was closed after the listing
             targets.append(link.readlink())
     return [str(target) for target in targets if target.is_relative_to(directory)]
 
@@ -210,7 +210,7 @@ def _soon(holds: Callable[[], object]) -> bool:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"BUNDLE": "/nowhere"}, "/nowhere holds no manifest.json"),
+        ({"BUNDLE": "/nowhere"}, "/nowhere has no manifest.json"),
         ({"PORT": "eighty"}, "EARMARK_PORT is 'eighty'"),
         ({"PROT": "80"}, "did you mean EARMARK_PORT?"),
         ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),

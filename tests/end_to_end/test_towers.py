@@ -98,7 +98,7 @@ async def test_the_service_gives_the_similarities_of_torch_for_a_clip_of_several
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
             response = await client.post("/localize", files=files, data={"curves": "similarity"})
-        queries = text_encoder.embed(QUERIES)
+        queries = text_encoder.encode(QUERIES).embeddings
     finally:
         engine.close()
         text_encoder.close()

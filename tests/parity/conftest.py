@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from training.recipe import read_recipe
 from training.train import train
@@ -10,3 +11,17 @@ from training.train import train
 def tiny_checkpoint(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = read_recipe(Path("training/recipes/tiny.toml"), [f"data.folder={tiny_pack}"])
     return train(recipe, tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="session")
+def text_dependent_checkpoint(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with text-dependent sigmoids, whose scales and biases are spread as widely as after a long training."""
+    overrides = [f"data.folder={tiny_pack}", "text.own_sigmoid=true", "optimization.steps=10"]
+    file = train(read_recipe(Path("training/recipes/tiny.toml"), overrides), tmp_path_factory.mktemp("text_dependent"))
+    checkpoint = torch.load(file, weights_only=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, spread in (("log_scale", 0.5), ("bias", 3.0)):
+        weight = checkpoint["average"][f"own_sigmoid.{name}.weight"]
+        weight += spread * torch.randn(weight.shape, generator=generator)
+    torch.save(checkpoint, file)
+    return file

@@ -51,7 +51,7 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
     text_encoder = TextEncoder(exported, manifest, EngineOptions())
     try:
         served = engine.localize(Upload.of_bytes(wav(clip)), asked)
-        queries = text_encoder.embed(asked)
+        queries = text_encoder.encode(asked).embeddings
     finally:
         engine.close()
         text_encoder.close()

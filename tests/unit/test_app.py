@@ -1,3 +1,5 @@
+import re
+
 import httpx
 import pytest
 
@@ -42,7 +44,10 @@ async def test_a_path_with_a_trailing_slash_is_not_redirected() -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (404, MEDIA_TYPE)
 
 
-async def test_every_answer_carries_a_request_id() -> None:
+async def test_every_answer_carries_the_clients_request_id_if_it_is_valid_and_a_new_one_otherwise() -> None:
     async with make_client(FakeEngine()) as client:
-        answers = [await client.get(path) for path in ("/livez", "/nowhere", "/docs")]
-    assert all(answer.headers["x-request-id"] for answer in answers)
+        for path in ("/livez", "/nowhere", "/docs"):
+            for client_id, kept in (("abc-1.2_3", True), ("", False), ("a b", False), ("a" * 65, False)):
+                answered_id = (await client.get(path, headers={"X-Request-ID": client_id})).headers["x-request-id"]
+                assert (answered_id == client_id) is kept
+                assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", answered_id)

@@ -78,7 +78,7 @@ def read_dataset(name: str, folder: Path) -> list[Example]:
     reading = read_with_issues(name, folder)
     for kind, count in reading.counts().items():
         first = next(issue for issue in reading.issues if issue.kind == kind)
-        logger.warning("%s in %s: left out %d entries, %s; the first: %s", name, folder, count, kind, first)
+        logger.warning("%s in %s: left out %d entries (%s); the first: %s", name, folder, count, kind, first)
     return list(reading.examples)
 
 

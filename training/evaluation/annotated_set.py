@@ -36,7 +36,7 @@ def merge_recordings(examples: Iterable[Example]) -> list[Example]:
 def evaluation_set_from_examples(
     name: str, examples: Sequence[Example], labels: Sequence[str] | None = None, pooled: bool | None = None
 ) -> EvaluationSet:
-    """The evaluation set of annotated recordings. Each label is its own query.
+    """The evaluation set of annotated recordings. The query of a label is the label itself.
 
     In a pooled set, each recording is queried with the captions of its events and with captions of other recordings,
     drawn at random. Otherwise every recording is queried with every label.

@@ -23,7 +23,7 @@ PASSES = 3
 """Number of held-out captions of each label. Each is the label's query in one pass over the scenes."""
 N_SCENES = 400
 MIN_RECORDINGS = 3
-"""Smallest number of recordings of a label that is searched for. Rarer labels occur in scenes but are not searched for."""
+"""Smallest number of recordings of a label that is searched for. Rarer labels occur in scenes only."""
 RECIPE = SceneRecipe(
     scene_s=10.0,
     min_events=1,

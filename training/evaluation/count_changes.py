@@ -1,10 +1,10 @@
 """How the counts of true and false positives change as the decision threshold falls, for every threshold at once.
 
-Between two successive scores of a curve, the detections stay the same whatever the threshold. The counts therefore change
-only where the threshold falls below a score, and a list of (score, change of the counts) holds the counts at every
-threshold. This is the method of "Threshold-Independent Evaluation of Sound Event Detection Scores" (Ebbers et al.,
-ICASSP 2022); its package sed_scores_eval compares the detections with the true events here. Every change keeps the index
-of its clip, so that bootstrap resamples can weight the clips afterwards.
+Between two successive scores of a curve, the detections stay the same whatever the threshold. The counts therefore
+change only where the threshold falls below a score, and a list of (score, change of the counts) holds the counts at
+every threshold. This is the method of "Threshold-Independent Evaluation of Sound Event Detection Scores" (Ebbers et
+al., ICASSP 2022); its package sed_scores_eval compares the detections with the true events here. Every change keeps the
+index of its clip, so that bootstrap resamples can weight the clips afterwards.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -79,7 +79,8 @@ class Criterion:
     """The rule by which detections count as true positives.
 
     Attributes:
-        count: A `statistics_fn` of sed_scores_eval, with its tolerances bound: the counts of detections at each threshold.
+        count: A `statistics_fn` of sed_scores_eval, with its tolerances bound: the counts of detections at each
+            threshold.
         with_cross_triggers: Whether the rule also counts cross triggers.
     """
 
@@ -91,8 +92,8 @@ def intersection_criterion(dtc: float, gtc: float, cttc: float | None = None) ->
     """The rule of PSDS: detections and true events must overlap by minimum fractions (arXiv 1910.08440).
 
     Args:
-        dtc: Detection tolerance criterion. A detection is a false positive unless at least this fraction of it lies in true
-            events of its label.
+        dtc: Detection tolerance criterion. A detection is a false positive unless at least this fraction of it lies in
+            true events of its label.
         gtc: Ground truth intersection criterion. A true event is a true positive if at least this fraction of it is
             covered by detections that satisfy the DTC.
         cttc: Cross-trigger tolerance criterion. A false positive is a cross trigger with another label if at least this
@@ -103,7 +104,9 @@ def intersection_criterion(dtc: float, gtc: float, cttc: float | None = None) ->
 
 
 def collar_criterion(onset_s: float, offset_s: float, offset_ratio: float) -> Criterion:
-    """The rule of event-based F1: onset and offset must lie near those of an event, matched one to one (10.3390/app6060162).
+    """The rule of event-based F1: a detection must begin and end near the onset and offset of an event (10.3390/app6060162).
+
+    Detections and events are matched one to one.
 
     Args:
         onset_s: Largest accepted distance of the onsets, in seconds.
@@ -151,8 +154,8 @@ def _counts(
     """Counts of the detections in a curve (T,) at thresholds just below each of its scores.
 
     Returns:
-        The distinct scores (S,), falling; the counts at each, (2 + other labels, S): true positives, false positives, and
-        the cross triggers with each other label; and the indices of these other labels.
+        The distinct scores (S,), falling; the counts at each, (2 + other labels, S): true positives, false positives,
+        and the cross triggers with each other label; and the indices of these other labels.
     """
     other_events = query.other_events if criterion.with_cross_triggers else {}
     if not len(query.target_events[0]) and not other_events:
@@ -210,8 +213,8 @@ def _merged(parts: list[CountChanges]) -> CountChanges:
 def slice_count_changes(queries: ScoredQueries, slice_s: float) -> Iterator[CountChanges]:
     """Yields the count changes of one label after the other where each time slice is classified as a whole.
 
-    This is the field's segment-based evaluation: a slice whose highest score exceeds the threshold is a true positive if a
-    true event overlaps the slice, and a false positive otherwise.
+    This is the field's segment-based evaluation: a slice whose highest score exceeds the threshold is a true positive
+    if a true event overlaps the slice, and a false positive otherwise.
     """
     for label_queries in queries.by_label:
         yield _merged([_changes_of_slices(query, slice_s) for query in label_queries])

@@ -1,8 +1,8 @@
 """PSDS, partial AUROC and F1 from the count changes of each label, for all bootstrap resamples at once.
 
-Letters of shapes: L labels, C clips, B resamples, b resamples of a block, N count changes, K thresholds, M steps. `weights`
-(C, B) is the number of times that each clip counts in each resample. A label without a true event in a resample is left out
-of that resample's means; the figure of a resample without any true event is NaN.
+Letters of shapes: L labels, C clips, B resamples, b resamples of a block, N count changes, K thresholds, M steps.
+`weights` (C, B) is the number of times that each clip counts in each resample. A label without a true event in a
+resample is left out of that resample's means; the figure of a resample without any true event is NaN.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ FALSE_POSITIVE_FACTOR, FALSE_POSITIVE_MARGIN = 2.0, 30
 Bootstrap resamples vary around the count of the whole set, and none of them needs more.
 """
 SIGMAS = 6.0
-"""No resample is assumed to deviate from its expected false positive count by more than this many standard deviations."""
+"""Largest assumed deviation of a resample's false positive count from its expected value, in standard deviations."""
 RESAMPLES_PER_BLOCK = 16
 """Number of resamples whose curves are held in memory at the same time."""
 CurvePoints = Callable[[slice], tuple[Array, Array]]
@@ -89,10 +89,10 @@ def psds(
 ) -> Areas:
     """Polyphonic sound detection scores (arXiv 1910.08440).
 
-    The curve of a label (its PSD-ROC) has the effective false positive rate per hour as x, and the fraction of true events
-    that are detected (the true positive rate) as y. The effective false positive rate is the false positive rate plus
-    `alpha_ct` times the mean cross-trigger rate. `mean` is the PSDS with alpha_st = 0, and `mean_minus_std` the PSDS with
-    alpha_st = 1, where alpha_st is the cost of instability across labels.
+    The curve of a label (its PSD-ROC) has the effective false positive rate per hour as x, and the fraction of true
+    events that are detected (the true positive rate) as y. The effective false positive rate is the false positive rate
+    plus `alpha_ct` times the mean cross-trigger rate. `mean` is the PSDS with alpha_st = 0, and `mean_minus_std` the PSDS
+    with alpha_st = 1, where alpha_st is the cost of instability across labels.
 
     Args:
         changes: Count changes of each label, in the order of `queries.labels`.
@@ -146,7 +146,7 @@ def _n_reachable(changes: CountChanges, accepted: Array) -> int:
 
 
 def partial_auroc(changes: Iterable[CountChanges], weights: Array, max_fpr: float) -> Areas:
-    """Partial AUROC: area under the receiver operating characteristic of each label up to `max_fpr`, divided by `max_fpr`.
+    """Partial AUROC: area under each label's receiver operating characteristic up to `max_fpr`, divided by `max_fpr`.
 
     Args:
         changes: Count changes of each label, where each entry is a time slice that is either positive or negative.
@@ -232,8 +232,8 @@ def _ratio(counts: Array, totals: Array) -> Array:
 def _cross_trigger_rate(changes: CountChanges, weights: Array, event_s: Array) -> Array:
     """Mean cross-trigger rate at a threshold just below the score of each change: (N, B).
 
-    The rate with one other label is the number of cross triggers per second of that label's true events, (L, B). The mean
-    is taken over all other labels.
+    The rate with one other label is the number of cross triggers per second of that label's true events, (L, B). The
+    mean is taken over all other labels.
     """
     row, other = changes.cross_triggers.row, changes.cross_triggers.other
     rates = np.zeros((len(changes.score), weights.shape[1]))

@@ -91,8 +91,8 @@ def common_labels(folder: Path, split: str) -> list[str]:
     common = labels_by_split["train"] & labels_by_split[split]
     if not common:
         raise ValueError(
-            f"{COMMON_LABELS_DATASET}: no label of split {split!r} occurs in train; only labels of both are searched for, so "
-            f"the tables of both must be in {folder} (the audio of train is not needed)"
+            f"{COMMON_LABELS_DATASET}: no label of split {split!r} occurs in train; only labels of both are searched for, "
+            f"so the tables of both must be in {folder} (the audio of train is not needed)"
         )
     return sorted(common)
 

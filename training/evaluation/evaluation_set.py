@@ -62,8 +62,8 @@ class EvaluationSet:
         clips: The clips.
         labels: The labels that are searched for.
         queries: Queries of each label, the same number for every label. Each is used in one pass over the clips.
-        pooled: Whether all labels are counted together as a single scored label. This is meant for captions that occur in
-            a recording or two each, so that figures of a single caption would say nothing.
+        pooled: Whether all labels are counted together as a single scored label. This is meant for captions that occur
+            in a recording or two each, so that figures of a single caption would say nothing.
     """
 
     name: str

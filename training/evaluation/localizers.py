@@ -69,8 +69,7 @@ class CheckpointLocalizer:
         self.postprocessing = postprocessing_at(0.5, median_filter_s, extent_ratio)
         self.calibrated = False
         self.subject: dict[str, Any] = {"kind": "checkpoint"}
-        shared = Calibration(float(model.scale.detach()), float(model.bias.detach()))
-        self.calibration = UNCALIBRATED if model.own_sigmoid else shared
+        self.calibration = trained_calibration(model)
         self._encoded: dict[str, EncodedQueries] = {}
         self._embedded: tuple[Float32, Float32] | None = None  # the last waveform, and its frame embeddings
 
@@ -178,6 +177,17 @@ class ServiceLocalizer:
             )
             curves += [result["score"] for result in answer.raise_for_status().json()["results"]]
         return np.asarray(curves, dtype=np.float32)
+
+
+def trained_calibration(model: LanguageAudioModel) -> Calibration:
+    """The sigmoid of a model before `training.calibrate`.
+
+    It has the trained scale and bias. A model with text-dependent sigmoids needs no other sigmoid: its calibration leaves
+    the text-dependent logits as they are.
+    """
+    if model.own_sigmoid:
+        return UNCALIBRATED
+    return Calibration(float(model.scale.detach()), float(model.bias.detach()))
 
 
 def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: float) -> Postprocessing:

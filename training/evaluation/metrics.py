@@ -66,20 +66,21 @@ def compute_figures(
     """Computes all localization figures.
 
     - `psds1`, `psds2`: polyphonic sound detection scores with alpha_st = 1, which penalizes differences between labels.
-      `psds1_macro`, `psds2_macro`: with alpha_st = 0, the mean over the labels. PSDS1 rewards exact times (DTC and GTC 0.7);
-      PSDS2 tolerates inexact times (DTC and GTC 0.1) and penalizes cross triggers (CTTC 0.3, alpha_ct 0.5).
-    - `partial_auroc`: area under the receiver operating characteristic of 1 s slices up to a false positive rate of 0.1,
-      divided by 0.1; the mean over the labels.
+      `psds1_macro`, `psds2_macro`: with alpha_st = 0, the mean over the labels. PSDS1 rewards exact times (DTC and GTC
+      0.7); PSDS2 tolerates inexact times (DTC and GTC 0.1) and penalizes cross triggers (CTTC 0.3, alpha_ct 0.5).
+    - `partial_auroc`: area under the receiver operating characteristic of 1 s slices up to a false positive rate of
+      0.1, divided by 0.1; the mean over the labels.
     - `event_f1_macro`, `event_f1_micro`: event-based F1. Detections are runs of frames above the label's threshold. The
       collar of an onset is 0.2 s; the collar of an offset is 0.2 s or 20 % of the event, whichever is longer.
     - `segment_error_rate`: substitutions, deletions and insertions in 1 s slices per true label of a slice, at the
       labels' thresholds.
-    - `th_auc`: area under the F1 of queries with a true event in their clip, over all thresholds (AudioGrounding); a perfect
-      model reaches 0.98, since the thresholds run from 0.01 to 0.99.
+    - `th_auc`: area under the F1 of queries with a true event in their clip, over all thresholds (AudioGrounding); a
+      perfect model reaches 0.98, since the thresholds run from 0.01 to 0.99.
     - `expected_calibration_error`: mean difference between the score and the observed frequency, over all frames.
     - `false_presence`: fraction of queries without a true event in their clip for which the service answers `present`.
 
-    With a single label, `psds1`, `psds2` and `psds2_macro` are left out: no other label exists to differ from or to trigger.
+    With a single label, `psds1`, `psds2` and `psds2_macro` are left out: no other label exists to differ from or to
+    trigger.
 
     Args:
         queries: Score curves and true events.
@@ -159,8 +160,8 @@ def segment_error_rate(
 def threshold_auc(queries: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Area under the F1 over the thresholds (Th-AUC of AudioGrounding): (B,).
 
-    Only queries whose label has a true event in the clip count. Gaps of up to 0.5 s between detections are closed: a grey
-    closing of the score curve gives the same detections at every threshold.
+    Only queries whose label has a true event in the clip count. Gaps of up to 0.5 s between detections are closed: a
+    grey closing of the score curve gives the same detections at every threshold.
     """
     gap = grid.frames_for(GROUNDING_GAP_S)
     present = queries.pooled()
@@ -184,8 +185,8 @@ def calibration_error(queries: ScoredQueries, weights: NDArray[np.float64]) -> N
 def expected_calibration_error(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     """Expected calibration error over 15 bins of equal width (arXiv 1706.04599).
 
-    It is the mean over the bins, weighted by their size, of the absolute difference between the mean score and the fraction
-    of true frames.
+    It is the mean over the bins, weighted by their size, of the absolute difference between the mean score and the
+    fraction of true frames.
 
     Args:
         score: Scores in [0, 1], (N,).

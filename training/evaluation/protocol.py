@@ -45,14 +45,19 @@ def evaluate(
     Args:
         localizer: Model, bundle or service to evaluate.
         reported_set: Evaluation set whose figures are reported.
-        tuning_set: Evaluation set on which post-processing is chosen for each label, and for a model that is not calibrated
-            the default threshold too. Without a tuning set, or without events in it, only the default is evaluated.
+        tuning_set: Evaluation set on which post-processing is chosen for each label, and for a model that is not
+            calibrated the default threshold too. Without a tuning set, or without events in it, only the default is
+            evaluated.
         resamples: Number of bootstrap resamples.
         memory_bytes: Largest memory of the score curves. By default, MEMORY_FRACTION of the machine's memory.
 
+    Returns:
+        The report, which can be written as JSON: `set` describes the reported set, `bootstrap` the resamples, and
+        `settings` has the figures by `default` and `tuned` post-processing; see `summarize`.
+
     Raises:
-        ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are checked
-            before any clip is scored.
+        ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are
+            checked before any clip is scored.
     """
     if not reported_set.has_events:
         raise ValueError(
@@ -62,9 +67,12 @@ def evaluate(
     _check_memory(localizer, reported_set, tuning_set, memory_bytes or _available_memory_bytes())
     weights = bootstrap_weights(len(reported_set.clips), resamples, seeds.BOOTSTRAP)
     settings_by_name = _choose_settings(localizer, reported_set, tuning_set)
-    width_choices = [[label.median_filter_s for label in s.by_label] for s in settings_by_name.values()]
+    width_choices = [
+        [postprocessing.median_filter_s for postprocessing in settings.by_label]
+        for settings in settings_by_name.values()
+    ]
     scores_by_settings = reported_set.score_clips(localizer, width_choices)
-    report: dict[str, Any] = {}
+    reports: dict[str, Any] = {}
     for (name, settings), clip_scores in zip(settings_by_name.items(), scores_by_settings, strict=True):
         passes = [
             compute_figures(
@@ -72,13 +80,13 @@ def evaluate(
             )
             for pass_index in range(reported_set.n_passes)
         ]
-        report[name] = {"chosen": settings.chosen, **summarize(passes, reported_set.scored_labels)}
+        reports[name] = {"chosen": settings.chosen, **summarize(passes, reported_set.scored_labels)}
         for label, postprocessing in zip(reported_set.scored_labels, settings.by_label, strict=True):
-            report[name]["labels"][label] |= {
+            reports[name]["labels"][label] |= {
                 "median_filter_s": postprocessing.median_filter_s,
                 "threshold": postprocessing.threshold,
             }
-    report["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
+    reports["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
     return {
         "set": {
             "name": reported_set.name,
@@ -90,7 +98,7 @@ def evaluate(
             else "all labels in all recordings",
         },
         "bootstrap": _bootstrap(resamples),
-        "settings": report,
+        "settings": reports,
     }
 
 
@@ -99,8 +107,8 @@ def _check_memory(
 ) -> None:
     """Raises ValueError if the score curves of either set do not fit into memory.
 
-    The curves of a set are held at the same time for all choices of the median filters: default and tuned post-processing
-    in the reported set, and all candidate widths in the tuning set.
+    The curves of a set are held at the same time for all choices of the median filters: default and tuned
+    post-processing in the reported set, and all candidate widths in the tuning set.
     """
     sets = [(reported_set, 1)]
     if tuning_set is not None:
@@ -110,8 +118,8 @@ def _check_memory(
         if needed > memory_bytes:
             raise ValueError(
                 f"{evaluation_set.name}: the score curves of {len(evaluation_set.clips)} recordings and "
-                f"{len(evaluation_set.labels)} labels take {needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB are "
-                "accepted on this machine (--most limits the number of recordings)"
+                f"{len(evaluation_set.labels)} labels take {needed / 1e9:.1f} GB; at most {memory_bytes / 1e9:.1f} GB "
+                "are accepted on this machine (--most limits the number of recordings)"
             )
 
 

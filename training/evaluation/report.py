@@ -27,7 +27,8 @@ def summarize_figures(passes: Sequence[Mapping[str, NDArray[np.float64]]]) -> di
     """Summarizes each figure over the passes.
 
     Args:
-        passes: Figures by name of each pass, (1 + B,) each: the value on the whole set, then on each bootstrap resample.
+        passes: Figures by name of each pass, (1 + B,) each: the value on the whole set, then on each bootstrap
+            resample.
 
     Returns:
         For each figure: `value`, the mean over the passes; `low` and `high`, the confidence interval of that mean; and
@@ -50,10 +51,10 @@ def _summarize_figure(passes: Sequence[NDArray[np.float64]], highest: float) -> 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """The 95 % bootstrap interval of a figure: percentiles of the resamples, corrected for bias.
 
-    The percentiles are shifted so that the mean of the resamples equals the value on the whole set. Resampling is biased:
-    the staircase curves of PSDS follow the best thresholds of a resample, which are on average better than those of the
-    whole set, and labels differ more in a resample. Both move areas and standard deviations by as much as their sampling
-    error.
+    The percentiles are shifted so that the mean of the resamples equals the value on the whole set. Resampling is
+    biased: the staircase curves of PSDS follow the best thresholds of a resample, which are on average better than
+    those of the whole set, and labels differ more in a resample. Both move areas and standard deviations by as much as
+    their sampling error.
 
     Args:
         values: The figure on the whole set, then on each resample, (1 + B,). Resamples that are NaN are ignored.
@@ -69,7 +70,7 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def as_text(report: Mapping[str, Any]) -> str:
-    """The report as text: subject, evaluation set, figures, and a table of the labels from the lowest to the highest figure."""
+    """The report as text: subject, evaluation set, figures, and a table of the labels from the lowest figure upwards."""
     lines = [f"subject: {_fields(report['subject'])}"]
     if any(report.get("unreadable", {}).values()):
         lines += [f"recordings left out because they cannot be read: {_fields(report['unreadable'])}"]

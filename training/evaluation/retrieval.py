@@ -20,8 +20,8 @@ def retrieval(
     Args:
         scores: Clip scores of R recordings and K captions, (R, K).
         relevant: Whether each caption is annotated on each recording, (R, K).
-        weights: Number of times that each recording counts in each bootstrap resample, (R, B). A caption counts as often
-            as its recordings do on average.
+        weights: Number of times that each recording counts in each bootstrap resample, (R, B). A caption counts as
+            often as its recordings do on average.
 
     Returns:
         Figures by name: (B,).
@@ -41,7 +41,7 @@ def retrieval(
 
 
 def _average_precision(ranked: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Average precision among the first 10 items of each ranking, (Q,), from the items' relevance in order, (Q, items)."""
+    """Average precision among the first 10 items of each ranking, (Q,), from the ranked items' relevance (Q, items)."""
     first = ranked[:, :PRECISION_CUTOFF]
     precision = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
     return (precision * first).sum(axis=1) / np.clip(ranked.sum(axis=1), 1, PRECISION_CUTOFF)

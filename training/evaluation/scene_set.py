@@ -20,7 +20,8 @@ def scene_set(folder: Path, seed: int) -> EvaluationSet:
         seed: Seed of the scenes.
 
     Raises:
-        ValueError: No label has enough recordings, a label has too few held-out captions, or a recording cannot be decoded.
+        ValueError: No label has enough recordings, a label has too few held-out captions, or a recording cannot be
+            decoded.
         FileNotFoundError: The pack's table does not exist.
     """
     benchmark = load_benchmark(folder, seed)

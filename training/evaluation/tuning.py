@@ -23,10 +23,10 @@ def common_threshold(queries: ScoredQueries) -> float:
 def tune(localizer: Localizer, tuning_set: EvaluationSet) -> tuple[Postprocessing, list[Postprocessing]]:
     """Chooses the default post-processing for all labels, and the post-processing of each scored label.
 
-    The default is the model's own. The threshold of a model that is not calibrated is replaced by the common threshold of
-    all labels. Each label gets the median filter with the highest PSDS1 and then, for that filter, the threshold with the
-    highest event F1. A label keeps the default where it has no event in the tuning set, and keeps the default threshold
-    where its F1 is 0 at every threshold. Only the first query of each label is used.
+    The default is the localizer's `postprocessing`. If the localizer is not calibrated, the common threshold of all
+    labels replaces its threshold. Each label gets the median filter with the highest PSDS1 and then, for that filter,
+    the threshold with the highest event F1. A label keeps the default where it has no event in the tuning set, and
+    keeps the default threshold where its F1 is 0 at every threshold. Only the first query of each label is used.
 
     Args:
         localizer: Model, bundle or service to tune.

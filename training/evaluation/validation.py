@@ -29,16 +29,16 @@ REPORT_RESAMPLES = 200
 class Validation:
     """Measures a model on `validation.clips` clips that stay the same for the whole run.
 
-    The clips are annotated `val` recordings if the recipe has data sets, and otherwise scenes synthesized from the `val`
-    recordings of the pack.
+    The clips are annotated `val` recordings if the recipe has data sets, and otherwise scenes synthesized from the
+    `val` recordings of the pack.
 
     Args:
         recipe: Recipe of the run.
-        encoder: Pretrained sentence encoder, for models that do not train their own.
+        encoder: Pretrained sentence encoder, used by models whose sentence encoder is not trained.
 
     Raises:
-        ValueError: No scene can be synthesized, since no label has enough `val` recordings or one cannot be decoded; or no
-            recording of the data sets has an event.
+        ValueError: No scene can be synthesized, since no label has enough `val` recordings or one cannot be decoded; or
+            no recording of the data sets has an event.
     """
 
     def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:

@@ -18,12 +18,12 @@ from service.engine.caching.reporting import CacheCounts
 
 T = TypeVar("T")
 
-BUDGET_S = 0.1
+REPLY_TIMEOUT_S = 0.1
 """Longest time that a caller waits for a reply."""
 PAUSE_S = 5.0
-"""After repeated failures, time between two trials."""
+"""Time for which Redis is not used after repeated failures, and time between two trials afterwards."""
 FAILURES = 3
-"""Number of failures in a row after which Redis is not used for `PAUSE_S`."""
+"""Number of failures in a row that stop the use of Redis."""
 ACCEPTED_URLS = (
     "redis://[[user]:password@]host[:port][/db], rediss:// likewise, or unix://[[user]:password@]path[?db=db]"
 )
@@ -51,7 +51,7 @@ class RedisLink:
     """Sends requests to one Redis server; may be used from any thread.
 
     The timeouts of the redis library hold for each packet and each address, and not for looking up a host name. So
-    separate threads send the requests, and a caller waits for a reply for at most `BUDGET_S`. If a caller has stopped
+    separate threads send the requests, and a caller waits for a reply for at most `REPLY_TIMEOUT_S`. If a caller has stopped
     waiting, the library's timeouts end the request of its thread.
 
     Args:
@@ -72,7 +72,7 @@ class RedisLink:
         return self._breaker.closed
 
     def read(self, operation: str, request: Callable[[Redis], T]) -> T:
-        """Sends a request and returns its reply, within `BUDGET_S`.
+        """Sends a request and returns its reply, within `REPLY_TIMEOUT_S`.
 
         Args:
             operation: Name of the operation in the failure counter.
@@ -87,7 +87,7 @@ class RedisLink:
             with self._outcome_recorded(operation):
                 reply = self._readers.submit(request, self._client)
                 try:
-                    return reply.result(BUDGET_S)
+                    return reply.result(REPLY_TIMEOUT_S)
                 finally:
                     reply.cancel()
         except Exception as error:  # the server may not be Redis, and then the library raises any exception
@@ -164,8 +164,8 @@ def _connection_pool(url: str) -> ConnectionPool:
         "connection_class": Connection,
         **parse_url(url),
         "max_connections": _READERS + 1,
-        "socket_timeout": BUDGET_S,
-        "socket_connect_timeout": BUDGET_S,
+        "socket_timeout": REPLY_TIMEOUT_S,
+        "socket_connect_timeout": REPLY_TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_timeout": False,
         "health_check_interval": 0,

@@ -45,14 +45,14 @@ class RedisTier:
         link: The connection to Redis, which is closed together with the tier.
         options: Expiry time and size limit of the stored embeddings.
         value_format: Serializes the model's embeddings.
-        space: Id of the model; it is part of the keys, so models that share a Redis do not share embeddings.
+        model_id: Id of the model; it is part of the keys, so models that share a Redis do not share embeddings.
         counts: Counters of lookups, drops and bad values.
     """
 
     def __init__(
-        self, link: RedisLink, options: RedisOptions, value_format: ValueFormat, space: str, counts: CacheCounts
+        self, link: RedisLink, options: RedisOptions, value_format: ValueFormat, model_id: str, counts: CacheCounts
     ) -> None:
-        self._link, self._options, self._format, self._space = link, options, value_format, space
+        self._link, self._options, self._format, self._model_id = link, options, value_format, model_id
         self._counts = counts
         self._max_parts = -(-(HEADER_BYTES + options.value_bytes) // PART_BYTES)
 
@@ -128,7 +128,7 @@ class RedisTier:
             transaction.execute()
 
     def _keys(self, clip_id: str) -> list[str]:
-        return [f"earmark:{VERSION}:{self._space}:{clip_id}:{part}" for part in range(self._max_parts)]
+        return [f"earmark:{VERSION}:{self._model_id}:{clip_id}:{part}" for part in range(self._max_parts)]
 
 
 def _ping(redis: Redis) -> object:

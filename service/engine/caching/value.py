@@ -11,7 +11,9 @@ import numpy as np
 from service.engine.clip_embedding import ClipEmbedding
 
 VERSION = 1
+"""Version of the format, in the header and in the keys."""
 PART_BYTES = 1 << 20
+"""Size of every part but the last."""
 
 _MAGIC = b"EARMARK"
 _DTYPE = np.dtype("<f2")

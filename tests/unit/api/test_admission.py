@@ -33,7 +33,7 @@ def test_no_more_requests_than_the_limit_are_admitted() -> None:
 def test_bytes_are_reserved_once_however_often_they_are_reported() -> None:
     entry = admission(max_bytes=100)
     with entry.admit() as first, entry.admit() as second:
-        for n_bytes in (60, 10, 60):  # announced, then as they come
+        for n_bytes in (60, 10, 60):  # announced by Content-Length, then received piece by piece
             entry.reserve(first, n_bytes)
         entry.reserve(second, 40)
         with pytest.raises(TooManyBytes) as refused:

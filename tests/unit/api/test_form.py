@@ -29,7 +29,7 @@ def _text(name: str, value: str | bytes) -> tuple[str, Any]:
             [AUDIO, *[QUERY] * 4],
             422,
             "too-many-queries",
-            "4 queries came; at most 3",
+            "the request has 4 queries; at most 3",
         ),
         ([AUDIO, *[QUERY] * 40], 413, "too-many-fields", "EARMARK_MAX_QUERIES"),
         ([AUDIO, _text("query", "a" * 41)], 422, "query-too-long", "41 characters"),

@@ -148,7 +148,7 @@ async def test_a_request_beyond_the_limit_is_refused_at_once_with_the_time_to_re
         "type": "/problems/too-many-requests",
         "title": "Too many requests at the same time",
         "status": 429,
-        "detail": "2 requests are being answered, as many as are accepted; try again in 3 s (EARMARK_MAX_REQUESTS)",
+        "detail": "2 requests are in progress; at most 2 are accepted at a time; try again in 3 s (EARMARK_MAX_REQUESTS)",
         "limit": 2,
         "retry_after_s": 3,
         "setting": "EARMARK_MAX_REQUESTS",

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Exchange:
-    """One request through the middleware around an app, and everything that can be observed of it."""
+    """One request through the middleware around an app: its messages, its metrics and the number of faults."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.metrics = Metrics()

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Client:
-    """The client of a request; it stays until it hangs up."""
+    """The client of a request, connected until `hang_up`."""
 
     def __init__(self) -> None:
         self._gone = anyio.Event()

@@ -82,9 +82,9 @@ def test_the_plot_is_drawn_beside_the_table(localize, tmp_path: Path, name: str)
     ("arguments", "message"),
     [
         (["low", "--threshold", "1.5"], "threshold is 1.5; accepted: 0 to 1"),
-        (["?!"], "query 1 is '?!', which holds no word"),
+        (["?!"], "query 1 is '?!', which has no word"),
         (["low", "--plot", "out.gif"], "--plot is out.gif; accepted: a name that ends with .png, .svg, .pdf"),
-        (["low", "--bundle", "/nowhere"], "bundle /nowhere holds no manifest.json"),
+        (["low", "--bundle", "/nowhere"], "bundle /nowhere has no manifest.json"),
     ],
 )
 def test_an_unusable_argument_gives_one_line_and_status_2(localize, arguments: list[str], message: str) -> None:

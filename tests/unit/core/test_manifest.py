@@ -69,7 +69,7 @@ def test_a_value_that_cannot_be_is_refused_by_name(changes: dict, field: str) ->
 
 
 def test_a_manifest_of_another_format_is_told_so_whatever_else_it_holds() -> None:
-    with pytest.raises(ManifestInvalid, match="format_version is 1; accepted: 2"):
+    with pytest.raises(ManifestInvalid, match="format_version is 1; accepted: 2, 3"):
         Manifest.from_json('{"format_version": 1, "postprocessing": {}, "colour": "red"}')
 
 

@@ -20,7 +20,7 @@ def test_queries_that_cannot_be_answered_are_refused_by_number() -> None:
     check_queries(["犬が吠える", "a dog"], 2, 512)
     with pytest.raises(QueriesMissing):
         check_queries([], 2, 512)
-    with pytest.raises(TooManyQueries, match="3 queries came; at most 2"):
+    with pytest.raises(TooManyQueries, match="the request has 3 queries; at most 2"):
         check_queries(["a", "b", "c"], 2, 512)
     with pytest.raises(QueryEmpty, match="query 2"):
         check_queries(["a", " ?! "], 2, 512)

@@ -95,7 +95,7 @@ def test_samples_that_are_not_finite_or_too_large_are_refused_with_their_time(ba
 
 def test_a_clip_of_no_samples_is_refused() -> None:
     clip = encoded(np.zeros(0, np.float32))
-    with pytest.raises(AudioEmpty, match=f"clip of {len(clip)} bytes holds 0 samples"):
+    with pytest.raises(AudioEmpty, match=f"clip of {len(clip)} bytes has 0 samples"):
         _decoded(clip)
 
 

@@ -26,7 +26,7 @@ def engine(tiny_bundle: Path) -> Engine:
     return open_engine(tiny_bundle, EngineOptions(max_clip_s=400, max_upload_bytes=30_000_000, device="cpu"))
 
 
-def test_each_tone_is_heard_where_it_is_and_nowhere_else(engine: Engine) -> None:
+def test_each_tone_has_segments_only_where_it_sounds(engine: Engine) -> None:
     clip = wav(tones([("low", 0.4, 1.2), ("middle", 1.0, 2.0), ("low", 3.0, 3.6)], 4.3))
     answer = engine.localize(Upload.of_bytes(clip), ["a LOW tone", "middle", "high"])
     low, middle, high = answer.results
@@ -66,7 +66,7 @@ def test_clips_of_equal_length_have_different_ids(engine: Engine) -> None:
 
 
 def test_an_unknown_clip_is_not_found(engine: Engine) -> None:
-    with pytest.raises(ClipNotFound, match="clip '00' is not known"):
+    with pytest.raises(ClipNotFound, match="clip '00' is not in the cache"):
         engine.localize(KnownClip("00"), ["low"])
     assert not engine.knows_clip("00")
 
@@ -86,7 +86,7 @@ events = st.lists(
 
 @given(events, st.floats(0.01, 9))
 @settings(max_examples=25, deadline=None)
-def test_a_long_clip_gives_what_its_windows_give_stitched(
+def test_the_embedding_of_a_long_clip_is_stitched_from_its_windows(
     engine: Engine, scene_events: list, duration_s: float
 ) -> None:
     waveform = tones(scene_events, duration_s)

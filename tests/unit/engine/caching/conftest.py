@@ -22,11 +22,11 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def open_on(url: str, space: str = "model", memory_bytes: int = 0, pause_s: float = 0.1) -> EmbeddingCache:
+def open_on(url: str, model_id: str = "model", memory_bytes: int = 0, pause_s: float = 0.1) -> EmbeddingCache:
     """A cache with a tier in Redis; by default it keeps nothing in memory and tries Redis again soon after failures."""
     counts = CacheCounts()
     link = RedisLink(url, counts, CircuitBreaker(FAILURES, pause_s))
-    tier = RedisTier(link, RedisOptions(url, 600, VALUE_BYTES), FORMAT, space, counts)
+    tier = RedisTier(link, RedisOptions(url, 600, VALUE_BYTES), FORMAT, model_id, counts)
     return EmbeddingCache(clip_memory(memory_bytes), tier, counts)
 
 

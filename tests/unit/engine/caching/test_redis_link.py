@@ -5,8 +5,8 @@ import pytest
 
 from service.engine.caching.breaker import CircuitBreaker
 from service.engine.caching.redis_link import (
-    BUDGET_S,
     FAILURES,
+    REPLY_TIMEOUT_S,
     RedisLink,
     RedisUnavailable,
     _connection_pool,
@@ -43,7 +43,7 @@ def test_other_urls_are_refused(url: str) -> None:
 
 def test_a_url_cannot_change_the_bounds() -> None:
     options = _connection_pool("redis://host?socket_timeout=100&max_connections=1000").connection_kwargs
-    assert options["socket_timeout"] == BUDGET_S
+    assert options["socket_timeout"] == REPLY_TIMEOUT_S
 
 
 def test_reads_reply_and_writes_happen_in_the_background(server: RedisServer) -> None:

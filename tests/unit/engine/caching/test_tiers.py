@@ -50,7 +50,7 @@ def test_closing_writes_the_embeddings_that_were_put_last(server: RedisServer, c
 
 
 def test_models_that_share_a_redis_do_not_share_embeddings(server: RedisServer, cache_on: CacheOn) -> None:
-    first, second = cache_on(server.url, space="one model"), cache_on(server.url, space="other model")
+    first, second = cache_on(server.url, model_id="one model"), cache_on(server.url, model_id="other model")
     first.put(CLIP_ID, make_embedding("dog"))
     wait_until(lambda: first.contains(CLIP_ID))
     assert not second.contains(CLIP_ID)

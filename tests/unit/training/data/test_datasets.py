@@ -32,5 +32,5 @@ def test_the_log_counts_the_entries_left_out_and_shows_the_first(tmp_path, caplo
     missing = folder / "clips" / "tone0.flac"
     assert (
         record.getMessage()
-        == f"pack in {folder}: left out 2 entries, missing file; the first: {missing}: file not found"
+        == f"pack in {folder}: left out 2 entries (missing file); the first: {missing}: file not found"
     )
