@@ -1,12 +1,14 @@
 """Clips for tests: tones that the tiny bundle detects, encoded in any container format."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from service.core.warnings import AnswerWarning
+from service.engine.decoding import DecodedBlocks
 from tests.tiny_bundle import TONES_HZ
 
 Float32 = NDArray[np.float32]
@@ -47,3 +49,9 @@ def encoded(
 def wav(waveform: Float32, rate_hz: int = 16_000) -> bytes:
     """The bytes of a WAV file with 32-bit float samples."""
     return encoded(waveform, rate_hz, subtype="FLOAT")
+
+
+def generated(blocks: Iterable[Float32], *warnings: AnswerWarning) -> DecodedBlocks:
+    """Yields blocks and returns warnings, as a decoder does."""
+    yield from blocks
+    return warnings

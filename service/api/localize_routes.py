@@ -113,5 +113,10 @@ class LocalizeRoutes:
             body = encode_answer(
                 localization, self._engine.manifest, localize_request.curves, localize_request.curve_format
             )
-        self._metrics.count_clip(localization.duration_s, localization.cached, len(localize_request.queries))
+        self._metrics.count_clip(
+            localization.duration_s,
+            localization.cached,
+            len(localize_request.queries),
+            [warning.code for warning in localization.warnings],
+        )
         return body

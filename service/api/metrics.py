@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.registry import Collector
 
 from service.engine.call import STAGES
+from service.engine.clip_warnings import CLIP_WARNINGS
 
 UPLOAD_AND_STAGES = ("upload", *STAGES)
 OTHER_ROUTE = "other"
@@ -54,6 +55,12 @@ class Metrics:
             buckets=_CLIP_BUCKETS_S,
             registry=self._registry,
         )
+        self._clip_warnings = Counter(
+            "earmark_clip_warnings",
+            "Clips that were localized with a warning, by the code of the warning.",
+            ["code"],
+            registry=self._registry,
+        )
         self._queries = Histogram(
             "earmark_queries",
             "Number of queries in a request to POST /localize.",
@@ -73,6 +80,8 @@ class Metrics:
             self._stage_seconds.labels(stage)
         for cached in ("true", "false"):
             self._clips.labels(cached)
+        for code in CLIP_WARNINGS:
+            self._clip_warnings.labels(code)
 
     def register(self, collector: Collector) -> None:
         """Adds the metrics of a collector to the exposition."""
@@ -108,8 +117,10 @@ class Metrics:
         for stage, value in seconds.items():
             self._stage_seconds.labels(stage).observe(value)
 
-    def count_clip(self, duration_s: float, cached: bool, n_queries: int) -> None:
-        """Counts a clip that was localized, its duration and its queries."""
+    def count_clip(self, duration_s: float, cached: bool, n_queries: int, warning_codes: Iterable[str] = ()) -> None:
+        """Counts a clip that was localized, its duration, its queries, and each code that its warnings have."""
+        for code in set(warning_codes):
+            self._clip_warnings.labels(code).inc()
         self._clips.labels(str(cached).lower()).inc()
         self._clip_seconds.observe(duration_s)
         self._queries.observe(n_queries)

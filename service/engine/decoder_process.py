@@ -2,7 +2,7 @@
 
 The service sends two messages for each clip. The first is JSON, `{"container", "sample_rate_hz", "max_clip_s",
 "n_bytes"}`; the second is the clip: its `n_bytes` bytes, or its file descriptor if `n_bytes` is null. The process sends
-back messages of samples, and then an empty message, or JSON that names an error.
+back messages of samples, and then a message with the warnings about the clip, or one that names an error, both as JSON.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.errors import EarmarkError
+from service.core.warnings import AnswerWarning
+from service.engine.clip_warnings import warnings_to_bytes
 from service.engine.containers import Container
 from service.engine.decoding import decode
 
-SAMPLES, ERROR = b"SMPL", b"ERR "
+SAMPLES, END, ERROR = b"SMPL", b"END ", b"ERR "
 """First four bytes of a message, which give its kind. A sample has four bytes too, so the samples stay aligned."""
 MAX_MESSAGE_BYTES = 1 << 20
 MEMORY_BYTES = 1 << 30
@@ -62,20 +64,24 @@ def _send_samples(connection: Connection, clip: BinaryIO, request: dict[str, Any
             connection.send_bytes(message)
     except EarmarkError as error:
         connection.send_bytes(ERROR + json.dumps([type(error).__name__, error.data]).encode())
-    else:
-        connection.send_bytes(b"")
 
 
-def _messages(blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytearray]:
-    """Joins several blocks into one message, because every message wakes the service up."""
+def _messages(blocks: Generator[NDArray[np.float32], None, tuple[AnswerWarning, ...]]) -> Generator[bytes | bytearray]:
+    """Joins several blocks into one message, because every message wakes the service up; ends with the warnings."""
     message = bytearray(SAMPLES)
-    for block in blocks:
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            warnings: tuple[AnswerWarning, ...] = end.value
+            break
         message += block.data.cast("B")
         if len(message) >= _MESSAGE_BYTES:
             yield message
             message = bytearray(SAMPLES)
     if len(message) > len(SAMPLES):
         yield message
+    yield END + warnings_to_bytes(warnings)
 
 
 if __name__ == "__main__":

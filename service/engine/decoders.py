@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
 from io import BytesIO, UnsupportedOperation
 from multiprocessing.connection import Connection
 from typing import BinaryIO
@@ -20,9 +19,12 @@ import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
 from numpy.typing import NDArray
 
 from service.core.errors import AudioError, AudioUndecodable, DeadlineExceeded, DecoderUnavailable
+from service.core.warnings import AnswerWarning
 from service.engine.call import Call
+from service.engine.clip_warnings import warnings_from_bytes
 from service.engine.containers import Container, identify
-from service.engine.decoder_process import ERROR, MAX_MESSAGE_BYTES, SAMPLES
+from service.engine.decoder_process import END, ERROR, MAX_MESSAGE_BYTES, SAMPLES
+from service.engine.decoding import DecodedBlocks
 
 Float32 = NDArray[np.float32]
 
@@ -57,7 +59,7 @@ class Decoders:
         self._last_change_s = time.monotonic()
         self._closed = False
 
-    def decode(self, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> Generator[Float32]:
+    def decode(self, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> DecodedBlocks:
         """Decodes a clip as `service.engine.decoding.decode` does, while the call is wanted.
 
         Args:
@@ -69,6 +71,9 @@ class Decoders:
         Yields:
             Finite samples, shape (N,), where N varies.
 
+        Returns:
+            The warnings about the clip.
+
         Raises:
             AudioError: If the clip cannot be used; it is `AudioUndecodable` if the process crashed or hung.
             CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
@@ -77,8 +82,9 @@ class Decoders:
         process = self._take(call)
         try:
             process.send(content, container, sample_rate_hz, max_clip_s)
-            while (block := process.receive(call)) is not None:
-                yield block
+            while isinstance(received := process.receive(call), np.ndarray):
+                yield received
+            return received
         except AudioError:
             raise
         except (
@@ -193,8 +199,8 @@ class _Process:
         else:
             socket.send_fds(self._socket, [b"\0"], [content])
 
-    def receive(self, call: Call) -> Float32 | None:
-        """Receives the next block of samples, shape (N,); None at the end of the clip.
+    def receive(self, call: Call) -> Float32 | tuple[AnswerWarning, ...]:
+        """Receives the next block of samples, shape (N,); at the end of the clip, the warnings about the clip.
 
         Raises:
             AudioError: If the clip cannot be used.
@@ -208,7 +214,9 @@ class _Process:
         if message[: len(ERROR)] == ERROR:
             name, data = json.loads(message[len(ERROR) :])
             raise _ERRORS[name](**data)
-        return np.frombuffer(message, np.float32, offset=len(SAMPLES)) if message else None
+        if message[: len(END)] == END:
+            return warnings_from_bytes(message[len(END) :])
+        return np.frombuffer(message, np.float32, offset=len(SAMPLES))
 
     def end(self) -> int:
         """Kills the process and returns its exit status."""

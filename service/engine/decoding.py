@@ -7,7 +7,7 @@ stays bounded even if a file of a few hundred bytes claims to hold gigabytes.
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -16,9 +16,12 @@ import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships some for its c
 from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioNotFinite, AudioTooLong, AudioUndecodable, UnsupportedAudio
+from service.core.warnings import AnswerWarning
 from service.engine.containers import ACCEPTED, Container
 
 Float32 = NDArray[np.float32]
+DecodedBlocks = Generator[Float32, None, tuple[AnswerWarning, ...]]
+"""Yields blocks of mono samples, shape (N,) each; returns the warnings about the clip."""
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_CHANNELS = 8
@@ -46,7 +49,7 @@ class _SequentialFile(soundfile.SoundFile):
         return False
 
 
-def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s: float) -> Iterator[Float32]:
+def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s: float) -> DecodedBlocks:
     """Decodes a clip to mono samples at a given rate, block by block.
 
     From a clip that is truncated or damaged, the samples before the damage are decoded.
@@ -79,6 +82,7 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
         if first is None:
             raise AudioEmpty(clip.seek(0, os.SEEK_END))
         yield from _resample(itertools.chain([first], blocks), file.samplerate, sample_rate_hz)
+        return ()
 
 
 def _check_format(file: soundfile.SoundFile) -> None:

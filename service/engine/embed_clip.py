@@ -1,5 +1,6 @@
 """From a clip's samples to its embedding, in one pass and without ever holding the whole waveform in memory."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 
@@ -8,21 +9,24 @@ from numpy.typing import NDArray
 
 from service.core.cutting import PlacedWindow, WindowCutter
 from service.core.manifest import Manifest
+from service.core.warnings import AnswerWarning
 from service.core.windows import Stitcher
 from service.engine.batching import PendingWindow, WindowBatcher
 from service.engine.call import Call
 from service.engine.clip_embedding import ClipEmbedding
+from service.engine.decoding import DecodedBlocks
 
-Float32 = NDArray[np.float32]
+log = logging.getLogger(__name__)
 
 
-def embed_clip(blocks: Iterator[Float32], batcher: WindowBatcher, manifest: Manifest, call: Call) -> ClipEmbedding:
+def embed_clip(blocks: DecodedBlocks, batcher: WindowBatcher, manifest: Manifest, call: Call) -> ClipEmbedding:
     """Cuts a clip into windows, embeds them and stitches their embeddings.
 
     At most two batches of the clip's windows wait in the batcher at a time, so memory stays bounded.
 
     Args:
-        blocks: The decoded clip, blocks of shape (N,). An exception that the iterator raises is passed on.
+        blocks: The decoded clip, blocks of shape (N,), and the warnings about it, which the embedding carries. An exception
+            that the generator raises is passed on.
         batcher: Embeds the windows.
         manifest: Manifest of the model.
         call: The call that needs the embedding; it is abandoned if anything fails.
@@ -34,15 +38,22 @@ def embed_clip(blocks: Iterator[Float32], batcher: WindowBatcher, manifest: Mani
     cutter = WindowCutter(manifest.window_plan, manifest.grid)
     stitcher = Stitcher(manifest.window_plan)
     parts: list[NDArray[np.float16]] = []
+    warnings: list[AnswerWarning] = []
     try:
-        for start, window in _embedded(_windows(blocks, cutter), batcher, call):
+        for start, window in _embedded(_windows(blocks, cutter, warnings), batcher, call):
             parts.append(stitcher.add(window, start).astype(np.float16))
     except BaseException:
         call.abandon()  # windows of this clip may still wait in the batcher
         raise
     n_frames = manifest.grid.n_frames(cutter.n_samples)
     parts.append(stitcher.finish().astype(np.float16))
-    return ClipEmbedding(_joined(parts, n_frames), manifest.grid.duration_s(cutter.n_samples))
+    duration_s = manifest.grid.duration_s(cutter.n_samples)
+    if warnings:
+        codes = sorted({item.code for item in warnings})
+        log.warning(
+            "a clip has warnings", extra={"codes": codes, "n_warnings": len(warnings), "duration_s": duration_s}
+        )
+    return ClipEmbedding(_joined(parts, n_frames), duration_s, tuple(warnings))
 
 
 def _joined(parts: list[NDArray[np.float16]], n_frames: int) -> NDArray[np.float16]:
@@ -57,8 +68,14 @@ def _joined(parts: list[NDArray[np.float16]], n_frames: int) -> NDArray[np.float
     return joined
 
 
-def _windows(blocks: Iterator[Float32], cutter: WindowCutter) -> Iterator[PlacedWindow]:
-    for block in blocks:
+def _windows(blocks: DecodedBlocks, cutter: WindowCutter, warnings: list[AnswerWarning]) -> Iterator[PlacedWindow]:
+    """Yields the windows of a clip; at its end, adds the warnings about the clip to `warnings`."""
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            warnings.extend(end.value)
+            break
         yield from cutter.add(block)
     yield from cutter.finish()
 

@@ -1,7 +1,7 @@
 """The engine: a clip and queries in, a localization out; synchronous and safe to call from several threads."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +14,6 @@ from service.core.localization import localize
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.scoring import EncodedQueries
-from service.engine import decoding
 from service.engine.batching import WindowBatcher
 from service.engine.caching.lru import LruCache
 from service.engine.caching.tiers import EmbeddingCache, memory_cache
@@ -23,22 +22,26 @@ from service.engine.clip import Clip, Upload
 from service.engine.clip_embedding import ClipEmbedding
 from service.engine.clip_id import clip_id_of
 from service.engine.containers import identify
+from service.engine.decoding import DecodedBlocks, decode
 from service.engine.embed_clip import embed_clip
 from service.engine.interface import Localization
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
 from service.engine.options import EngineOptions
 
-Decode = Callable[[BinaryIO, int, float, Call], Generator[NDArray[np.float32]]]
+Decode = Callable[[BinaryIO, int, float, Call], DecodedBlocks]
 """Decodes a clip. Takes the clip, the sample rate of the result in Hz, the longest accepted clip in seconds, and the
-call; yields blocks of mono samples, shape (N,) each."""
+call; yields blocks of mono samples, shape (N,) each, and returns the warnings about the clip."""
 
 
-def decode_in_this_process(
-    clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call
-) -> Generator[NDArray[np.float32]]:
+def decode_in_this_process(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> DecodedBlocks:
     """Decodes a clip in the calling process; see `service.engine.decoding.decode`."""
-    for block in decoding.decode(clip, identify(clip), sample_rate_hz, max_clip_s):
+    blocks = decode(clip, identify(clip), sample_rate_hz, max_clip_s)
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            return end.value
         call.check()
         yield block
 

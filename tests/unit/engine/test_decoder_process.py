@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.decoder_process import ERROR, MAX_MESSAGE_BYTES, SAMPLES, _messages
-from tests.clips import wav
+from service.core.warnings import AnswerWarning
+from service.engine.clip_warnings import warnings_from_bytes
+from service.engine.decoder_process import END, ERROR, MAX_MESSAGE_BYTES, SAMPLES, _messages
+from tests.clips import generated, wav
 
 RATE_HZ = 16_000
 
@@ -20,7 +22,10 @@ RATE_HZ = 16_000
 @given(st.lists(st.integers(0, 100_000), max_size=6))
 def test_messages_hold_the_blocks_in_order_and_stay_below_the_limit(lengths: list[int]) -> None:
     blocks = np.split(np.arange(sum(lengths), dtype=np.float32), np.cumsum(lengths)[:-1]) if lengths else []
-    messages = list(_messages(iter(blocks)))
+    lost = AnswerWarning("sound-lost", "a frame is damaged", 1.0, 2.0)
+    *messages, end = _messages(generated(blocks, lost))
+    assert end.startswith(END)
+    assert warnings_from_bytes(end[len(END) :]) == (lost,)
     samples = [np.frombuffer(message, np.float32, offset=len(SAMPLES)) for message in messages]
     np.testing.assert_array_equal(np.concatenate([np.zeros(0, np.float32), *samples]), np.arange(sum(lengths)))
     assert all(message.startswith(SAMPLES) and len(message) <= MAX_MESSAGE_BYTES for message in messages)
@@ -51,7 +56,7 @@ def test_it_answers_with_samples_or_an_error_until_its_socket_is_closed(
     _send(connection, wav(samples), max_clip_s=1)
     message = connection.recv_bytes()
     np.testing.assert_array_equal(np.frombuffer(message, np.float32, offset=len(SAMPLES)), samples)
-    assert connection.recv_bytes() == b""
+    assert connection.recv_bytes() == END + b"[]"
     _send(connection, wav(samples), max_clip_s=0.01)
     message = connection.recv_bytes()
     assert message.startswith(ERROR)

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.errors import AudioUndecodable
+from service.core.warnings import AnswerWarning
 from service.engine.batching import WindowBatcher
 from service.engine.call import Call, CallAbandoned
 from service.engine.embed_clip import embed_clip
+from tests.clips import generated
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest(sample_rate_hz=100, hop_samples=4, window_frames=10, overlap_frames=4, dimension=2)
@@ -33,7 +35,7 @@ def batcher() -> Iterator[WindowBatcher]:
 def test_blocks_of_any_length_give_the_frames_of_the_whole_clip(batcher: WindowBatcher, lengths: list[int]) -> None:
     angles = np.random.default_rng(0).uniform(0, 1, sum(lengths)).astype(np.float32)
     blocks = np.split(angles, np.cumsum(lengths)[:-1])
-    embedding = embed_clip(iter(blocks), batcher, MANIFEST, Call())
+    embedding = embed_clip(generated(blocks), batcher, MANIFEST, Call())
     expected = embed(angles[None])[0]
     assert embedding.duration_s == pytest.approx(len(angles) / 100)
     assert embedding.stored.shape == expected.shape
@@ -48,13 +50,13 @@ def test_no_more_than_two_batches_of_windows_wait_at_a_time(batcher: WindowBatch
             waiting.append(batcher.queued_windows)
             yield np.zeros(MANIFEST.hop_samples, np.float32)
 
-    embed_clip(blocks(), batcher, MANIFEST, Call())
+    embed_clip(generated(blocks()), batcher, MANIFEST, Call())
     assert max(waiting) <= 2 * MAX_WINDOWS
 
 
 def test_the_time_for_decoding_is_counted_to_its_stage(batcher: WindowBatcher) -> None:
     call = Call()
-    embed_clip(iter([np.zeros(100, np.float32)]), batcher, MANIFEST, call)
+    embed_clip(generated([np.zeros(100, np.float32)]), batcher, MANIFEST, call)
     assert call.stage_s["decode"] > 0
 
 
@@ -65,7 +67,7 @@ def test_a_failure_of_the_decoder_is_passed_on_and_abandons_the_call(batcher: Wi
 
     call = Call()
     with pytest.raises(AudioUndecodable):
-        embed_clip(blocks(), batcher, MANIFEST, call)
+        embed_clip(generated(blocks()), batcher, MANIFEST, call)
     assert not call.is_wanted
 
 
@@ -78,4 +80,17 @@ def test_an_abandoned_call_ends_the_work(batcher: WindowBatcher) -> None:
             call.abandon()
 
     with pytest.raises(CallAbandoned):
-        embed_clip(blocks(), batcher, MANIFEST, call)
+        embed_clip(generated(blocks()), batcher, MANIFEST, call)
+
+
+def test_the_embedding_carries_the_warnings_and_the_log_has_one_line_of_fields(batcher: WindowBatcher, caplog) -> None:
+    warnings = (AnswerWarning("sound-lost", "a frame is damaged", 0.2, 0.4), AnswerWarning("dc-offset", "an offset"))
+    embedding = embed_clip(generated([np.zeros(100, np.float32)], *warnings), batcher, MANIFEST, Call())
+    assert embedding.warnings == warnings
+    (record,) = caplog.records
+    assert (record.message, record.codes) == ("a clip has warnings", ["dc-offset", "sound-lost"])
+
+
+def test_a_clip_without_warnings_logs_nothing(batcher: WindowBatcher, caplog) -> None:
+    assert embed_clip(generated([np.zeros(100, np.float32)]), batcher, MANIFEST, Call()).warnings == ()
+    assert not caplog.records
