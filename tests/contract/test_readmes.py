@@ -1,6 +1,7 @@
 """What the READMEs say is so: their tables are complete, and the programs accept the commands that they show."""
 
 import argparse
+import importlib
 import importlib.util
 import re
 import runpy
@@ -288,6 +289,8 @@ def test_every_link_leads_to_a_file(name: str) -> None:
 def test_every_module_of_a_command_exists(name: str) -> None:
     modules = re.findall(r"python -m ([\w.]+)", (ROOT / name).read_text(encoding="utf-8"))
     assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+    for module in modules:
+        importlib.import_module(module)  # an import that was renamed away raises
 
 
 def trees() -> dict[str, list[str]]:
