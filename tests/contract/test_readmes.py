@@ -23,11 +23,12 @@ from service.api.problems import all_problems
 from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, MANIFEST, Manifest
+from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, Manifest
 from service.core.postprocessing import Postprocessing
 from service.settings import Settings, variable
 from service.shutdown import Shutdown
 from tests.contract.readme_tables import SERVICE_README, rewritten
+from tests.manifests import make_manifest
 from tests.unit.api.fake_engine import FakeEngine
 from training.data.datasets import ADAPTERS
 from training.data.pack import TABLE, read_pack_table
@@ -193,6 +194,14 @@ def test_every_field_of_the_manifest_is_listed() -> None:
     place = listed.index("postprocessing") + 1
     assert listed[place : place + len(inner)] == inner
     assert listed[:place] + listed[place + len(inner) :] == [field.name for field in fields(Manifest)]
+
+
+def test_every_input_and_output_of_the_graphs_is_listed() -> None:
+    tensors = {row[1].split(",")[0] for row in rows("| graph | tensor | type and shape | meaning |")}
+    outputs = {
+        f"output {name}" for version in FORMAT_VERSIONS for name in make_manifest(format_version=version).text_outputs
+    }
+    assert tensors == outputs | {"input waveform", "output frames", "input input_ids", "input attention_mask"}
 
 
 def test_every_file_of_a_bundle_is_listed() -> None:
