@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from torch import Tensor
 
+from training.caption_embedding import CaptionEmbedder
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.processes import Processes
@@ -50,7 +51,8 @@ def step(pack: Path, processes: Processes) -> Result:
     encoder = SentenceEncoder(recipe.text)
     source = scene_source(recipe, encoder)
     model = LanguageAudioModel(recipe, encoder)
-    objective = Objective(model, encoder, source.vocabulary, recipe, torch.device("cpu"), processes)
+    captions = CaptionEmbedder(model, encoder, source.vocabulary.bank, recipe.optimization.sentence_noise, processes)
+    objective = Objective(model, captions, source.vocabulary, recipe, processes)
     batch = source.batches(BATCH // processes.count, processes.count)[processes.rank]
     losses = objective.compute_losses(batch, step=0)
     objective.weighted_sum(losses).backward()
