@@ -27,7 +27,7 @@ class FolderIsNoBundle(ExportError):
     def __init__(self, out: Path, reason: str) -> None:
         self.out, self.reason = out, reason
         super().__init__(
-            f"{out} {reason} and would be replaced; accepted is the folder of a bundle, an empty or a new folder (--out)"
+            f"{out} {reason} and would be replaced; accepted: the folder of a bundle, an empty folder or a new one (--out)"
         )
 
 

@@ -54,7 +54,7 @@ class TextGraph(nn.Module):
         return ("embedding", "sigmoid") if self.model.own_sigmoid else ("embedding",)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Token ids and mask (Q, L) to query embeddings (Q, D), and to scales and biases (Q, 2) if the model has them."""
+        """Token ids and mask (Q, L) to query embeddings (Q, D), and scales and biases (Q, 2) if there are any."""
         queries = self.model.served_queries(self.encoder(input_ids, attention_mask))
         return (queries, self.model.own_sigmoid.stacked(queries)) if self.model.own_sigmoid else queries
 
@@ -70,9 +70,9 @@ def round_to_half(model: LanguageAudioModel) -> None:
 def export_audio(model: LanguageAudioModel, file: Path) -> None:
     """Writes audio.onnx: `waveform` (B, N) to `frames` (B, T, D).
 
-    N is any length that the tower accepts, or exactly one window if the tower has a longest input. The weights of the compact
-    tower are stored under the names of their parameters, so that training can start from the bundle. The exporter merges or
-    reorders layers of the other towers, whose weights keep the names of the exporter.
+    N is any length that the tower accepts, or exactly one window if the tower has a longest input. The weights of the
+    compact tower are stored under the names of their parameters, so that training can start from the bundle. The
+    exporter merges or reorders layers of the other towers, whose weights keep the names of the exporter.
     """
     tower = model.audio
     hop, lengths = tower.hop_samples, tower.lengths
@@ -91,7 +91,7 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
 
 
 def export_text(text_graph: TextGraph, file: Path) -> None:
-    """Writes text.onnx, quantized to 8 bits: ids and mask (Q, L) to `embedding` (Q, D), and `sigmoid` (Q, 2) if there is one."""
+    """Writes text.onnx, quantized to 8 bits: ids and mask (Q, L) to the outputs of `TextGraph`."""
     ids = torch.ones(2, 8, dtype=torch.int64)
     mask = ids.clone()
     mask[0, 5:] = 0  # traced without padding, the graph would ignore the mask
@@ -173,8 +173,8 @@ def name_weights(graph: onnx.ModelProto, weights: Mapping[str, Tensor]) -> None:
 def store_in_half_precision(graph: onnx.ModelProto) -> None:
     """Stores large weights as float16, each followed by a Cast to float32, in place.
 
-    ONNX Runtime folds the Cast when it loads the graph. Weights that half precision does not hold exactly (the Fourier basis)
-    stay in float32, so that only the size of the file changes.
+    ONNX Runtime folds the Cast when it loads the graph. Weights that half precision does not hold exactly (the Fourier
+    basis) stay in float32, so that only the size of the file changes.
     """
     casts: list[onnx.NodeProto] = []
     for weight in graph.graph.initializer:

@@ -27,11 +27,11 @@ def quantize_rows(graph: onnx.ModelProto) -> None:
     """Replaces every product with a constant matrix by a product of 8-bit integers, in place.
 
     The matrix has one scale for each column, and the activations have one scale for each row, that is, for each token.
-    LLM.int8() (arXiv 2208.07339) calls this vector-wise quantization. ONNX Runtime's dynamic quantization has one scale for
-    the whole batch, which makes a query depend on the other queries.
+    LLM.int8() (arXiv 2208.07339) calls this vector-wise quantization. ONNX Runtime's dynamic quantization has one scale
+    for the whole batch, which makes a query depend on the other queries.
 
-    A matrix with a single column stays in single precision: it is small, and its result is a number that matters by itself,
-    such as the bias of a query.
+    A matrix with a single column stays in single precision: it is small, and its result is a number that matters by
+    itself, such as the bias of a query.
     """
     matrices = {weight.name: numpy_helper.to_array(weight) for weight in graph.graph.initializer}
     nodes: list[onnx.NodeProto] = []

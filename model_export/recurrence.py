@@ -42,7 +42,7 @@ class OnnxGru(nn.Module):
 
 
 def _in_onnx_order(weight: Tensor) -> Tensor:
-    """Reorders the gates along the first axis from torch's order (reset, update, new) to ONNX's (update, reset, hidden)."""
+    """Reorders the gates on the first axis: torch has (reset, update, new), ONNX (update, reset, hidden)."""
     reset, update, new = weight.chunk(3)
     return torch.cat([update, reset, new])
 

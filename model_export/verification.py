@@ -27,11 +27,11 @@ Float32 = NDArray[np.float32]
 AUDIO_TOLERANCE = 1e-4
 """Accepted difference in an element of a unit-norm frame embedding; single precision causes about 1e-5."""
 BATCH_TOLERANCE = 1e-5
-"""Accepted difference of an item in a batch from the same item alone; for scales and biases above 1, relative to them."""
+"""Accepted difference between an item in a batch and the item alone; relative for values above 1."""
 TEXT_TOLERANCE = 0.01
 """Accepted cosine distance between a query's embedding in float32 and in 8 bits."""
 SIGMOID_TOLERANCE = 1e-4
-"""Accepted difference of a scale or bias from the value that torch computes for the same embedding; above 1, relative."""
+"""Accepted difference of scales and biases from those of torch for the same embedding; relative above 1."""
 BATCHES = (1, 2, 5)
 QUERIES = (
     "a dog barks",
@@ -88,7 +88,8 @@ def verify_interface(
         graph: Name of the graph, for messages.
         session: The graph.
         expected: Rank of every input and output, by name.
-        fixed: Sizes that a time axis may have instead of being dynamic: those of a window, since only windows are served.
+        fixed: Sizes that a time axis may have instead of being dynamic: those of a window, since only windows are
+            served.
     """
     values = [*session.get_inputs(), *session.get_outputs()]
     ranks = {value.name: len(value.shape) for value in values}
@@ -170,8 +171,8 @@ def verify_text(
     """Compares encoded queries, all in one batch and one by one.
 
     Returns:
-        `text`: the largest cosine distance of an embedding from that of torch. `sigmoid`, if the model has text-dependent
-        sigmoids: the largest difference of a scale or bias from the value that torch computes for the graph's embedding.
+        Under `text`, the largest cosine distance of an embedding from that of torch. Under `sigmoid`, for a model with
+        text-dependent sigmoids, the largest difference of a scale or bias from that of torch for the same embedding.
     """
     with torch.inference_mode():
         expected = model.served_queries(encoder.encode(list(QUERIES))).numpy()
@@ -245,7 +246,7 @@ def verify_segments(
 
 
 def _clear_threshold(frames: Float32, encoded: EncodedQueries, manifest: Manifest) -> float:
-    """The middle of the widest gap between neighbouring scores of a query, among the middle half of its sorted scores."""
+    """The middle of the widest gap between neighbouring scores, among the middle half of the sorted scores."""
     evidence = encoded.evidence(scoring.similarity(frames, encoded.embeddings))
     curves = score_curves(evidence, manifest.calibration, manifest.grid, manifest.postprocessing)
     ordered = np.sort(curves.smoothed[0])

@@ -1,4 +1,4 @@
-"""Audio files that are made in a moment: silence with a burst in it, in any format, rate and number of channels."""
+"""Small audio files for tests: silence with a burst of a tone, in any format, sample rate and number of channels."""
 
 from pathlib import Path
 
@@ -13,7 +13,15 @@ def write_burst(
     rate_hz: int = 16_000,
     channels: int = 1,
 ) -> Path:
-    """Writes a recording that is silent but for a tone of 440 Hz within `burst_s`; its folder is made."""
+    """Writes a recording that is silent except for a tone of 440 Hz, creates its folder, and returns its path.
+
+    Args:
+        path: the file to write; its ending determines the format.
+        length_s: length of the recording, in seconds.
+        burst_s: onset and offset of the tone, in seconds.
+        rate_hz: sample rate.
+        channels: number of channels, which all hold the same samples.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(round(length_s * rate_hz)) / rate_hz
     wave = 0.5 * np.sin(2 * np.pi * 440 * time) * ((time >= burst_s[0]) & (time < burst_s[1]))
@@ -22,7 +30,7 @@ def write_burst(
 
 
 def write_undecodable_file(path: Path) -> Path:
-    """Writes a file that no decoder knows; its folder is made."""
+    """Writes a file that no audio decoder accepts, creates its folder, and returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"<html>404 Not Found</html>" * 10)
     return path

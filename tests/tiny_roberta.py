@@ -1,4 +1,4 @@
-"""A RoBERTa that is made in a moment: random weights, and a byte-pair tokenizer of a few words."""
+"""A small RoBERTa for tests: random weights, and a byte-pair tokenizer that is trained on a few sentences."""
 
 from pathlib import Path
 
@@ -11,20 +11,21 @@ from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-WORDS = ("a dog barks loudly", "rain falls on a tin roof", "someone is typing on a keyboard", "a church bell rings")
+SENTENCES = ("a dog barks loudly", "rain falls on a tin roof", "someone is typing on a keyboard", "a church bell rings")
 
 
 def build_tiny_roberta(folder: Path) -> Path:
-    """Writes the Hugging Face folder of an encoder with 32 channels, and gives it back."""
+    """Writes the Hugging Face folder of an encoder with 32 channels and returns the folder."""
     tokenizer = Tokenizer(BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     alphabet = ByteLevel.alphabet()
     tokenizer.train_from_iterator(
-        WORDS, BpeTrainer(vocab_size=400, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False)
+        SENTENCES,
+        BpeTrainer(vocab_size=400, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False),
     )
     tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
-    named = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), SPECIAL, strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
+    special_tokens = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), SPECIAL, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special_tokens).save_pretrained(folder)
     torch.manual_seed(0)
     config = RobertaConfig(
         vocab_size=tokenizer.get_vocab_size(),

@@ -2,17 +2,18 @@
 
 `python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
 
-Every caption is searched for in every scene. Scale and bias are fitted so that the scores which the service returns predict
-best, frame by frame, where the query is heard (Platt scaling). They are fitted on all pairs of a scene and a query that is heard
-in the scene, and on `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent from the scene.
+Every caption is searched for in every scene. Scale and bias are fitted so that the scores which the service returns
+predict best, frame by frame, where the query is heard (Platt scaling). They are fitted on all pairs of a scene and a
+query that is heard in the scene, and on `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent
+from the scene.
 
 The default threshold is the lowest threshold at which at most `FALSE_PRESENCE` of the absent queries get a segment.
 
 Scale, bias and threshold are chosen on tuning scenes; the figures are measured on the scenes of the benchmark.
 
-Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) has a scale and a bias
-for each query already; there, scale and bias apply to the logit of the text-dependent score, and the same fit corrects what is
-left over. Either way the threshold is chosen on the scores that a bundle with this calibration serves.
+Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) has a scale and a
+bias for each query already; there, scale and bias apply to the logit of the text-dependent score, and the same fit
+corrects what is left over. Either way the threshold is chosen on the scores that a bundle with this calibration serves.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from training.evaluation.metrics import expected_calibration_error, is_present
 from training.evaluation.scene_set import resampled
 
 ABSENT_PER_HEARD = 4
-"""Absent queries for each heard query. At 1, a query is as likely heard as not; all absent queries would be 33 for each."""
+"""Absent queries for each heard query: between 1 (heard and absent are equally likely) and 33 (all absent queries)."""
 FALSE_PRESENCE = 0.0475
 """Largest accepted share of absent queries for which there is a segment."""
 AUDIBLE_DB = 6.0
@@ -53,7 +54,8 @@ class SceneEvidence:
     """Evidence of Q queries in S scenes, and where the queries are heard.
 
     Attributes:
-        evidence: Evidence after the median filter, shape (S, Q, T); see `EncodedQueries.evidence`. The filter is applied
+        evidence: Evidence after the median filter, shape (S, Q, T); see `EncodedQueries.evidence`. The filter is
+            applied
             once, before the fit, and not after each trial sigmoid: a median commutes with a monotone function.
         truth: Frames in which the query is heard, shape (S, Q, T).
         audible: Queries heard at `AUDIBLE_DB` over the background or louder, shape (S, Q).
@@ -167,7 +169,7 @@ def choose_threshold(
     lowest = bisect.bisect_left(THRESHOLDS, True, key=is_enough)
     if lowest == len(THRESHOLDS):
         raise ValueError(
-            f"at every threshold up to {THRESHOLDS[-1]:g}, more than {FALSE_PRESENCE:.2%} of absent sounds have a segment"
+            f"more than {FALSE_PRESENCE:.2%} of absent sounds have a segment at every threshold up to {THRESHOLDS[-1]:g}"
         )
     return postprocessing.override(threshold=float(THRESHOLDS[lowest]))
 

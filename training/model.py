@@ -1,4 +1,4 @@
-"""The two towers and the sigmoid that joins them."""
+"""The model: an audio tower, a text tower, and the sigmoid that maps their similarity to a score."""
 
 import math
 from typing import Protocol
@@ -54,15 +54,29 @@ class TextDependentSigmoid(nn.Module):
 
 
 class LanguageAudioModel(nn.Module):
-    """Frame and query embeddings in one space, and the scale and bias of `sigmoid(scale * similarity + bias)`.
+    """Frame and query embeddings in one space, and the scale and bias of `score = sigmoid(scale * similarity + bias)`.
 
-    A sentence encoder that is trained is a part of the model; one that is frozen lives outside: `projection` takes its
-    sentence embeddings.
+    The text tower is a sentence encoder and a projection. A trained sentence encoder is part of the model. A frozen one is
+    not: its sentence embeddings are the input of `projection`.
 
-    Some queries are near to every sound and some to none. Where the recipe is `centred`, `frames` and `queries`, the embeddings
-    that are served, have one channel more than those that are trained, through which each query's similarity with the mean
-    frame, `centre`, is taken off: the text-dependent bias of FLAM (arXiv 2505.05335), without training it. Where that is trained
-    (`own_sigmoid`), they are those that are trained.
+    Shapes: D channels of the shared space (the trained embeddings), C channels of a sentence embedding.
+
+    *Centring.* Some queries are similar to every sound, others to none. A model whose configuration is `centred` therefore
+    serves embeddings of D + 1 channels, which are built from the trained embeddings of D channels. The additional channel
+    subtracts the query's similarity with the mean frame, `centre`, from all its similarities. The effect is that of the
+    text-dependent bias of FLAM (arXiv 2505.05335), but nothing is trained for it.
+
+    *Text-dependent sigmoid.* With `text.own_sigmoid`, the scale and the bias of each query are predicted from its embedding,
+    as in FLAM. The model is then never centred: the served embeddings are the trained embeddings, of D channels.
+
+    Attributes:
+        audio: the audio tower.
+        encoder: the sentence encoder if it is trained, else None.
+        projection: maps sentence embeddings to query embeddings.
+        log_scale: logarithm of the scale that all queries share.
+        bias: the bias that all queries share.
+        own_sigmoid: predicts the scale and the bias of each query, or None.
+        centre: mean of the trained frame embeddings, (D,), or None if the model is not centred.
     """
 
     centre: Tensor | None
@@ -80,34 +94,44 @@ class LanguageAudioModel(nn.Module):
 
     @property
     def dimension(self) -> int:
-        """Channels of the embeddings that are served."""
+        """Number of channels of the served embeddings: D + 1 if the model is centred, else D."""
         return self.audio.dimension + (self.centre is not None)
 
     @property
     def pretrained_prefixes(self) -> tuple[str, ...]:
-        """What the names of the parameters begin with that were trained before, and learn slower."""
+        """Name prefixes of the pretrained parameters, which are trained with a lower learning rate."""
         return f"audio.{self.audio.pretrained_prefix}", "encoder."
 
     def served_frames(self, waveform: Tensor) -> Tensor:
-        """Waveforms (B, N) to the frame embeddings that are served, (B, T, D or D + 1), of unit norm."""
+        """Returns the served frame embeddings of waveforms (B, N): (B, T, `dimension`), unit norm."""
         frames = self.audio(waveform)
         if self.centre is None:
             return frames
         return torch.cat([frames, torch.ones_like(frames[..., :1])], dim=-1) * math.sqrt(0.5)
 
     def served_queries(self, sentences: Tensor) -> Tensor:
-        """Sentence embeddings (Q, C) to the query embeddings that are served, (Q, D or D + 1), of unit norm."""
+        """Returns the served query embeddings of sentence embeddings (Q, C): (Q, `dimension`), unit norm."""
         queries = self.projection(sentences)
         if self.centre is None:
             return queries
         return F.normalize(torch.cat([queries, -(queries * self.centre).sum(dim=-1, keepdim=True)], dim=-1), dim=-1)
 
     def logits(self, similarity: Tensor, queries: Tensor) -> Tensor:
-        """Similarities (..., Q) of frames and query embeddings (Q, D), as trained, to the logits of scores, in float32."""
+        """Returns the logits of the scores, `scale * similarity + bias`, in float32.
+
+        Args:
+            similarity: cosines of trained frame and query embeddings, (..., Q).
+            queries: trained query embeddings, (Q, D). Only the text-dependent sigmoid uses them.
+        """
         scale, bias = self.own_sigmoid(queries) if self.own_sigmoid else (self.scale, self.bias)
         return scale * similarity.float() + bias
 
     @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return self.bias.device
+
+    @property
     def scale(self) -> Tensor:
-        """The learned scale, positive."""
+        """The scale that all queries share; always positive."""
         return self.log_scale.exp()

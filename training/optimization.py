@@ -1,4 +1,4 @@
-"""How weights follow gradients: the optimizer, its rate over time, and the average of the weights."""
+"""The optimizer, the schedule of its learning rate, and the moving average of the weights."""
 
 import math
 
@@ -11,7 +11,12 @@ from training.recipe import OptimizationConfig
 
 
 def make_optimizer(model: LanguageAudioModel, config: OptimizationConfig) -> AdamW:
-    """AdamW; what was trained before learns slower, and scale, biases and norms do not decay."""
+    """Builds AdamW with a learning-rate factor and a weight decay for each parameter.
+
+    The factor is `trunk_factor` for pretrained parameters, `sigmoid_factor` for the scale and the bias of the sigmoid, and 1
+    for all others. A parameter group holds its factor under the key "factor"; the training loop multiplies the scheduled
+    learning rate by it. Weight decay applies to matrices and kernels only, not to scales, biases and norms.
+    """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -25,7 +30,11 @@ def make_optimizer(model: LanguageAudioModel, config: OptimizationConfig) -> Ada
 
 
 def learning_rate(step: int, config: OptimizationConfig) -> float:
-    """Linear warm-up, then a cosine to the floor, where it stays."""
+    """Returns the learning rate of a step, before the factor of a parameter group is applied.
+
+    The rate rises linearly over `warmup_steps`, then follows a cosine over `decay_steps` down to `floor` times the configured
+    rate, and then stays there. With `decay_steps` of 0 the cosine spans all steps after the warm-up.
+    """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     decay_steps = config.decay_steps or max(1, config.steps - config.warmup_steps)
@@ -35,7 +44,10 @@ def learning_rate(step: int, config: OptimizationConfig) -> float:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """An exponential moving average of the weights, in place; a batch norm's own averages are taken as they are."""
+    """Updates an exponential moving average of the weights in place: `average = decay * average + (1 - decay) * model`.
+
+    Buffers, such as the running statistics of a batch norm, are copied.
+    """
     for mean, parameter in zip(average.parameters(), model.parameters(), strict=True):
         mean.lerp_(parameter, 1 - decay)
     for mean, value in zip(average.buffers(), model.buffers(), strict=True):

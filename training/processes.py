@@ -1,4 +1,4 @@
-"""The processes of one run, started by torchrun: what they tell each other, so that they train as one."""
+"""Communication between the processes of one training run, which torchrun starts."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,41 +15,56 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Process number `rank` of `count`; each sees its own part of every batch.
+    """This process among the processes of a run. Each process holds an equal part of every batch.
 
-    Losses are computed so that their mean over the processes is that of the whole batch in one process, and so are then
-    their gradients: what DistributedDataParallel does, and beyond it the items that a loss tells apart are gathered.
+    Every process computes its losses such that their mean over the processes equals the loss that one process would compute
+    on the whole batch. The same then holds for the gradients. DistributedDataParallel gives this only for losses that are
+    means over independent items. A contrastive loss also compares items of different processes, so they are gathered first.
+
+    Attributes:
+        rank: index of this process, from 0.
+        count: number of processes.
     """
 
     rank: int = 0
     count: int = 1
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows (R, ...) of all processes, by rank; gradients go back to where each came from."""
+        """Concatenates the rows of all processes in the order of their ranks.
+
+        Args:
+            rows: rows of this process, (R, ...). R may differ between processes.
+
+        Returns:
+            All rows. Gradients flow back to the process from which a row came.
+        """
         if self.count == 1:
             return rows
         sizes = self.gather_objects(len(rows))
         return _Gather.apply(rows, sizes, self.rank)
 
-    def gather_objects(self, own: T) -> list[T]:
-        """What each process gives, by rank."""
+    def gather_objects(self, item: T) -> list[T]:
+        """Returns the items of all processes in the order of their ranks; `item` is that of this process."""
         if self.count == 1:
-            return [own]
+            return [item]
         gathered: list[Any] = [None] * self.count
-        dist.all_gather_object(gathered, own)
+        dist.all_gather_object(gathered, item)
         return gathered
 
     def share_of_mean(self, values: Tensor) -> Tensor:
-        """This process' part of the mean of the values (R,) of all processes, of which any may have none.
+        """Returns this process' share of the mean of the values of all processes.
 
-        Over the processes the mean of the parts is the mean of all values; 0 without any.
+        The mean of the shares over the processes is the mean of all values, or 0 if no process has a value.
+
+        Args:
+            values: values of this process, (R,). R may differ between processes and may be 0.
         """
         n_values = sum(self.gather_objects(len(values)))
         return values.sum() * (self.count / max(1, n_values))
 
     @torch.no_grad()
     def average_gradients(self, model: nn.Module) -> None:
-        """Gives every process the mean gradient; one that has none for a parameter counts as zero."""
+        """Replaces every gradient by its mean over the processes. A missing gradient counts as zero."""
         if self.count == 1:
             return
         parameters = [p for p in model.parameters() if p.requires_grad]
@@ -60,7 +75,7 @@ class Processes:
 
     @torch.no_grad()
     def broadcast_weights(self, model: nn.Module) -> None:
-        """Gives every process the weights of the first."""
+        """Copies the weights of process 0 to all processes."""
         if self.count > 1:
             for value in model.state_dict().values():
                 dist.broadcast(value, src=0)
@@ -68,7 +83,11 @@ class Processes:
 
 @contextmanager
 def joined_processes() -> Iterator[tuple[Processes, torch.device]]:
-    """The processes that torchrun started with this one (or this one alone), and the device of this one."""
+    """Joins the processes that torchrun started, and leaves them at the end of the context.
+
+    Yields:
+        This process, and the device on which it trains. Without torchrun, this process is the only one.
+    """
     cuda = torch.cuda.is_available()
     if "WORLD_SIZE" not in os.environ:
         yield Processes(), torch.device("cuda" if cuda else "cpu")
@@ -84,7 +103,7 @@ def joined_processes() -> Iterator[tuple[Processes, torch.device]]:
 
 
 class _Gather(torch.autograd.Function):
-    """All rows of all processes; backward, each gets the sum of what all say of its own."""
+    """Gathers the rows of all processes. The gradient of a row is the sum of its gradients in all processes."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, sizes: Sequence[int], rank: int) -> Tensor:
@@ -93,10 +112,10 @@ class _Gather(torch.autograd.Function):
         padded[: len(rows)] = rows
         gathered = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(gathered, padded)
-        return torch.cat([other[:size] for other, size in zip(gathered, sizes, strict=True)])
+        return torch.cat([padded_rows[:size] for padded_rows, size in zip(gathered, sizes, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        whole = gradients[0].contiguous()
-        dist.all_reduce(whole)
-        return whole[ctx.start : ctx.start + ctx.length], None, None
+        total = gradients[0].contiguous()
+        dist.all_reduce(total)
+        return total[ctx.start : ctx.start + ctx.length], None, None

@@ -23,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from training import seeds
+from training.caption_embedding import CaptionEmbedder
 from training.checkpoint import BEST, CHECKPOINT, Run, starting_weights
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
@@ -79,7 +80,9 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
     processes.broadcast_weights(run.model)
 
     validation = Validation(recipe, encoder) if recipe.validation.clips and processes.rank == 0 else None
-    objective = Objective(run.model, encoder, source.vocabulary, recipe, device, processes)
+    label_captions = source.vocabulary.bank if source.vocabulary else None
+    captions = CaptionEmbedder(run.model, encoder, label_captions, config.sentence_noise, processes)
+    objective = Objective(run.model, captions, source.vocabulary, recipe, processes)
     parts_per_step = config.accumulate * processes.count
     n_parts = config.steps * parts_per_step
     batches = source.batches(part_size(config.batch, parts_per_step), n_parts)
@@ -153,7 +156,7 @@ def train_step(run: Run, objective: Objective, parts: Iterable[tuple[int, Captio
     losses: dict[str, Tensor] = {}
     for part, batch in parts:
         torch.manual_seed(seeds.batch_part(recipe.seed, part))
-        losses = objective.compute_losses(batch.to(objective.device), run.step)
+        losses = objective.compute_losses(batch.to(objective.model.device), run.step)
         run.scaler.scale(objective.weighted_sum(losses) / config.accumulate).backward()
     objective.processes.average_gradients(run.model)
     run.scaler.unscale_(run.optimizer)

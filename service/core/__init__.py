@@ -1,1 +1,1 @@
-"""Pure parts that serving and evaluation share: numpy and the standard library only."""
+"""Functions and values that serving and evaluation share; they need only numpy and the standard library."""

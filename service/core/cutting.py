@@ -1,4 +1,4 @@
-"""How a waveform is cut into the fixed windows of a plan: in blocks, without holding all of the waveform, or at once."""
+"""Cutting of a waveform into the windows of a plan: block by block, or the whole waveform at once."""
 
 from dataclasses import dataclass, field
 
@@ -23,8 +23,8 @@ def cut_windows(waveform: Float32, plan: WindowPlan, grid: FrameGrid) -> list[Pl
 class WindowCutter:
     """Cuts mono samples into windows block by block; holds less than two windows and a block.
 
-    The windows begin at the frames of `WindowPlan.starts`, whatever the lengths of the blocks. A last frame that is only
-    partly filled is padded with zeros, and so is a clip that is shorter than a window.
+    The windows begin at the frames of `WindowPlan.starts`, whatever the lengths of the blocks. A last frame that is
+    only partly filled is padded with zeros, and so is a clip that is shorter than a window.
 
     Attributes:
         plan: Length and overlap of the windows.
@@ -75,7 +75,7 @@ class WindowCutter:
         return self._joined()[begin : begin + self._window_samples].copy()
 
     def _drop_used(self) -> None:
-        """Drops the samples that no later window needs; the last window may be shifted back by almost its whole length."""
+        """Drops samples that no later window needs; the last window may be shifted back by almost its length."""
         last_window_start = self.grid.n_frames(self.n_samples) - self.plan.window_frames
         needed_from = max(self._held_start, self.grid.n_samples(min(self._next_start, last_window_start)))
         self._held = [self._joined()[needed_from - self._held_start :].copy()]

@@ -1,4 +1,4 @@
-"""The only converter between seconds, samples and frames."""
+"""Conversion between seconds, samples and frames; no other module converts them."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ _TOLERANCE_FRAMES = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class FrameGrid:
-    """Frames of a fixed hop: frame i covers samples [i * hop_samples, (i + 1) * hop_samples).
+    """Frames of a fixed length: frame i covers samples [i * hop_samples, (i + 1) * hop_samples).
 
     Attributes:
-        sample_rate_hz: Samples per second of the waveform that the model hears.
+        sample_rate_hz: Sample rate of the waveform that the model takes, in Hz.
         hop_samples: Samples per frame.
     """
 
@@ -28,48 +28,51 @@ class FrameGrid:
 
     @property
     def hop_s(self) -> float:
-        """Seconds per frame."""
+        """Time between frames, in seconds."""
         return self.hop_samples / self.sample_rate_hz
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames that cover `n_samples` samples; the last one may be only partly filled."""
+        """Number of frames that cover `n_samples` samples; the last frame may be only partly filled."""
         return -(-n_samples // self.hop_samples)
 
     def n_samples(self, n_frames: int) -> int:
-        """Samples that fill `n_frames` frames."""
+        """Number of samples in `n_frames` frames."""
         return n_frames * self.hop_samples
 
     def samples_for(self, seconds: float) -> int:
-        """The number of samples nearest to a length in seconds."""
+        """Number of samples in `seconds`, rounded to the nearest."""
         return round(seconds * self.sample_rate_hz)
 
     def duration_s(self, n_samples: int) -> float:
-        """Seconds that `n_samples` samples last."""
+        """Length of `n_samples` samples, in seconds."""
         return n_samples / self.sample_rate_hz
 
     def frames_for(self, seconds: float) -> int:
-        """The number of whole frames in a length in seconds."""
+        """Number of whole frames in `seconds`, rounded down."""
         return self.samples_for(seconds) // self.hop_samples
 
     def odd_frames_for(self, seconds: float) -> int:
-        """The odd number of frames nearest to a length in seconds, at least 1: the width of a centred filter."""
+        """Odd number of frames nearest to `seconds`, at least 1: the width of a centred filter."""
         return 2 * (self.samples_for(seconds) // (2 * self.hop_samples)) + 1
 
     def frames_touched(self, onset_s: float, offset_s: float) -> tuple[int, int]:
-        """The first frame that a stretch of time touches, and the one after the last: floor(onset / hop), ceil(offset / hop).
+        """First frame that the time [onset_s, offset_s) touches, and the frame after the last.
 
-        An edge that lies on a boundary of frames but for rounding touches one side of it only; there is at least one frame.
+        These are floor(onset / hop) and ceil(offset / hop), with a tolerance for rounding.
+
+        An edge on a boundary between two frames touches only the frame on its inner side, even if rounding moved the
+        edge slightly. The result has at least one frame.
         """
         first = math.floor(onset_s / self.hop_s + _TOLERANCE_FRAMES)
         end = math.ceil(offset_s / self.hop_s - _TOLERANCE_FRAMES)
         return first, max(end, first + 1)
 
     def edges(self, n_frames: int, duration_s: float) -> NDArray[np.float64]:
-        """Boundaries of the frames in seconds, shape (T + 1,), of which the last is the clip's end.
+        """Boundaries of the frames in seconds, shape (T + 1,). The last boundary is the end of the clip.
 
         Args:
-            n_frames: T.
-            duration_s: The clip's length; its end lies in frame T - 1.
+            n_frames: T, the number of frames.
+            duration_s: Length of the clip, which ends in frame T - 1.
 
         Raises:
             ValueError: If the clip does not end in the last frame.

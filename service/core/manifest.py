@@ -35,8 +35,8 @@ class Manifest:
     """The facts about a model that the service needs; the content of manifest.json.
 
     Attributes:
-        format_version: Version of the bundle format. 2: all queries share one sigmoid. 3: text.onnx has a second output,
-            `sigmoid`, with a scale and a bias for each query. The fields of both versions are the same.
+        format_version: Version of the bundle format. 2: all queries share one sigmoid. 3: text.onnx has a second
+            output, `sigmoid`, with a scale and a bias for each query. The fields of both versions are the same.
         name: Name of the model.
         version: Version of the model.
         sample_rate_hz: Sample rate of the waveform that audio.onnx takes, in Hz.
@@ -44,9 +44,9 @@ class Manifest:
         dimension: D, the dimension of the embeddings of both graphs.
         window_frames: Frames in a window, the fixed-length slice that audio.onnx processes.
         overlap_frames: Frames that neighbouring windows share; at most half a window.
-        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. The evidence is the similarity
-            in format 2, and the text-dependent logit in format 3; there, a scale of 1 and a bias of 0 leave the score of
-            the trained model as it is.
+        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. The evidence is the
+            similarity in format 2, and the text-dependent logit in format 3; there, a scale of 1 and a bias of 0 leave
+            the score of the trained model as it is.
         bias: Bias of the calibration.
         postprocessing: The default settings with which scores become segments.
         max_query_tokens: Longer queries are cut to this number of tokens.
@@ -129,7 +129,8 @@ class Manifest:
         """Reads the text of manifest.json.
 
         Raises:
-            ManifestInvalid: If the text is not JSON, or a field is missing, unknown, of another type or outside its range.
+            ManifestInvalid: If the text is not JSON, or a field is missing, unknown, of another type or outside its
+                range.
         """
         try:
             document = json.loads(text)

@@ -1,4 +1,4 @@
-"""The numbers that turn a score curve into segments, and what each may be."""
+"""The settings with which score curves become segments, and their ranges."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -12,16 +12,20 @@ MIN_EXTENT_RATIO = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Postprocessing:
-    """How a score curve becomes segments.
+    """The settings with which score curves become segments.
+
+    The score curve is smoothed by the median filter and extended by the extent ratio. Then it is cut into segments,
+    close segments are merged, and short segments are dropped.
 
     Attributes:
-        threshold: A segment has an extended score above it; 0 to 1.
-        threshold_off: A segment ends where the extended score is not above it; 0 to `threshold`.
-        median_filter_s: Width of the median filter over the score curve; 0 leaves the curve as it is; up to 5 s.
-        extent_ratio: A sound reaches as far around its peak as the smoothed score stays above this share of the threshold:
-            the curve is extended so that cutting it at any threshold shows that; 0.1 to 1, which leaves the curve as it is.
-        min_duration_s: Shorter segments are dropped; up to 3600 s.
-        merge_gap_s: Segments with at most this gap between them become one; up to 3600 s.
+        threshold: A segment contains a score above this value; 0 to 1.
+        threshold_off: A segment ends where the score falls to this value or below; 0 to `threshold`.
+        median_filter_s: Width of the median filter that smooths the score, in seconds; 0 to 5 s. 0 disables the filter.
+        extent_ratio: Extends each segment from its peak outwards while the smoothed score stays above this fraction of
+            the threshold; 0.1 to 1. 1 disables the extension. The score curve itself is extended, so that the fraction
+            holds for every threshold; see `service.core.scoring.extend`.
+        min_duration_s: Segments shorter than this are dropped; 0 to 3600 s.
+        merge_gap_s: Segments at most this far apart are merged; 0 to 3600 s.
 
     Raises:
         ParameterInvalid: On construction, if a value is outside its range.
@@ -55,14 +59,14 @@ class Postprocessing:
         min_duration_s: float | None = None,
         merge_gap_s: float | None = None,
     ) -> "Postprocessing":
-        """The same with the given values instead; None keeps a value.
+        """Returns a copy with some values replaced; None keeps a value.
 
-        When only `threshold` is given, `threshold_off` keeps its ratio to it.
+        If `threshold` is replaced and `threshold_off` is not, `threshold_off` keeps its ratio to `threshold`.
 
         Raises:
             ParameterInvalid: If a value is outside its range.
         """
-        given = {
+        replacements = {
             "threshold": threshold,
             "threshold_off": threshold_off,
             "median_filter_s": median_filter_s,
@@ -70,7 +74,7 @@ class Postprocessing:
             "min_duration_s": min_duration_s,
             "merge_gap_s": merge_gap_s,
         }
-        values = asdict(self) | {name: value for name, value in given.items() if value is not None}
+        values = asdict(self) | {name: value for name, value in replacements.items() if value is not None}
         if threshold is not None and threshold_off is None:
             ratio = self.threshold_off / self.threshold if self.threshold > 0 else 1.0
             values["threshold_off"] = min(threshold * ratio, threshold)

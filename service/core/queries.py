@@ -1,4 +1,4 @@
-"""What a query may be, and the form in which the text tower reads it."""
+"""Checks of queries, and the normalization of a query before the tokenizer."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ _PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 
 def normalize_query(query: str, normalization: QueryNormalization) -> str:
-    """The form in which the text tower reads a query: spaces collapsed, and what the manifest says besides."""
+    """Collapses spaces, composes characters (Unicode NFC), and applies the normalization of the manifest."""
     text = unicodedata.normalize("NFC", query)
     if normalization != "none":
         text = text.lower()
@@ -23,13 +23,13 @@ def normalize_query(query: str, normalization: QueryNormalization) -> str:
 
 
 def check_queries(queries: Sequence[str], max_queries: int, max_query_chars: int) -> None:
-    """Refuses queries that cannot be answered.
+    """Checks that the queries of a request can be answered.
 
     Raises:
-        QueriesMissing: If there is none.
-        TooManyQueries: If there are more than `max_queries`.
-        QueryEmpty: If one holds neither letter nor digit.
-        QueryTooLong: If one has more than `max_query_chars` characters.
+        QueriesMissing: If there is no query.
+        TooManyQueries: If there are more than `max_queries` queries.
+        QueryEmpty: If a query has no letter and no digit.
+        QueryTooLong: If a query has more than `max_query_chars` characters.
     """
     if not queries:
         raise QueriesMissing

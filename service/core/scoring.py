@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 _CHUNK_FRAMES = 1 << 13
-_CHUNK_VALUES = 1 << 20  # values that are sorted or extended at a time: 4 MiB of float32
+_CHUNK_VALUES = 1 << 20  # values that are sorted or extended in one step: 4 MiB of float32
 _MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster than partitioning each window
 
 
@@ -18,7 +18,8 @@ _MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster
 class Calibration:
     """Scale and bias of the sigmoid that turns evidence into scores: score = sigmoid(scale * evidence + bias).
 
-    The evidence is the similarity of a query with a frame, or what `EncodedQueries.evidence` computes from the similarity.
+    The evidence is the similarity of a query with a frame, or what `EncodedQueries.evidence` computes from the
+    similarity.
     """
 
     scale: float
@@ -43,7 +44,7 @@ class EncodedQueries:
     sigmoids: Float32 | None = None
 
     def split(self) -> "list[EncodedQueries]":
-        """The queries one by one, as copies: keeping one of them does not keep all in memory."""
+        """Copies each query into a separate object, so that a cached query keeps no other query in memory."""
         sigmoids = (
             [None] * len(self.embeddings) if self.sigmoids is None else [row[None].copy() for row in self.sigmoids]
         )
@@ -51,18 +52,18 @@ class EncodedQueries:
 
     @classmethod
     def join(cls, parts: "Sequence[EncodedQueries]") -> "EncodedQueries":
-        """The queries of all parts, of one model, in order."""
+        """Joins parts that the same model encoded, in order."""
         sigmoids = [part.sigmoids for part in parts if part.sigmoids is not None]
         embeddings = np.concatenate([part.embeddings for part in parts])  # (Q, D)
         return cls(embeddings, np.concatenate(sigmoids) if sigmoids else None)
 
     def evidence(self, similarity: Float32) -> Float32:
-        """What the calibration is applied to: the similarities (Q, T), or their text-dependent logits (Q, T)."""
+        """Values (Q, T) that the calibration turns into scores: the similarities, or text-dependent logits."""
         return similarity if self.sigmoids is None else text_dependent_logits(similarity, self.sigmoids)
 
 
 def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float32:
-    """Cosine similarity of every query with every frame, computed in single precision some frames at a time.
+    """Computes the cosine similarity of every query with every frame, in single precision and in chunks of frames.
 
     Args:
         frames: Unit-norm frame embeddings, shape (T, D).
@@ -82,8 +83,8 @@ def text_dependent_logits(similarity: Float32, sigmoids: Float32) -> Float32:
     """Logits of the scores of queries that each have a sigmoid, as in FLAM (arXiv 2505.05335).
 
     The bias of a query tells how likely its text is before anything is heard. FLAM's score is free of it, so that one
-    threshold serves all texts: sigmoid(l) / (sigmoid(l) + sigmoid(bias)) with l = scale * similarity + bias. The logit of
-    this score is log sigmoid(l) - log sigmoid(bias).
+    threshold serves all texts: sigmoid(l) / (sigmoid(l) + sigmoid(bias)) with l = scale * similarity + bias. The logit
+    of this score is log sigmoid(l) - log sigmoid(bias).
 
     Args:
         similarity: Shape (Q, T).
@@ -97,19 +98,19 @@ def text_dependent_logits(similarity: Float32, sigmoids: Float32) -> Float32:
 
 
 def score(evidence: Float32, calibration: Calibration) -> Float32:
-    """Calibrated scores in [0, 1] of evidence of any shape."""
+    """Computes calibrated scores in [0, 1] from evidence of any shape."""
     logit = np.float32(calibration.scale) * evidence + np.float32(calibration.bias)
     return (0.5 + 0.5 * np.tanh(0.5 * logit)).astype(np.float32, copy=False)  # the sigmoid, without overflow
 
 
 def median_filter(curves: Float32, width_frames: int) -> Float32:
-    """Median over a centred window along the frames, the first and last frames repeated beyond the ends.
+    """Replaces each value by the median of a centred window of frames; beyond the ends, the end values are repeated.
 
     Equal to `scipy.ndimage.median_filter(curves, (1, width_frames), mode="nearest")`.
 
     Args:
         curves: Shape (Q, T).
-        width_frames: An odd number of frames; 1 leaves the curves as they are.
+        width_frames: Width of the window, an odd number of frames; 1 leaves the curves unchanged.
 
     Returns:
         Smoothed curves, shape (Q, T).
@@ -132,7 +133,7 @@ def median_filter(curves: Float32, width_frames: int) -> Float32:
 
 
 def _medians(windows: Float32) -> Float32:
-    """Medians of windows (Q, T, width), whose width is odd."""
+    """Computes the medians (Q, T) of windows (Q, T, width) of odd width."""
     half = windows.shape[2] // 2
     if windows.shape[2] > _MAX_EXCHANGED_FRAMES:
         return np.partition(windows, half, axis=2)[:, :, half]
@@ -151,18 +152,18 @@ def _medians(windows: Float32) -> Float32:
 
 
 def extend(curves: Float32, extent_ratio: float) -> Float32:
-    """Raises the frames around a peak, so that cutting at any level finds what hysteresis finds.
+    """Raises the frames around each peak, so that a cut at any threshold gives the same runs of frames as hysteresis.
 
-    The grayscale reconstruction by dilation (Vincent 1993, IEEE TIP 2(2)) of a curve under the same curve divided by
-    the ratio. What is above any level t afterwards are the runs of frames that were above `extent_ratio` times t before, of
-    which one was above t.
+    A run of frames whose extended scores are above a threshold t is a run whose scores were above `extent_ratio` * t
+    before, and that had at least one score above t. This is the grayscale reconstruction by dilation (Vincent 1993,
+    IEEE TIP 2(2)) of a curve under the curve divided by the ratio.
 
     Args:
         curves: Scores, shape (Q, T).
-        extent_ratio: Above 0 and at most 1, which raises nothing.
+        extent_ratio: Above 0 and at most 1; 1 leaves the curves unchanged.
 
     Returns:
-        Curves with the same clip scores, nowhere lower, shape (Q, T).
+        Curves with the same maxima, nowhere lower than before, shape (Q, T).
 
     Raises:
         ValueError: If the ratio is outside its range.
@@ -180,10 +181,10 @@ def extend(curves: Float32, extent_ratio: float) -> Float32:
 
 
 def _carry(levels: Float32, ceiling: Float32) -> Float32:
-    """Carries levels (T, Q) on along the frames, y[t] = clip(y[t - 1], levels[t], ceiling[t]), by doubling steps."""
+    """Carries levels (T, Q) forward, y[t] = clip(y[t - 1], levels[t], ceiling[t]), in steps of doubling length."""
     low, high = levels.copy(), ceiling.copy()
     step = 1
-    while step < len(low):  # two clips, one after the other, are one clip
+    while step < len(low):  # two clips in sequence are equal to a single clip
         low[step:], high[step:] = (
             np.minimum(np.maximum(earlier[:-step], low[step:]), high[step:]) for earlier in (low, high)
         )
@@ -192,5 +193,5 @@ def _carry(levels: Float32, ceiling: Float32) -> Float32:
 
 
 def clip_score(smoothed: Float32) -> Float32:
-    """Score of the whole clip for each query, shape (Q,): the maximum of the smoothed curves (Q, T)."""
+    """Computes the score of the whole clip for each query, shape (Q,): the maximum of its curve, shape (Q, T)."""
     return smoothed.max(axis=1)

@@ -16,7 +16,7 @@ _TOLERANCE_S = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A detection: the time [onset_s, offset_s), its highest smoothed score, and the centre of the frame with that score."""
+    """A detection: the time [onset_s, offset_s), its highest smoothed score, and the time of that score."""
 
     onset_s: float
     offset_s: float

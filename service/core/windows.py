@@ -1,8 +1,9 @@
-"""How a clip is cut into fixed windows, and how their embeddings become the clip's again.
+"""Positions of the windows of a clip, and the stitching of their embeddings to the embeddings of the clip.
 
-Neighbouring windows are cross-faded over the last `overlap_frames` of the earlier one. For the windows at the regular
-step that is all of their overlap; the last window, which is shifted back to end with the clip, overlaps more, and is
-used from the same place on. Each frame is therefore a mix of at most two windows, whatever the clip's length.
+Neighbouring windows are cross-faded over the last `overlap_frames` of the earlier window. Windows at the regular step
+overlap by exactly these frames. The last window is shifted back so that it ends with the clip, and may overlap the
+window before it by more frames; of these, too, only the last `overlap_frames` are cross-faded, and the earlier window
+is used before them. Each frame is therefore a mix of at most two windows, whatever the length of the clip.
 """
 
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ _SMALLEST_NORM = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """Where the windows of a clip begin, and how they are stitched.
+    """Length and overlap of the windows of a clip.
 
     Attributes:
-        window_frames: Frames per window.
+        window_frames: Frames in a window.
         overlap_frames: Frames that neighbouring windows share; at most half a window.
     """
 
@@ -33,13 +34,13 @@ class WindowPlan:
 
     @property
     def step_frames(self) -> int:
-        """Frames from one window's start to the next one's."""
+        """Frames between the starts of neighbouring windows."""
         return self.window_frames - self.overlap_frames
 
     def starts(self, n_frames: int) -> list[int]:
         """First frames of the windows that cover `n_frames` frames, in order.
 
-        The last window ends with the last frame, unless the clip is shorter than a window: then it is padded.
+        The last window ends with the last frame. A clip that is shorter than a window has one window, which is padded.
         """
         if n_frames <= self.window_frames:
             return [0] if n_frames > 0 else []
@@ -47,12 +48,12 @@ class WindowPlan:
         return [*range(0, last, self.step_frames), last]
 
     def stitch(self, embeddings: Float32, starts: list[int], n_frames: int) -> Float32:
-        """Joins the windows' frame embeddings to the clip's.
+        """Stitches the frame embeddings of all windows of a clip.
 
         Args:
             embeddings: Unit-norm frame embeddings of the windows, shape (W, Tw, D).
-            starts: The windows' first frames, as `starts(n_frames)` gives them.
-            n_frames: T, frames of the clip.
+            starts: First frames of the windows: `starts(n_frames)`.
+            n_frames: T, the number of frames of the clip.
 
         Returns:
             Unit-norm frame embeddings, shape (T, D).
@@ -64,14 +65,14 @@ class WindowPlan:
 
 @dataclass(slots=True)
 class Stitcher:
-    """Stitches windows one after another as they come, holding no more than the last one."""
+    """Stitches the windows of a clip one after another; holds only the frames that a next window may change."""
 
     plan: WindowPlan
     _held: Float32 | None = field(default=None, init=False)
     _held_start: int = field(default=0, init=False)
 
     def add(self, window: Float32, start: int) -> Float32:
-        """Takes the next window's embeddings, shape (Tw, D), and gives the frames that are now final, (F, D)."""
+        """Takes the embeddings of the next window, (Tw, D), and returns the frames that are final now, (F, D)."""
         if self._held is None:
             self._held, self._held_start = window, start
             return window[:0]
@@ -86,19 +87,19 @@ class Stitcher:
         return final
 
     def finish(self) -> Float32:
-        """Gives the frames that were held back for a next window, shape (F, D).
+        """Returns the frames that are left, shape (F, D).
 
         Raises:
-            ValueError: If no window came.
+            ValueError: If no window was added.
         """
         if self._held is None:
-            raise ValueError("no window came")
+            raise ValueError("no window was added")
         held, self._held = self._held, None
         return held
 
 
 def cross_fade(earlier: Float32, later: Float32) -> Float32:
-    """Fades linearly from one stretch of embeddings to another, both (F, D), and renormalizes to unit length."""
+    """Fades linearly from the embeddings of one window to those of the next, both (F, D), and normalizes."""
     weight = np.arange(1, len(earlier) + 1, dtype=np.float32)[:, None] / np.float32(len(earlier) + 1)  # (F, 1)
     mixed = (1 - weight) * earlier + weight * later
     norm = np.linalg.norm(mixed, axis=1, keepdims=True)

@@ -139,8 +139,8 @@ class TextEncoder:
         """Encodes a short and a long query, which also warms the graph up.
 
         Raises:
-            GraphMismatch: If the shape of the outputs does not fit the manifest, if the embeddings are not of unit norm,
-                or if a scale or bias is not finite.
+            GraphMismatch: If the shape of the outputs does not fit the manifest, if the embeddings are not of unit
+                norm, or if a scale or bias is not finite.
         """
         long_query = "a dog barks " * self._manifest.max_query_tokens
         with failures_as_mismatch(TEXT_GRAPH):

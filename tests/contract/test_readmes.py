@@ -1,6 +1,7 @@
 """What the READMEs say is so: their tables are complete, and the programs accept the commands that they show."""
 
 import argparse
+import importlib
 import importlib.util
 import re
 import runpy
@@ -22,11 +23,12 @@ from service.api.problems import all_problems
 from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, MANIFEST, Manifest
+from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, Manifest
 from service.core.postprocessing import Postprocessing
 from service.settings import Settings, variable
 from service.shutdown import Shutdown
 from tests.contract.readme_tables import SERVICE_README, rewritten
+from tests.manifests import make_manifest
 from tests.unit.api.fake_engine import FakeEngine
 from training.data.datasets import ADAPTERS
 from training.data.pack import TABLE, read_pack_table
@@ -194,6 +196,14 @@ def test_every_field_of_the_manifest_is_listed() -> None:
     assert listed[:place] + listed[place + len(inner) :] == [field.name for field in fields(Manifest)]
 
 
+def test_every_input_and_output_of_the_graphs_is_listed() -> None:
+    tensors = {row[1].split(",")[0] for row in rows("| graph | tensor | type and shape | meaning |")}
+    outputs = {
+        f"output {name}" for version in FORMAT_VERSIONS for name in make_manifest(format_version=version).text_outputs
+    }
+    assert tensors == outputs | {"input waveform", "output frames", "input input_ids", "input attention_mask"}
+
+
 def test_every_file_of_a_bundle_is_listed() -> None:
     assert sorted(row[0] for row in rows("| file | content |")) == sorted([*BUNDLE_FILES, MANIFEST])
 
@@ -288,6 +298,8 @@ def test_every_link_leads_to_a_file(name: str) -> None:
 def test_every_module_of_a_command_exists(name: str) -> None:
     modules = re.findall(r"python -m ([\w.]+)", (ROOT / name).read_text(encoding="utf-8"))
     assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+    for module in modules:
+        importlib.import_module(module)  # an import that was renamed away raises
 
 
 def trees() -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ def tiny_checkpoint(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def text_dependent_checkpoint(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint with text-dependent sigmoids, whose scales and biases are spread as widely as after a long training."""
+    """A checkpoint with text-dependent sigmoids whose scales and biases differ widely between queries."""
     overrides = [f"data.folder={tiny_pack}", "text.own_sigmoid=true", "optimization.steps=10"]
     file = train(read_recipe(Path("training/recipes/tiny.toml"), overrides), tmp_path_factory.mktemp("text_dependent"))
     checkpoint = torch.load(file, weights_only=True)

@@ -29,7 +29,7 @@ from training.checkpoint import load_checkpoint, starting_weights
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
 
 SCORE_TOLERANCE = 1e-3
-"""Accepted difference of a served score from that of torch for the same query embeddings: the cache holds float16 frames."""
+"""Accepted difference of a served score from that of torch for the same query embeddings; cached frames are float16."""
 QUANTIZED_TOLERANCE = 0.06
 """Accepted difference of a served score from that of torch for the query embeddings of torch, which are not 8-bit."""
 

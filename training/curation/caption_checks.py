@@ -11,8 +11,11 @@ from spellchecker import SpellChecker
 
 MAX_CHARS = 300
 MAX_GROWTH, FREE_CHARS = 1.2, 20
-MIN_ENGLISH, FEWEST_JUDGED = 0.5, 3
+"""A caption has at most MAX_GROWTH times the characters of its sources, plus FREE_CHARS."""
+MIN_ENGLISH, MIN_DISTINCT_WORDS = 0.5, 3
+"""Fraction of a caption's distinct words that must be in an English dictionary, if it has MIN_DISTINCT_WORDS or more."""
 MAX_TYPO_EDITS = 2
+"""Largest number of edits (insertions, deletions, substitutions and swaps of letters) between a typo and its correction."""
 TYPOGRAPHIC = "‘’“”–—…"
 
 FUNCTION_WORDS = frozenset(
@@ -45,7 +48,7 @@ def refusal_reason(sources: Sequence[str], caption: str) -> str | None:
     - It has at least one word, is a single sentence, and has at most MAX_CHARS characters and at most
       MAX_GROWTH times the characters of its sources plus FREE_CHARS.
     - It is English. Its characters are ASCII, typographic quotes and dashes, or characters of its sources. If it has
-      FEWEST_JUDGED or more distinct words, at least MIN_ENGLISH of them are in an English dictionary.
+      MIN_DISTINCT_WORDS or more distinct words, at least MIN_ENGLISH of them are in an English dictionary.
     - It has as many negations as its sources, not counting transcribed speech.
     - It adds no content word. Each content word shares its stem with a word of the sources, corrects a misspelt word of
       the sources, or joins or splits words of the sources. A word of SPEECH may replace transcribed speech. A caption
@@ -62,7 +65,7 @@ def refusal_reason(sources: Sequence[str], caption: str) -> str | None:
     if foreign := sorted(c for c in set(caption) if not c.isascii() and c not in TYPOGRAPHIC and c not in source):
         return f"characters that are not English: {' '.join(foreign)}"
     distinct = sorted(set(words(caption)))
-    if len(distinct) >= FEWEST_JUDGED and len(_english(distinct)) < MIN_ENGLISH * len(distinct):
+    if len(distinct) >= MIN_DISTINCT_WORDS and len(_english(distinct)) < MIN_ENGLISH * len(distinct):
         return "not English"
     n_accepted, n_negations = sum(map(count_negations, sources)), count_negations(caption)
     if n_negations != n_accepted:

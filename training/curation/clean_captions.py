@@ -96,13 +96,16 @@ def summarize(requests: CaptionRequests, table: CaptionTable, cleaned: Sequence[
     Raises:
         ValueError: An onset is not a number.
     """
-    events: dict[str, list[tuple[float, str]]] = {}
+    captions_by_name: dict[str, list[tuple[float, str]]] = {}
     for (where, row), outcome in zip(table.rows, cleaned, strict=True):
         try:
-            events.setdefault(row["filename"], []).append((float(row["onset"]), outcome.caption))
+            captions_by_name.setdefault(row["filename"], []).append((float(row["onset"]), outcome.caption))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-    texts = {name: tuple(dict.fromkeys(caption for _, caption in sorted(es))) for name, es in events.items()}
+    texts = {
+        name: tuple(dict.fromkeys(caption for _, caption in sorted(captions)))
+        for name, captions in captions_by_name.items()
+    }
     names = [name for name, text in texts.items() if len(text) > 1]
     outcomes = request_outcomes(requests, SUMMARIZE_INSTRUCTION, [texts[name] for name in names])
     written = dict(zip(names, outcomes, strict=True))

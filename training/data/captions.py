@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "captions"
 POSITIVE, NEGATIVE, UNKNOWN = 1, 0, -1
+"""Whether a recording of one label is an example of another label; see `label_relations`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from scipy.stats import rankdata
 from service.core.errors import EarmarkError
 from training import seeds
 from training.data.captions import FOLDER as CAPTIONS
-from training.evaluation.benchmark import load_benchmark, validation_queries
+from training.data.captions import captions_for_labels, read_label_captions
+from training.evaluation.benchmark import load_benchmark
 from training.evaluation.count_changes import count_changes
 from training.evaluation.curves import psds, score_floors
 from training.evaluation.evaluation_set import EvaluationSet
@@ -139,9 +140,9 @@ def probability_higher(left: NDArray[np.floating], right: NDArray[np.floating]) 
 
 
 def tuning_scenes(folder: Path, captions: Path) -> EvaluationSet:
-    """The scenes of the tuning set with one query for each label."""
+    """The scenes of the tuning set with one query for each label: its first caption, or its name if no caption is written."""
     benchmark = load_benchmark(folder, seeds.CALIBRATION)
-    first = [texts[:1] for texts in validation_queries(benchmark.labels, captions)]
+    first = [entry.captions[:1] for entry in captions_for_labels(benchmark.labels, read_label_captions(captions))]
     return evaluation_set_from_benchmark(f"scenes of seed {seeds.CALIBRATION}", benchmark, first)
 
 

@@ -1,4 +1,4 @@
-"""What is evaluated: a checkpoint, a bundle, or a running service. All give the curves that the service returns."""
+"""Sources of score curves for evaluation: a checkpoint, a bundle, or a running service."""
 
 import io
 import pickle
@@ -30,18 +30,18 @@ Float32 = NDArray[np.float32]
 
 QUERIES_PER_REQUEST = 32
 MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
-"""The smoothing of the model that ships; how it was chosen: `training/EXPERIMENTS.md`."""
+"""Post-processing of the default model; `training/EXPERIMENTS.md` says how it was chosen."""
 MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 
 
 class Localizer(Protocol):
-    """Gives score curves for queries about waveforms at the rate of its grid.
+    """A source of the score curves of queries in waveforms.
 
     Attributes:
-        grid: The frames of its curves.
-        postprocessing: What it does by default.
-        calibrated: Whether its default threshold means anything.
-        subject: What it is, for reports.
+        grid: The frames of the curves; waveforms have its sample rate.
+        postprocessing: The default post-processing.
+        calibrated: Whether the default threshold was chosen by calibration. If not, evaluation chooses the threshold.
+        subject: Kind, place, name and version of the evaluated model, for reports.
     """
 
     grid: FrameGrid
@@ -50,15 +50,15 @@ class Localizer(Protocol):
     subject: dict[str, Any]
 
     def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
-        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
         ...
 
 
 class CheckpointLocalizer:
-    """The towers of a checkpoint, with the windows and the post-processing of the service and the trained sigmoid.
+    """The towers of a checkpoint, with the windows and post-processing of the service.
 
     Attributes:
-        calibration: The trained scale and bias; of a model with text-dependent sigmoids, the identity.
+        calibration: The sigmoid of the model before `training.calibrate`; see `trained_calibration`.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class CheckpointLocalizer:
 
     @classmethod
     def load(cls, file: Path, median_filter_s: float, extent_ratio: float) -> "CheckpointLocalizer":
-        """The averaged weights of a checkpoint of training.train.
+        """Loads the averaged weights of a checkpoint of training.train.
 
         Raises:
-            ValueError: The file is none.
-            FileNotFoundError: It is not there.
+            ValueError: The file is not a checkpoint of training.train.
+            FileNotFoundError: The file does not exist.
         """
         try:
             model, encoder, recipe = load_checkpoint(file)
@@ -91,13 +91,13 @@ class CheckpointLocalizer:
 
     @torch.inference_mode()
     def embed(self, waveform: Float32) -> Float32:
-        """Frame embeddings (T, D) of a waveform (N,), cut into windows and stitched as in serving."""
+        """Computes frame embeddings (T, D) of a waveform (N,), which is cut into windows and stitched as in serving."""
         starts, windows = zip(*cut_windows(waveform, self.windows, self.grid), strict=True)
         embeddings = self.model.served_frames(torch.from_numpy(np.stack(windows))).numpy()  # (W, Tw, D)
         return self.windows.stitch(embeddings, list(starts), self.grid.n_frames(len(waveform)))
 
     def encode_queries(self, queries: Sequence[str]) -> EncodedQueries:
-        """Encodes Q queries, which are kept, since the same queries are searched for in every clip."""
+        """Encodes Q queries. The result is cached, since every clip of an evaluation set has the same queries."""
         new = [query for query in dict.fromkeys(queries) if query not in self._encoded]
         if new:
             self._encoded |= zip(new, self._encode(new).split(), strict=True)
@@ -111,7 +111,9 @@ class CheckpointLocalizer:
 
     def evidence(self, waveform: Float32, queries: Sequence[str]) -> Float32:
         """Computes the evidence (Q, T) of Q queries in a waveform (N,); see `EncodedQueries.evidence`."""
-        if self._embedded is None or self._embedded[0] is not waveform:  # a clip comes once for each filter width
+        if (
+            self._embedded is None or self._embedded[0] is not waveform
+        ):  # evaluation repeats a clip for each filter width
             self._embedded = waveform, self.embed(waveform)
         encoded = self.encode_queries(queries)
         return encoded.evidence(scoring.similarity(self._embedded[1], encoded.embeddings))
@@ -123,7 +125,7 @@ class CheckpointLocalizer:
 
 
 class BundleLocalizer:
-    """A bundle, run by the service's engine in this process."""
+    """A bundle, run by the engine of the service in this process."""
 
     def __init__(self, folder: Path) -> None:
         self.engine = open_engine(folder, EngineOptions(max_queries=2**16))
@@ -134,7 +136,7 @@ class BundleLocalizer:
         }  # fmt: skip
 
     def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
-        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
         postprocessing = self.postprocessing.override(median_filter_s=median_filter_s)
         answer = self.engine.localize(
             Upload.of_bytes(as_wav(waveform, self.grid.sample_rate_hz)), queries, postprocessing
@@ -143,11 +145,11 @@ class BundleLocalizer:
 
 
 class ServiceLocalizer:
-    """A running service, asked through `POST /localize`.
+    """A running service, called through `POST /localize`.
 
     Raises:
-        ValueError: It is another one.
-        httpx.HTTPError: It does not answer.
+        ValueError: The answer to `GET /info` is not that of this service.
+        httpx.HTTPError: The service does not answer.
     """
 
     def __init__(self, client: httpx.Client) -> None:
@@ -158,22 +160,22 @@ class ServiceLocalizer:
             self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
             self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{client.base_url} answers GET /info otherwise than this service does") from error
+            raise ValueError(f"{client.base_url} does not answer GET /info as this service does") from error
         self.calibrated = True
         self.subject: dict[str, Any] = {
             "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],
         }  # fmt: skip
 
     def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
-        """A waveform (N,) and Q queries to scores (Q, T), smoothed by a median filter of that width."""
+        """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
         audio = as_wav(waveform, self.grid.sample_rate_hz)
-        asked = {"curves": "score", "median_filter_s": repr(median_filter_s)}
+        fields = {"curves": "score", "median_filter_s": repr(median_filter_s)}
         curves: list[list[float]] = []
         for start in range(0, len(queries), QUERIES_PER_REQUEST):
             answer = self.client.post(
                 "/localize",
                 files={"audio": ("clip.wav", audio, "audio/wav")},
-                data=asked | {"query": list(queries[start : start + QUERIES_PER_REQUEST])},
+                data=fields | {"query": list(queries[start : start + QUERIES_PER_REQUEST])},
             )
             curves += [result["score"] for result in answer.raise_for_status().json()["results"]]
         return np.asarray(curves, dtype=np.float32)
@@ -182,8 +184,8 @@ class ServiceLocalizer:
 def trained_calibration(model: LanguageAudioModel) -> Calibration:
     """The sigmoid of a model before `training.calibrate`.
 
-    It has the trained scale and bias. A model with text-dependent sigmoids needs no other sigmoid: its calibration leaves
-    the text-dependent logits as they are.
+    It has the trained scale and bias. A model with text-dependent sigmoids needs no other sigmoid: its calibration
+    leaves the text-dependent logits as they are.
     """
     if model.own_sigmoid:
         return UNCALIBRATED
@@ -191,10 +193,10 @@ def trained_calibration(model: LanguageAudioModel) -> Calibration:
 
 
 def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: float) -> Postprocessing:
-    """The post-processing of a model that is not calibrated yet, at a threshold."""
+    """Makes the post-processing of a model that is not calibrated, with a given threshold."""
     return Postprocessing(
         threshold=threshold,
-        threshold_off=threshold,  # how far a sound reaches is in the extended curve already
+        threshold_off=threshold,  # the extended curve includes the extent of a sound already
         median_filter_s=median_filter_s,
         extent_ratio=extent_ratio,
         min_duration_s=MIN_DURATION_S,
@@ -203,7 +205,7 @@ def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: fl
 
 
 def as_wav(waveform: Float32, sample_rate_hz: int) -> bytes:
-    """A recording without loss, as it is sent."""
+    """Encodes a waveform (N,) as a WAV file of 32-bit floats, without loss."""
     buffer = io.BytesIO()
     soundfile.write(buffer, waveform, sample_rate_hz, format="WAV", subtype="FLOAT")
     return buffer.getvalue()

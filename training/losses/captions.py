@@ -1,21 +1,27 @@
-"""The losses of TACOS (arXiv 2505.07609): a clip with its caption, and the frames of a region with the region's caption."""
+"""The contrastive losses of TACOS (arXiv 2505.07609): clips with captions, and frames of regions with captions."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.losses.targets import RegionTargets
+
 
 def clip_contrastive_loss(clips: Tensor, captions: Tensor, recording: Tensor, temperature: float) -> Tensor:
-    """Symmetric InfoNCE of clips with their captions; other captions of the same recording are no negatives.
+    """Symmetric InfoNCE between clips and their captions.
+
+    With `l[i, j] = clips[i] . captions[j] / temperature`, pair i contributes the mean of two cross-entropies:
+    `-log softmax(l[i, :])[i]` (the caption of a clip among all captions) and `-log softmax(l[:, i])[i]` (the clip of a
+    caption among all clips). Another pair of the same recording is also true and is left out of both softmaxes.
 
     Args:
-        clips: unit-norm embeddings (P, D) of the clips of P pairs; a clip with several captions is in several.
-        captions: unit-norm embeddings (P, D) of the captions.
-        recording: which recording each pair is of, (P,).
-        temperature: what cosines are divided by.
+        clips: unit-norm embeddings of the clips of P pairs, (P, D). A clip with n captions appears in n pairs.
+        captions: unit-norm embeddings of the captions of the pairs, (P, D).
+        recording: index of each pair's recording, (P,).
+        temperature: divisor of the cosines.
 
     Returns:
-        The mean of both directions over the pairs; 0 without any.
+        The mean over the pairs, a scalar. It is 0 for P = 0.
     """
     pairs = torch.arange(len(clips), device=clips.device)
     also_true = (recording[:, None] == recording) & (pairs[:, None] != pairs)
@@ -25,26 +31,25 @@ def clip_contrastive_loss(clips: Tensor, captions: Tensor, recording: Tensor, te
     return losses / 2 / max(1, len(clips))
 
 
-def region_contrastive_losses(
-    similarity: Tensor, active: Tensor, recording: Tensor, text: Tensor, said: Tensor, temperature: float
-) -> Tensor:
-    """Cross-entropy of a region's frames with its caption among the captions of other recordings.
+def region_contrastive_losses(similarity: Tensor, regions: RegionTargets, temperature: float) -> Tensor:
+    """Cross-entropy between the frames of a region and the region's caption.
 
-    The other captions of its own recording are no candidates, even where another recording shares one. Frames outside
-    every region get nothing: nothing teaches absence.
+    With `l = similarity / temperature`, a frame of a region contributes `-log(exp(l+) / (exp(l+) + sum of exp(l-)))`.
+    `l+` belongs to the region's caption, and `l-` to every caption that the region's recording does not have. The other
+    captions of the region's recording are left out, even where another recording has them too. Frames outside of all
+    regions contribute nothing, so this loss does not teach that a sound is absent.
 
     Args:
-        similarity: cosines (B, T, Q) of frames with the batch's unique captions.
-        active: which frames each region covers, at least one, (R, T).
-        recording: which recording of the batch each region is of, (R,).
-        text: which caption each region has, (R,).
-        said: whether a caption is one of the recording's own, (B, Q).
-        temperature: what cosines are divided by.
+        similarity: cosines of T frames of B recordings with the Q distinct captions of the batch, (B, T, Q).
+        regions: R regions of the batch. Each covers at least one frame.
+        temperature: divisor of the cosines.
 
     Returns:
-        Each region's mean over its frames: (R,).
+        The mean over each region's frames, (R,).
     """
     logits = similarity.float() / temperature
-    negatives = logits.masked_fill(said[:, None, :], torch.finfo(logits.dtype).min).logsumexp(dim=-1)  # (B, T)
-    losses = F.softplus(negatives[recording] - logits[recording, :, text])  # -log(exp(own) / (exp(own) + negatives))
-    return (losses * active).sum(dim=1) / active.sum(dim=1)
+    not_negative = regions.recording_has_caption[:, None, :]
+    negatives = logits.masked_fill(not_negative, torch.finfo(logits.dtype).min).logsumexp(dim=-1)  # (B, T)
+    positives = logits[regions.recording, :, regions.caption]  # (R, T)
+    losses = F.softplus(negatives[regions.recording] - positives)  # -log(exp(l+) / (exp(l+) + sum of exp(l-)))
+    return (losses * regions.region_mask).sum(dim=1) / regions.region_mask.sum(dim=1)

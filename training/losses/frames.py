@@ -1,4 +1,7 @@
-"""Losses between every frame and every caption, from what is known to be true of each frame."""
+"""Losses between every frame and every caption, given targets for each frame.
+
+Shapes: B scenes or recordings, T frames, Q captions. `target` and `known` come from `training.losses.targets`.
+"""
 
 import torch
 from torch import Tensor
@@ -6,57 +9,62 @@ from torch.nn import functional as F
 
 
 def frame_sigmoid_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Binary cross-entropy of every frame with every caption, as SigLIP (arXiv 2303.15343) does with images.
+    """Binary cross-entropy of every frame with every caption.
+
+    SigLIP (arXiv 2303.15343) uses this loss between images and captions, FLAM (arXiv 2505.05335) between frames and
+    captions.
 
     Args:
-        logits: those of the scores, `scale * cosine + bias`, (B, T, Q).
+        logits: logits of the scores, `scale * cosine + bias`, (B, T, Q).
         target: how true the caption is of the frame, in [0, 1], (B, T, Q).
-        known: False where neither yes nor no may be learnt, (B, T, Q).
+        known: False where the target is unknown, (B, T, Q). Those elements contribute 0.
 
     Returns:
-        The loss summed over captions and averaged over frames.
+        The sum over the captions, averaged over all B T frames: a scalar.
     """
     losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return torch.where(known, losses, 0.0).sum(dim=-1).mean()
 
 
 def frame_contrastive_losses(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of an active frame's captions among all captions, as TACOS (arXiv 2505.07609) does with regions.
+    """Cross-entropy between a frame and each caption that is true of it, as in TACOS (arXiv 2505.07609).
 
-    Each true caption competes with the captions that are known not to be true of its frame; other true ones are left
-    out.
+    A true caption with logit `l+` contributes `-log(exp(l+) / (exp(l+) + sum of exp(l-)))`, where `l-` are the logits of
+    the captions that are known to be false of the frame. Other true captions of the frame are left out.
 
     Args:
-        logits: those of the scores, `scale * cosine + bias`, (B, T, Q); the scale is an inverse temperature.
-        target: 1 where the caption is true of the frame, (B, T, Q).
-        known: False where neither yes nor no may be learnt, (B, T, Q).
+        logits: logits of the scores, `scale * cosine + bias`, (B, T, Q). The scale acts as an inverse temperature; a
+            bias that all captions share cancels out.
+        target: above 0 where the caption is true of the frame, (B, T, Q).
+        known: False where the target is unknown, (B, T, Q).
 
     Returns:
-        One for every pair of a frame and a caption true of it.
+        One loss for every pair of a frame and a true caption, (P,). P is 0 if no caption is true of any frame.
     """
     negatives = logits.masked_fill((target > 0) | ~known, -torch.inf).logsumexp(dim=-1, keepdim=True)  # (B, T, 1)
-    losses = F.softplus(negatives - logits)  # -log(exp(l) / (exp(l) + sum of negatives))
+    losses = F.softplus(negatives - logits)  # -log(exp(l+) / (exp(l+) + sum of exp(l-)))
     return losses[target > 0]
 
 
 def overlap_losses(logits: Tensor, target: Tensor, known: Tensor, smoothing: float = 1.0) -> Tensor:
-    """One minus the soft overlap (Dice, arXiv 1606.04797) of score and truth over time, of the captions heard in a scene.
+    """One minus the soft Dice overlap (arXiv 1606.04797) of score and target over time.
 
-    Each scene's caption counts the same however long it is heard, where the per-frame losses hardly see a sound of a few frames:
-    this one makes the edges sharp.
+    For one scene and one caption, with the score `s` and the target `y` of each frame, the loss is
+    `1 - (2 sum(s y) + smoothing) / (sum(s) + sum(y) + smoothing)`. Every pair of a scene and a caption has the same
+    weight, however short the sound is, while a sound of a few frames hardly changes a loss that is averaged over frames.
+    This loss therefore sharpens the onsets and offsets.
 
     Args:
-        logits: those of the scores, (B, T, Q).
-        target: 1 where the caption is true of the frame, (B, T, Q).
-        known: False where neither yes nor no may be learnt, (B, T, Q).
-        smoothing: frames added to both sides of the ratio.
+        logits: logits of the scores, (B, T, Q).
+        target: 1 where the caption is true of the frame, else 0, (B, T, Q).
+        known: False where the target is unknown, (B, T, Q). The score counts as 0 there.
+        smoothing: number of frames added to the numerator and the denominator.
 
     Returns:
-        One for every pair of a scene and a caption true somewhere in it.
+        One loss for every pair of a scene and a caption that is true in at least one of its frames, (P,).
     """
     scene, caption = torch.nonzero((target > 0).any(dim=1), as_tuple=True)  # (P,)
     truth = target[scene, :, caption]  # (P, T)
-    counted = known[scene, :, caption]
-    score = torch.sigmoid(logits[scene, :, caption]) * counted
+    score = torch.sigmoid(logits[scene, :, caption]) * known[scene, :, caption]
     overlap = (2 * (score * truth).sum(dim=1) + smoothing) / (score.sum(dim=1) + truth.sum(dim=1) + smoothing)
     return 1 - overlap

@@ -1,4 +1,8 @@
-"""What each frame of a batch says of each caption: yes, no, or nothing."""
+"""Targets of the losses: whether each caption is true of each frame, false of it, or unknown.
+
+Every function returns two tensors of the same shape. The *target* holds how true the caption is of the frame, in [0, 1]. The
+*known mask* is False where it is unknown whether the caption is true; the losses ignore those elements.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,68 +16,96 @@ from training.data.scene_batch import SceneBatch
 
 
 def label_targets(batch: SceneBatch, relation: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets and whether they are known, for one caption a label: both (B, T, L).
+    """Targets for one caption of each of the L labels, from the labels of the events.
 
-    A caption is true where an event of its label, or of one that implies it, is active; unknown where only events
-    are that it may also be said of, and throughout where the ambience may hold it.
+    For the caption of label m and a frame:
+
+    - true, if an active event has a label whose relation to m is POSITIVE (label m itself, or a label that implies m);
+    - otherwise unknown, if an active event has a label whose relation to m is UNKNOWN (the caption may describe the event);
+    - otherwise unknown, if the scene's ambience may contain m, in every frame of the scene;
+    - otherwise false.
+
+    Args:
+        batch: B scenes of T frames.
+        relation: POSITIVE, NEGATIVE or UNKNOWN for the label of an event (row) and a caption's label (column), (L, L).
+
+    Returns:
+        The target, 0 or 1, and the known mask: (B, T, L) each.
     """
     active = batch.event_active.transpose(1, 2)  # (B, T, E)
-    own = relation[batch.labels]  # (B, E, L)
-    positive = active @ (own == POSITIVE).to(active.dtype) > 0
-    unknown = active @ (own == UNKNOWN).to(active.dtype) > 0
-    behind = (relation[batch.ambience] != NEGATIVE) & (batch.ambience >= 0)[:, None]  # (B, L)
-    unknown |= behind[:, None, :]
+    event_relation = relation[batch.labels]  # (B, E, L)
+    positive = active @ (event_relation == POSITIVE).to(active.dtype) > 0
+    unknown = active @ (event_relation == UNKNOWN).to(active.dtype) > 0
+    in_ambience = (relation[batch.ambience] != NEGATIVE) & (batch.ambience >= 0)[:, None]  # (B, L)
+    unknown |= in_ambience[:, None, :]
     return positive.to(active.dtype), positive | ~unknown
 
 
 def teacher_targets(batch: SceneBatch, related: Tensor) -> tuple[Tensor, Tensor]:
-    """Soft targets and whether they are known, for one caption a class: both (B, T / 2, C).
+    """Soft targets for one caption of each of the C classes of the teacher: the teacher's scores.
 
-    Where an event's own label may be the class and the teacher does not hear it, the label is trusted and nothing
-    is learnt from the teacher.
+    The teacher's score is unknown in two cases: the scene's ambience may contain the class, or the label of an active
+    event may be the class but the teacher scores the class below 0.5. In the second case the label is trusted more than
+    the teacher.
+
+    Args:
+        batch: B scenes of T frames; a frame of the teacher spans two frames.
+        related: True where a label (row) may be the same sound as a class (column), (L, C).
+
+    Returns:
+        The target in [0, 1] and the known mask: (B, T / 2, C) each.
     """
     active = batch.event_active.transpose(1, 2)  # (B, T, E)
     pairs = active.unflatten(1, (-1, 2)).amax(dim=2)  # (B, T / 2, E)
-    may_be = pairs @ related[batch.labels].to(pairs.dtype) > 0
-    doubted = may_be & (batch.teacher < 0.5)
-    return batch.teacher, ~(doubted | batch.teacher_unknown[:, None, :])
+    may_be_class = pairs @ related[batch.labels].to(pairs.dtype) > 0
+    contradicts_label = may_be_class & (batch.teacher < 0.5)
+    return batch.teacher, ~(contradicts_label | batch.teacher_unknown[:, None, :])
 
 
 @dataclass(frozen=True, slots=True)
 class RegionTargets:
-    """The regions of a batch, R of them, and the captions that they are told apart by, Q of them.
+    """The R captioned regions of B recordings, as indices into a list of Q distinct captions.
 
     Attributes:
-        active: which frames each region covers, (R, T).
-        recording: which recording of the batch each region is of, (R,).
-        text: which caption each region has, (R,).
-        said: whether a caption is one of the recording's own, (B, Q).
-        valid: which frames hold sound of the recording, (B, T).
+        region_mask: True in the frames that a region covers, (R, T).
+        recording: index of each region's recording in the batch, (R,).
+        caption: index of each region's caption in the list, (R,).
+        recording_has_caption: True where a region of recording b has caption q, (B, Q).
+        valid_mask: True in the frames that hold sound of the recording and no padding, (B, T).
     """
 
-    active: Tensor
+    region_mask: Tensor
     recording: Tensor
-    text: Tensor
-    said: Tensor
-    valid: Tensor
+    caption: Tensor
+    recording_has_caption: Tensor
+    valid_mask: Tensor
 
     @classmethod
-    def of(cls, batch: CaptionedBatch, texts: Sequence[str]) -> "RegionTargets":
-        """Those of a batch; `texts` holds each caption of its events once, and may hold others."""
-        device, index = batch.waveform.device, {text: q for q, text in enumerate(texts)}
+    def from_batch(cls, batch: CaptionedBatch, captions: Sequence[str]) -> "RegionTargets":
+        """Collects the regions of a batch.
+
+        Args:
+            batch: the recordings; each of its events is a region.
+            captions: distinct captions, all those of the batch's events among them.
+        """
+        device, index = batch.waveform.device, {text: q for q, text in enumerate(captions)}
         recording = torch.tensor([event.recording for event in batch.events], dtype=torch.int64, device=device)
-        text = torch.tensor([index[event.text] for event in batch.events], dtype=torch.int64, device=device)
-        said = torch.zeros(len(batch.waveform), len(texts), dtype=torch.bool, device=device)
-        said[recording, text] = True
-        return cls(batch.event_mask(), recording, text, said, batch.valid_mask())
+        caption = torch.tensor([index[event.text] for event in batch.events], dtype=torch.int64, device=device)
+        recording_has_caption = torch.zeros(len(batch.waveform), len(captions), dtype=torch.bool, device=device)
+        recording_has_caption[recording, caption] = True
+        return cls(batch.event_mask(), recording, caption, recording_has_caption, batch.valid_mask())
 
     def frame_targets(self) -> tuple[Tensor, Tensor]:
-        """Where each caption is true, and where that is known: both (B, T, Q).
+        """Targets for every frame and caption, as in FLAM (arXiv 2505.05335).
 
-        It is true in the regions that have it, and false elsewhere in its own recording and in all others.
+        A caption is true in the frames of its regions, and false in all other frames of its recording and in all other
+        recordings. Only padding is unknown.
+
+        Returns:
+            The target, 0 or 1, and the known mask: (B, T, Q) each.
         """
-        n_recordings, n_texts = self.said.shape
-        true = torch.zeros(n_recordings, n_texts, self.active.shape[1], device=self.active.device)
-        true.index_put_((self.recording, self.text), self.active.float(), accumulate=True)
-        known = self.valid[:, :, None].expand(-1, -1, n_texts)
-        return true.clamp(max=1).transpose(1, 2), known
+        n_recordings, n_captions = self.recording_has_caption.shape
+        target = torch.zeros(n_recordings, n_captions, self.region_mask.shape[1], device=self.region_mask.device)
+        target.index_put_((self.recording, self.caption), self.region_mask.float(), accumulate=True)
+        known = self.valid_mask[:, :, None].expand(-1, -1, n_captions)
+        return target.clamp(max=1).transpose(1, 2), known  # overlapping regions of one caption add up to more than 1

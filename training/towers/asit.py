@@ -1,11 +1,19 @@
-"""ASiT, the audio tower of TACOS: a vision transformer over patches of the spectrogram, and a recurrent layer.
+"""ASiT, the audio tower of TACOS: a vision transformer over patches of the spectrogram, then a recurrent layer.
 
-ASiT is arXiv 2211.13189; TACOS (arXiv 2505.07609) starts from its checkpoints in PretrainedSED (MIT), whose names the
-modules have.
+Papers: ASiT is arXiv 2211.13189, TACOS is arXiv 2505.07609. TACOS starts from the ASiT checkpoints of PretrainedSED (MIT
+licence). The modules here carry the names of those checkpoints.
 
-The grid of 20 ms is nominal. The transformer gives one class token and, for each 160 ms, eight tokens, one a frequency band
-of 16 mel bands; TACOS takes all of them in their order for frames of 20 ms. A window of 9.94 s is thus 497 frames:
-992 mel frames, 62 time steps. (Upstream cuts windows of 999 mel frames, of which the patches leave the last 7 over.)
+| property | value |
+|---|---|
+| input | mono waveform at 32 kHz, resampled to 16 kHz inside the tower |
+| hop | 20 ms, nominal (see below) |
+| window | 497 frames, 9.94 s |
+| receptive context of a frame | the whole window; windows do not overlap and are processed independently |
+
+The hop is nominal. For every 160 ms of sound the transformer computes eight tokens, one for each group of 16 mel bands. It
+computes one more token, the class token, for the window. TACOS reads all tokens in order as frames of 20 ms. A token therefore
+depends on its frequency range, and its time is known only to 160 ms. A window of 992 mel frames has 62 time steps and thus
+1 + 8 * 62 = 497 frames. (PretrainedSED cuts windows of 999 mel frames; the patches do not reach the last 7.)
 """
 
 from dataclasses import dataclass
@@ -22,18 +30,22 @@ from training.towers.tower import AudioTower, Lengths
 
 PATCH = 16
 MEL_PATCHES, STORED_TIME_PATCHES = 8, 37
-"""The position embeddings are stored for 128 mel bands and 592 mel frames."""
+"""The checkpoints hold position embeddings for a grid of 8 x 37 patches: 128 mel bands and 592 mel frames."""
 LONGEST_TIME_PATCHES = 62
 CHANNELS, HEADS = 768, 12
 
 
 @dataclass(frozen=True, slots=True)
 class AsitConfig:
-    """Shape of the ASiT tower.
+    """Configuration of the ASiT tower.
 
-    `blocks` transformer blocks (12 in the public checkpoints), then `recurrent_layers` bidirectional GRU layers of
-    `recurrent_channels` a direction (0 layers: none) and a map back to 768 channels; `dimension` is D of the shared
-    space. `pretrained` is a checkpoint of PretrainedSED to begin with.
+    Attributes:
+        kind: "asit".
+        dimension: number of channels of the shared space, D.
+        blocks: number of transformer blocks; 12 in the public checkpoints.
+        recurrent_layers: number of bidirectional GRU layers after the transformer. 0 omits them.
+        recurrent_channels: channels of the GRU in each direction.
+        pretrained: checkpoint of PretrainedSED from which the tower is trained, or None for random weights.
     """
 
     kind: Literal["asit"] = "asit"
@@ -45,14 +57,14 @@ class AsitConfig:
 
 
 class PatchEmbedding(nn.Module):
-    """Patches of 16 x 16 as vectors."""
+    """Embeds non-overlapping patches of 16 mel frames x 16 mel bands."""
 
     def __init__(self) -> None:
         super().__init__()
         self.proj = nn.Conv2d(1, CHANNELS, PATCH, stride=PATCH)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """(B, M, mel) to (B, patches, 768), the mel patches of the first 160 ms first."""
+        """(B, M, mel) to (B, patches, 768). The patches are ordered by time, and by frequency within 160 ms."""
         return self.proj(spectrogram[:, None]).flatten(2).transpose(1, 2)
 
 
@@ -73,7 +85,7 @@ class Attention(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """Two layers with a GELU between."""
+    """Two linear layers with a GELU between them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +98,7 @@ class Perceptron(nn.Module):
 
 
 class Block(nn.Module):
-    """A transformer block that normalizes first."""
+    """A pre-norm transformer block: attention and a perceptron, each with a residual connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +114,7 @@ class Block(nn.Module):
 
 
 class SpectrogramTransformer(nn.Module):
-    """ViT-B over a spectrogram."""
+    """A vision transformer of ViT-B width (768 channels, 12 heads) over patches of a spectrogram."""
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
@@ -113,7 +125,7 @@ class SpectrogramTransformer(nn.Module):
         self.norm = nn.LayerNorm(CHANNELS, eps=1e-6)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """(B, M, 128) to (B, 1 + 8 (M // 16), 768): the class token and the patches, time by time."""
+        """(B, M, 128) to (B, 1 + 8 (M // 16), 768): the class token, then the patches in their order."""
         patches = self.patch_embed(spectrogram)
         x = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         x = x + self.positions(spectrogram.shape[1])
@@ -122,10 +134,11 @@ class SpectrogramTransformer(nn.Module):
         return self.norm(x)
 
     def positions(self, mel_frames: int) -> Tensor:
-        """The position embeddings of a spectrogram's tokens: (1, tokens, 768).
+        """Returns the position embeddings of a spectrogram's tokens, (1, tokens, 768).
 
-        Those of the checkpoints are resized with the rows of their grid, which are mel, taken for time. That is how the
-        checkpoints were trained, at any length but 592 mel frames.
+        The stored grid has a row for each mel patch and a column for each time patch. For every length except 592 mel frames
+        the grid is resized as if its rows were time. This upstream quirk is kept because the checkpoints were trained
+        with it.
         """
         if mel_frames == PATCH * STORED_TIME_PATCHES:
             return self.pos_embed
@@ -135,22 +148,22 @@ class SpectrogramTransformer(nn.Module):
 
 
 class BidirectionalGru(nn.Module):
-    """A recurrent layer in both directions of time."""
+    """Bidirectional GRU layers over time."""
 
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
         self.rnn = nn.GRU(CHANNELS, channels, layers, batch_first=True, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, 768) to (B, T, 2 C)."""
+        """(B, T, 768) to (B, T, 2 C) with C channels in each direction."""
         return self.rnn(x)[0]
 
 
 class AsitTower(AudioTower):
-    """Mono 32 kHz waveform to frame embeddings, one every nominal 20 ms.
+    """The ASiT tower: mono 32 kHz waveform to one embedding for each nominal 20 ms.
 
-    A window is any `8 P + 1` frames up to 497, and more are so many whole windows, each as if it were alone: what is
-    trained on is what is served.
+    Accepts `8 P + 1` frames with P from 1 to 62 (up to 497 frames, 9.94 s), or a multiple of 497 frames. A multiple is
+    processed as independent windows of 497 frames, in training as in the service.
     """
 
     sample_rate_hz = 2 * SAMPLE_RATE_HZ
@@ -174,21 +187,21 @@ class AsitTower(AudioTower):
         self.output = nn.Linear(CHANNELS, config.dimension)
 
     def load_pretrained(self, file: Path) -> None:
-        """Takes the transformer of a PretrainedSED checkpoint, and its recurrent layer and strong head where they fit.
+        """Loads a PretrainedSED checkpoint: the transformer, and the recurrent layer and strong head if their shapes match.
 
         Raises:
-            ValueError: it holds another model.
+            ValueError: The checkpoint's transformer has another shape.
         """
         load_public_checkpoint(self, file)
 
     def log_mel(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) to log-mel (B, M, 128), 992 mel frames a whole window."""
+        """Computes log-mel (B, M, 128) of a waveform (B, N); a window of 497 frames has 992 mel frames."""
         windows = waveform.unflatten(1, (-1, min(waveform.shape[1], self.window_frames * self.hop_samples)))
         log_mel = self.front_end(self.half_rate(windows.flatten(0, 1)))
         return log_mel.unflatten(0, (waveform.shape[0], -1)).flatten(1, 2)
 
     def features(self, spectrogram: Tensor) -> Tensor:
-        """Log-mel (B, M, 128) to features (B, T, 768)."""
+        """Computes features (B, T, 768) of log-mel (B, M, 128)."""
         windows = spectrogram.unflatten(1, (-1, min(spectrogram.shape[1], PATCH * LONGEST_TIME_PATCHES)))
         frames = self.strong_head(self.seq_model(self.model(windows.flatten(0, 1))))
         return frames.unflatten(0, (spectrogram.shape[0], -1)).flatten(1, 2)

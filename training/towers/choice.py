@@ -1,4 +1,4 @@
-"""Which audio towers there are, and which one a configuration asks for."""
+"""The audio towers by the `kind` of their configuration."""
 
 from typing import Annotated, Any
 
@@ -20,11 +20,11 @@ AudioConfig = Annotated[
     | Annotated[FrameMobileNetConfig, Tag("frame_mobilenet")],
     Discriminator(_kind),
 ]
-"""The configuration of an audio tower, told apart by its `kind`."""
+"""Configuration of an audio tower. The field `kind` decides the type; without it the tower is compact."""
 
 
 def tower_class(config: AudioConfig) -> type[AudioTower]:
-    """The tower that a configuration is of: it knows the sample rate, the hop and the lengths."""
+    """Returns the class of the tower, which holds the sample rate, the hop and the accepted lengths."""
     match config:
         case CompactConfig():
             return CompactTower
@@ -35,5 +35,5 @@ def tower_class(config: AudioConfig) -> type[AudioTower]:
 
 
 def build_audio_tower(config: AudioConfig) -> AudioTower:
-    """The tower of a configuration, with random weights."""
+    """Builds the tower of a configuration, with random weights."""
     return tower_class(config)(config)

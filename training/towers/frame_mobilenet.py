@@ -1,6 +1,14 @@
-"""The frame-wise MobileNet of EfficientSED: a MobileNetV3 that keeps 40 ms of time and folds all frequencies into one.
+"""The frame-wise MobileNet of EfficientSED: a MobileNetV3 that downsamples time to 40 ms and frequency to one bin.
 
-MobileNetV3 is arXiv 1905.02244; the public checkpoints (MIT), whose names the modules have, come in widths of 0.4 to 2.0.
+MobileNetV3 is arXiv 1905.02244. The public checkpoints of EfficientSED (MIT licence) come in widths from 0.4 to 2.0. The
+modules here carry the names of those checkpoints.
+
+| property | value |
+|---|---|
+| input | mono waveform at 16 kHz |
+| hop | 40 ms: 4 mel frames of 10 ms |
+| window | 250 frames, 10 s; neighbouring windows share 50 frames, 2 s |
+| receptive context of a frame | the whole window, because squeeze-and-excitation averages over all of its time |
 """
 
 from dataclasses import dataclass
@@ -24,7 +32,16 @@ SQUEEZE = 4
 
 @dataclass(frozen=True, slots=True)
 class BlockShape:
-    """An inverted residual at width 1: its kernel, its stride over frequency and time, and its channels."""
+    """Shape of an inverted residual block at width 1.
+
+    Attributes:
+        kernel: size of the depthwise convolution.
+        stride: stride over (frequency, time).
+        expanded: channels of the depthwise convolution.
+        out: channels of the output.
+        squeeze: whether the block has squeeze-and-excitation.
+        hard_swish: whether the activation is a hard swish; otherwise a ReLU.
+    """
 
     kernel: int
     stride: tuple[int, int]
@@ -55,9 +72,14 @@ BLOCKS = (
 
 @dataclass(frozen=True, slots=True)
 class FrameMobileNetConfig:
-    """Shape of the frame-wise MobileNet: its `width`, and `dimension`, D of the shared space.
+    """Configuration of the frame-wise MobileNet.
 
-    `pretrained` is a checkpoint of EfficientSED to begin with.
+    Attributes:
+        kind: "frame_mobilenet".
+        width: factor of the channels of every layer.
+        dimension: number of channels of the shared space, D.
+        pretrained: checkpoint of EfficientSED of the same width from which the tower is trained, or None for random
+            weights.
     """
 
     kind: Literal["frame_mobilenet"] = "frame_mobilenet"
@@ -67,14 +89,14 @@ class FrameMobileNetConfig:
 
 
 def channels_at(width: float, channels: float) -> int:
-    """So many channels at another width: the nearest multiple of 8, but never more than 10 % fewer.
+    """Scales a number of channels and rounds it to the nearest multiple of 8, but not down by more than 10 %.
 
     >>> [channels_at(0.4, n) for n in (16, 24, 64, 72)]
     [8, 16, 24, 32]
     """
-    wanted = width * channels
-    nearest = max(8, int(wanted + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * wanted else nearest
+    scaled = width * channels
+    nearest = max(8, int(scaled + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * scaled else nearest
 
 
 def convolution(
@@ -85,7 +107,7 @@ def convolution(
     stride: tuple[int, int] = (1, 1),
     groups: int = 1,
 ) -> nn.Sequential:
-    """A convolution without bias, its batch norm, and maybe an activation."""
+    """A convolution without bias, a batch norm, and an activation unless `activation` is None."""
     layers: list[nn.Module] = [
         nn.Conv2d(channels_in, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(out, eps=1e-3, momentum=0.01),
@@ -94,7 +116,10 @@ def convolution(
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels scaled by what the mean over frequency and time says of them (arXiv 1709.01507)."""
+    """Squeeze-and-excitation (arXiv 1709.01507): scales each channel by a factor in [0, 1].
+
+    A perceptron computes the factors from the mean of all channels over frequency and time.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -109,7 +134,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class ConcurrentSqueezes(nn.Module):
-    """The public checkpoints' name for their only squeeze-and-excitation."""
+    """A list of one squeeze-and-excitation layer; it exists only to match the names of the public checkpoints."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -121,7 +146,10 @@ class ConcurrentSqueezes(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Channels expanded, a depthwise convolution over them, and a projection back; added to its input where both fit."""
+    """An inverted residual block of MobileNetV3: channel expansion, depthwise convolution and projection.
+
+    The input is added to the output if both have the same shape.
+    """
 
     def __init__(self, channels_in: int, shape: BlockShape, width: float) -> None:
         super().__init__()
@@ -139,7 +167,7 @@ class InvertedResidual(nn.Module):
 
 
 class FrameMobileNet(nn.Module):
-    """MobileNetV3-Large with a stride of 4 over time and of 128 over frequency."""
+    """MobileNetV3-Large with a total stride of 4 over time and of 128 over frequency."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -163,7 +191,7 @@ class FrameMobileNet(nn.Module):
 
 
 class FrameMobileNetTower(AudioTower):
-    """Mono 16 kHz waveform to frame embeddings, one every 40 ms, at any length."""
+    """The frame-wise MobileNet tower: mono 16 kHz waveform to one embedding for each 40 ms. Accepts any number of frames."""
 
     sample_rate_hz = SAMPLE_RATE_HZ
     hop_samples = MEL_FRAMES_PER_FRAME * HOP_SAMPLES
@@ -180,17 +208,17 @@ class FrameMobileNetTower(AudioTower):
         self.output = nn.Linear(self.model.channels, config.dimension)
 
     def load_pretrained(self, file: Path) -> None:
-        """Takes the convolutions of an EfficientSED checkpoint; its sequence model and heads are left.
+        """Loads the convolutions of an EfficientSED checkpoint, without its sequence model and heads.
 
         Raises:
-            ValueError: it holds another width.
+            ValueError: The checkpoint has another width.
         """
         load_public_checkpoint(self, file)
 
     def log_mel(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) to log-mel (B, N / 160, 128)."""
+        """Computes log-mel (B, N / 160, 128) of a waveform (B, N)."""
         return self.front_end(waveform)
 
     def features(self, spectrogram: Tensor) -> Tensor:
-        """Log-mel (B, 4 T, 128) to features (B, T, C)."""
+        """Computes features (B, T, C) of log-mel (B, 4 T, 128)."""
         return self.model(spectrogram)

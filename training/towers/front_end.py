@@ -1,7 +1,10 @@
-"""The front ends: the one place that knows how a waveform becomes a spectrogram.
+"""The front ends: every conversion of a waveform to a log-mel spectrogram.
 
-Each Fourier transform is a convolution with a fixed basis, so that exported graphs need no FFT operator; whatever is done to
-a frame before it and is linear (window, pre-emphasis, removal of the mean) is in that basis too.
+The Fourier transform is a convolution with a fixed basis, so that exported graphs need no FFT operator. The linear steps
+before the transform (window, pre-emphasis, removal of a frame's mean) are part of that basis.
+
+All front ends work at 16 kHz with windows of 25 ms (400 samples), a hop of 10 ms (160 samples) and an FFT of 512 samples. Shapes:
+B waveforms, N samples, M mel frames.
 """
 
 import math
@@ -21,7 +24,13 @@ PRE_EMPHASIS = 0.97
 
 
 def mel_filterbank(bands: int = MEL_BANDS, low_hz: float = MEL_LOW_HZ, high_hz: float = MEL_HIGH_HZ) -> Tensor:
-    """Triangular HTK mel filters, as YAMNet (and TensorFlow) define them, and Kaldi: (bands, 257)."""
+    """Triangular mel filters on the HTK mel scale, as YAMNet, TensorFlow and Kaldi define them: (bands, 257).
+
+    Args:
+        bands: number of mel bands.
+        low_hz: lower edge of the first band.
+        high_hz: upper edge of the last band.
+    """
 
     def mel(hertz: Tensor) -> Tensor:
         return 1127.0 * torch.log1p(hertz / 700.0)
@@ -36,12 +45,17 @@ def mel_filterbank(bands: int = MEL_BANDS, low_hz: float = MEL_LOW_HZ, high_hz: 
 
 
 def hann(*, periodic: bool) -> Tensor:
-    """The Hann window of a frame: (400,)."""
+    """The Hann window of a frame, (400,) float64; `periodic` as in `torch.hann_window`."""
     return torch.hann_window(WINDOW_SAMPLES, periodic=periodic, dtype=torch.float64)
 
 
 class MelBands(nn.Module):
-    """Frames of 25 ms every 10 ms, mapped linearly by `frame_map` (400, 400), in mel bands (bands, 257)."""
+    """The common part of the front ends: framing, Fourier transform and mel filterbank.
+
+    Args:
+        frame_map: linear map of each frame before the Fourier transform, (400, 400).
+        filterbank: mel filters, (bands, 257).
+    """
 
     basis: Tensor
     filterbank: Tensor
@@ -56,40 +70,41 @@ class MelBands(nn.Module):
         self.register_buffer("filterbank", filterbank[:, :, None], persistent=False)  # (bands, 257, 1)
 
     def power(self, padded: Tensor) -> Tensor:
-        """A waveform (B, N) to the power spectrum of its M whole frames: (B, 257, M)."""
+        """Computes the power spectrum (B, 257, M) of the M complete frames of a padded waveform (B, N)."""
         spectrum = F.conv1d(padded[:, None, :], self.basis, stride=HOP_SAMPLES)  # (B, 514, M)
         real, imaginary = spectrum.chunk(2, dim=1)
         return real * real + imaginary * imaginary
 
     def in_bands(self, spectrum: Tensor) -> Tensor:
-        """A spectrum (B, 257, M) in mel bands: (B, bands, M)."""
+        """Sums a spectrum (B, 257, M) in mel bands: (B, bands, M)."""
         return F.conv1d(spectrum, self.filterbank)
 
 
 class LogMel(MelBands):
-    """Log-mel spectrogram of YAMNet: `log(|STFT| @ mel + 0.001)`, 25 ms Hann windows every 10 ms.
+    """The log-mel spectrogram of YAMNet: `log(|STFT| @ mel + 0.001)` with Hann windows and 64 bands from 125 Hz to 7.5 kHz.
 
-    The magnitude has no small constant under its root: the exporter takes one for zero, and digital silence would differ. The
-    waveform is padded by 120 samples on both sides: mel frame i is centred on sample 160 i + 80.
+    The waveform is padded with 120 zeros on both sides, so that mel frame i is centred on sample 160 i + 80. No small
+    constant is added before the square root of the power: the ONNX exporter would replace it with zero, and the exported
+    graph would differ on digital silence.
     """
 
     def __init__(self) -> None:
         super().__init__(torch.diag(hann(periodic=True)), mel_filterbank())
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) in [-1, 1], N a multiple of 160, to log-mel (B, N / 160, 64)."""
+        """`waveform` (B, N) in [-1, 1] to log-mel (B, N / 160, 64); N is a multiple of 160."""
         padding = (WINDOW_SAMPLES - HOP_SAMPLES) // 2
         magnitude = torch.sqrt(self.power(F.pad(waveform, (padding, padding))))
         return torch.log(self.in_bands(magnitude) + LOG_OFFSET).transpose(1, 2)
 
 
 class KaldiFbank(MelBands):
-    """Kaldi's log-mel filterbank from 20 Hz to 8 kHz, as ASiT hears it, normalized.
+    """Kaldi's log-mel filterbank from 20 Hz to 8 kHz, normalized as ASiT expects it.
 
-    Of each frame the mean is taken off, then it is pre-emphasized (its first sample by itself) and windowed. Since every
-    frame loses its mean, removing the waveform's own before, as ASiT does, changes nothing. Only whole frames count
-    (Kaldi's `snip_edges`): mel frame i begins with sample 160 i. Some of the lowest bands lie between two frequencies of the
-    transform, and stay at the floor.
+    Each frame has its mean subtracted, is pre-emphasized (the first sample of the frame serves as its own predecessor) and
+    windowed. ASiT also subtracts the mean of the whole waveform first. That step is omitted, because it changes nothing
+    when every frame has its mean subtracted. Only complete frames are used (`snip_edges` in Kaldi): mel frame i starts at
+    sample 160 i. Some of the lowest bands lie between two frequencies of the transform; their values are always the floor.
     """
 
     FLOOR = torch.finfo(torch.float32).eps
@@ -103,15 +118,16 @@ class KaldiFbank(MelBands):
         super().__init__(frame_map, mel_filterbank(bands, 20.0, SAMPLE_RATE_HZ / 2))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) at 16 kHz in [-1, 1] to log-mel (B, M, bands), M = 1 + (N - 400) // 160."""
+        """`waveform` (B, N) in [-1, 1] to log-mel (B, M, bands) with M = 1 + (N - 400) // 160."""
         log_mel = torch.log(self.in_bands(self.power(waveform)).clamp(min=self.FLOOR))
         return ((log_mel - self.MEAN) / (2 * self.DEVIATION)).transpose(1, 2)
 
 
 class EmphasizedLogMel(MelBands):
-    """The log-mel spectrogram of EfficientSED's MobileNets, 128 bands up to 7 kHz, normalized.
+    """The normalized log-mel spectrogram of EfficientSED's MobileNets: 128 bands up to 7 kHz.
 
-    The whole waveform is pre-emphasized, and mirrored at its ends: mel frame i is centred on sample 160 i.
+    The whole waveform is pre-emphasized, then padded by reflection at both ends, so that mel frame i is centred on sample
+    160 i.
     """
 
     FLOOR = 1e-7
@@ -121,7 +137,7 @@ class EmphasizedLogMel(MelBands):
         super().__init__(torch.diag(hann(periodic=False)), mel_filterbank(128, 0.0, 7_000.0))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) in [-1, 1], N a multiple of 160, to log-mel (B, N / 160, 128)."""
+        """`waveform` (B, N) in [-1, 1] to log-mel (B, N / 160, 128); N is a multiple of 160."""
         emphasized = waveform[:, 1:] - PRE_EMPHASIS * waveform[:, :-1]
         half = WINDOW_SAMPLES // 2
         mel = self.in_bands(self.power(F.pad(emphasized, (half, half), mode="reflect")))
@@ -129,10 +145,10 @@ class EmphasizedLogMel(MelBands):
 
 
 class HalfRate(nn.Module):
-    """Half the sample rate: every second sample of the waveform behind a sinc low pass with a Kaiser window.
+    """Resamples a waveform to half its sample rate: a sinc low-pass filter with a Kaiser window, then every second sample.
 
-    The filter is that of torchaudio's `sinc_interp_kaiser`, with which TACOS was trained: 6 zero crossings on either
-    side, its edge at 99 % of the new band.
+    The filter equals `sinc_interp_kaiser` of torchaudio, with which TACOS was trained: 6 zero crossings on either side and
+    a cut-off at 99 % of the new Nyquist frequency.
     """
 
     CROSSINGS, ROLL_OFF, BETA = 6, 0.99, 14.769656459379492
@@ -148,5 +164,5 @@ class HalfRate(nn.Module):
         self.register_buffer("taps", taps.float()[None, None], persistent=False)  # (1, 1, 27)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(B, N) to (B, N / 2), N even."""
+        """`waveform` (B, N) to (B, N / 2); N is even."""
         return F.conv1d(F.pad(waveform, (self.REACH, self.REACH))[:, None], self.taps, stride=2)[:, 0]

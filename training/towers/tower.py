@@ -1,4 +1,4 @@
-"""What every audio tower is: waveform to unit-norm frame embeddings, on a grid and for lengths that it names itself."""
+"""The interface of every audio tower: waveform in, one unit-norm embedding for each frame out."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,10 +15,17 @@ from service.core.windows import WindowPlan
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Numbers of frames that a tower takes at once: `steps * step_frames + extra_frames`.
+    """The input lengths that a tower accepts, in frames.
 
-    `min_steps` and `max_steps` (None: no limit) bound the steps. Where there is a limit, a whole number of the longest
-    are taken too, each as if it were alone.
+    A tower accepts `steps * step_frames + extra_frames` frames for every whole number of `steps` from `min_steps` to
+    `max_steps`. If there is a maximum, the tower also accepts any multiple of the longest such length. It then processes
+    each of these longest windows independently.
+
+    Attributes:
+        step_frames: frames that each step adds.
+        extra_frames: frames in addition to those of the steps.
+        min_steps: minimum number of steps.
+        max_steps: maximum number of steps, or None for no limit.
     """
 
     step_frames: int = 1
@@ -27,7 +34,7 @@ class Lengths:
     max_steps: int | None = None
 
     def round_up(self, n_frames: int) -> int:
-        """The least length that is taken and has so many frames.
+        """Returns the smallest accepted length of at least `n_frames` frames.
 
         >>> [Lengths(8, 1, 1, 62).round_up(n) for n in (5, 17, 18, 497, 498)]
         [9, 17, 25, 497, 994]
@@ -39,25 +46,28 @@ class Lengths:
         return -(-n_frames // longest) * longest
 
     def frames(self, steps: int) -> int:
-        """Frames of so many steps."""
+        """Returns the number of frames of an input of `steps` steps."""
         return steps * self.step_frames + self.extra_frames
 
 
 class AudioTower(nn.Module, ABC):
-    """Mono waveform (B, N) to embeddings (B, T, D) of unit norm, one every `hop_samples`.
+    """Maps a mono waveform to one unit-norm embedding for each frame, in the space that queries share.
 
-    On the way are a spectrogram, one line every 10 ms, which training masks, and features (B, T, C), of which the
-    embeddings are a linear map.
+    The computation has three stages: waveform (B, N) -> log-mel spectrogram (B, M, mel), one mel frame every 10 ms -> features
+    (B, T, C) -> embeddings (B, T, D). Training masks parts of the spectrogram. The last stage is a linear map and a
+    normalization.
+
+    Shapes: B waveforms, N samples, M mel frames, T frames, C channels of the features, D channels of the shared space.
 
     Attributes:
-        sample_rate_hz: rate of the waveform.
-        hop_samples: samples of one frame; N is `hop_samples` times T.
-        lengths: the T that are taken.
-        window_frames: T of the windows that are served.
-        overlap_frames: what neighbouring windows share.
-        pretrained_prefix: what the names of the parameters begin with that were trained before, and learn slower.
-        licence: of the public weights that the tower can begin with.
-        output: the map into the shared space.
+        sample_rate_hz: sample rate of the waveform.
+        hop_samples: samples of one frame; N = `hop_samples` * T.
+        lengths: the accepted values of T.
+        window_frames: T of the windows into which the service cuts a clip.
+        overlap_frames: number of frames that neighbouring windows share.
+        pretrained_prefix: name prefix of the pretrained parameters, which are trained with a lower learning rate.
+        licence: licence and origin of the public weights from which the tower can be trained.
+        output: linear map from features to the shared space.
     """
 
     sample_rate_hz: ClassVar[int]
@@ -71,52 +81,64 @@ class AudioTower(nn.Module, ABC):
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """Number of channels of the shared space, D."""
         return self.output.out_features
 
     @property
     def grid(self) -> FrameGrid:
-        """Its frames."""
+        """The grid of the tower's frames: converts between seconds, samples and frames."""
         return FrameGrid(self.sample_rate_hz, self.hop_samples)
 
     @property
     def window_plan(self) -> WindowPlan:
-        """How clips are cut into windows."""
+        """Length and overlap of the windows into which the service cuts a clip."""
         return WindowPlan(self.window_frames, self.overlap_frames)
 
     @abstractmethod
     def load_pretrained(self, file: Path) -> None:
-        """Takes the weights of the public model that the tower begins with."""
+        """Loads the weights of a public model as the start of training.
+
+        Raises:
+            ValueError: The file holds a model of another shape.
+        """
 
     @abstractmethod
     def log_mel(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) in float32 to a spectrogram (B, M, mel)."""
+        """Computes the log-mel spectrogram (B, M, mel) of a float32 waveform (B, N)."""
 
     @abstractmethod
     def features(self, spectrogram: Tensor) -> Tensor:
-        """A spectrogram (B, M, mel) to features (B, T, C)."""
+        """Computes the features (B, T, C) of a log-mel spectrogram (B, M, mel)."""
 
     def spectrogram(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) to a spectrogram (B, M, mel), always in float32."""
+        """Computes the log-mel spectrogram (B, M, mel) of a waveform (B, N), in float32 even under autocast."""
         with torch.autocast(waveform.device.type, enabled=False):
             return self.log_mel(waveform.float())
 
     def project(self, features: Tensor) -> Tensor:
-        """Features (..., C) to embeddings (..., D) of unit norm."""
+        """Maps features (..., C) to embeddings (..., D) of unit norm."""
         return F.normalize(self.output(features).float(), dim=-1)
 
-    def clip_embeddings(self, features: Tensor, valid: Tensor) -> Tensor:
-        """The embedding (B, D) of each clip, from the mean of its features (B, T, C) where it is `valid` (B, T).
+    def clip_embeddings(self, features: Tensor, valid_mask: Tensor) -> Tensor:
+        """Computes one embedding of each clip from its features.
 
-        So TACOS (arXiv 2505.07609) does it: the mean comes before the projection and the norm.
+        The features are averaged over the valid frames before they are projected and normalized, as in TACOS
+        (arXiv 2505.07609).
+
+        Args:
+            features: features of B clips, (B, T, C).
+            valid_mask: True in the frames that hold sound and no padding, (B, T).
+
+        Returns:
+            Embeddings of unit norm, (B, D).
         """
-        weights = valid[..., None].to(features.dtype)
+        weights = valid_mask[..., None].to(features.dtype)
         return self.project((features * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1))
 
     def embed(self, spectrogram: Tensor) -> Tensor:
-        """A spectrogram (B, M, mel) to embeddings (B, T, D)."""
+        """Computes the frame embeddings (B, T, D) of a spectrogram (B, M, mel)."""
         return self.project(self.features(spectrogram))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """`waveform` (B, N) to embeddings (B, T, D); N is `hop_samples` times one of the `lengths`."""
+        """Computes the frame embeddings (B, T, D) of a waveform (B, N); T is one of `lengths`."""
         return self.embed(self.spectrogram(waveform))

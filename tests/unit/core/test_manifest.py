@@ -27,6 +27,13 @@ def test_a_manifest_survives_the_way_through_json() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
+def test_the_format_decides_which_outputs_the_text_graph_has() -> None:
+    assert (MANIFEST.format_version, MANIFEST.text_outputs) == (2, ("embedding",))
+    text_dependent = Manifest.from_json(_changed(format_version=3))
+    assert text_dependent.has_text_dependent_sigmoids
+    assert text_dependent.text_outputs == ("embedding", "sigmoid")
+
+
 def test_a_manifest_gives_its_grid_and_windows() -> None:
     assert MANIFEST.grid == FrameGrid(16_000, 640)
     assert MANIFEST.window_samples == 160_000
@@ -52,6 +59,8 @@ def test_a_missing_field_is_refused_by_name(field: str) -> None:
     ("changes", "field"),
     [
         ({"format_version": 1}, "format_version"),
+        ({"format_version": 4}, "format_version"),
+        ({"format_version": 3.0}, "format_version"),
         ({"hop_samples": 0}, "hop_samples"),
         ({"overlap_frames": 126}, "overlap_frames"),
         ({"scale": 0}, "scale"),

@@ -82,3 +82,34 @@ def test_an_extent_ratio_out_of_range_is_refused(ratio: float) -> None:
 
 def test_clip_score_is_the_highest_smoothed_score() -> None:
     assert scoring.clip_score(np.float32([[0.1, 0.7, 0.2], [0.3, 0.1, 0.0]])).tolist() == pytest.approx([0.7, 0.3])
+
+
+def test_text_dependent_scores_are_free_of_the_bias_of_the_text() -> None:
+    encoded = scoring.EncodedQueries(np.eye(2, dtype=np.float32), np.float32([[10, -8], [10, -4]]))
+    scores = scoring.score(encoded.evidence(np.float32([[0, 1], [0, 1]])), scoring.UNCALIBRATED)
+    likely, prior = expit([2, 6]), expit([-8, -4])
+    np.testing.assert_allclose(scores, np.stack([[0.5, 0.5], likely / (likely + prior)], axis=1), rtol=1e-6)
+
+
+def test_text_dependent_logits_never_overflow() -> None:
+    logits = scoring.text_dependent_logits(np.float32([[-1, 1]]), np.float32([[1e6, -1e5]]))
+    np.testing.assert_allclose(logits, [[-1e6, 1e5]], rtol=1e-5)
+    assert logits.dtype == np.float32
+
+
+def test_queries_that_share_a_sigmoid_are_scored_by_their_similarity() -> None:
+    similarity = np.float32([[0.1, 0.2]])
+    assert scoring.EncodedQueries(np.ones((1, 1), np.float32)).evidence(similarity) is similarity
+
+
+@pytest.mark.parametrize("sigmoids", [None, np.float32([[10, -8], [9, -7], [8, -6]])])
+def test_queries_that_are_split_and_joined_are_the_same_and_hold_only_themselves(sigmoids: np.ndarray | None) -> None:
+    encoded = scoring.EncodedQueries(np.eye(3, dtype=np.float32), sigmoids)
+    parts = encoded.split()
+    assert all(part.embeddings.base is None or part.embeddings.base.size == 3 for part in parts)
+    joined = scoring.EncodedQueries.join([parts[2], parts[0]])
+    np.testing.assert_array_equal(joined.embeddings, encoded.embeddings[[2, 0]])
+    if sigmoids is None:
+        assert joined.sigmoids is None
+    else:
+        np.testing.assert_array_equal(joined.sigmoids, sigmoids[[2, 0]])

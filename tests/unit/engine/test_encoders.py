@@ -47,25 +47,29 @@ queries = st.lists(st.sampled_from(["low", "a HIGH tone", "low and middle", "zeb
 
 @given(queries)
 @settings(deadline=None)
-def test_a_query_means_the_same_whatever_is_asked_with_it(text_encoder: TextEncoder, asked: list[str]) -> None:
-    together = text_encoder.encode(asked).embeddings
+def test_a_query_means_the_same_whatever_other_queries_come_with_it(
+    text_encoder: TextEncoder, queries: list[str]
+) -> None:
+    together = text_encoder.encode(queries).embeddings
     np.testing.assert_array_equal(
-        together, np.concatenate([text_encoder.encode([query]).embeddings for query in asked])
+        together, np.concatenate([text_encoder.encode([query]).embeddings for query in queries])
     )
 
 
 def test_many_queries_go_in_several_batches_and_each_is_what_it_is_alone(text_encoder: TextEncoder) -> None:
     words = ("low", "middle", "high", "tone")
-    asked = [f"{first} {second}{' and low' * longer}" for longer in (0, 80) for first in words for second in words] * 4
+    queries = [
+        f"{first} {second}{' and low' * longer}" for longer in (0, 80) for first in words for second in words
+    ] * 4
     checks: list[int] = []
-    together = text_encoder.encode(asked, lambda: checks.append(1)).embeddings
+    together = text_encoder.encode(queries, lambda: checks.append(1)).embeddings
     assert len(checks) > 2
     np.testing.assert_allclose(
-        together, np.concatenate([text_encoder.encode([query]).embeddings for query in asked]), atol=1e-6
+        together, np.concatenate([text_encoder.encode([query]).embeddings for query in queries]), atol=1e-6
     )
 
 
-def test_work_that_is_not_wanted_any_longer_ends_between_batches(text_encoder: TextEncoder) -> None:
+def test_work_that_is_no_longer_wanted_ends_between_batches(text_encoder: TextEncoder) -> None:
     def refuse() -> None:
         raise CallAbandoned
 

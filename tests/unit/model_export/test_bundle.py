@@ -17,7 +17,7 @@ def test_only_a_bundle_an_empty_folder_or_none_is_replaced(tiny_bundle: Path, tm
         (tmp_path / name).touch()
     with pytest.raises(
         FolderIsNoBundle,
-        match=r"holds a, b, c and more, no manifest.json, and would be replaced; accepted is the folder of a bundle",
+        match=r"holds a, b, c and more, no manifest.json, and would be replaced; accepted: the folder of a bundle",
     ):
         check_replaceable(tmp_path)
     with pytest.raises(FolderIsNoBundle, match=r"a is a file and"):

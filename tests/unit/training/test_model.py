@@ -31,7 +31,7 @@ def make_recipe(roberta: Path, *, trained: bool = True, centred: bool = False) -
 
 @pytest.mark.parametrize("centred", [True, False])
 @torch.inference_mode()
-def test_what_is_served_has_a_channel_more_only_where_the_model_is_centred(roberta: Path, centred: bool) -> None:
+def test_served_embeddings_have_one_more_channel_only_if_the_model_is_centred(roberta: Path, centred: bool) -> None:
     recipe = make_recipe(roberta, centred=centred)
     encoder = SentenceEncoder(recipe.text)
     model = LanguageAudioModel(recipe, encoder).eval()
@@ -55,7 +55,7 @@ def test_a_checkpoint_holds_an_encoder_that_was_trained(roberta: Path, tmp_path:
     assert torch.equal(next(loaded.parameters()), next(encoder.parameters())) == trained
 
 
-def test_what_was_trained_before_learns_slower(roberta: Path) -> None:
+def test_pretrained_parameters_have_a_lower_learning_rate(roberta: Path) -> None:
     recipe = make_recipe(roberta)
     model = LanguageAudioModel(recipe, SentenceEncoder(recipe.text))
     factors = {id(p): g["factor"] for g in make_optimizer(model, recipe.optimization).param_groups for p in g["params"]}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from training.caption_embedding import CaptionEmbedder
 from training.data.scene_batch import SceneBatch
 from training.model import LanguageAudioModel
 from training.objective import Objective
@@ -27,22 +28,24 @@ def encoder() -> SentenceEncoder:
 
 
 @pytest.fixture(scope="module")
-def soundscapes(tiny_pack: Path, encoder: SentenceEncoder) -> SceneSource:
+def source(tiny_pack: Path, encoder: SentenceEncoder) -> SceneSource:
     return scene_source(recipe_with(tiny_pack, label_sigmoid=1.0), encoder)
 
 
 @pytest.fixture(scope="module")
-def batch(soundscapes: SceneSource) -> SceneBatch:
-    return soundscapes.batches(4, 1)[0]
+def batch(source: SceneSource) -> SceneBatch:
+    return source.batches(4, 1)[0]
 
 
-def objective_of(recipe: Recipe, soundscapes: SceneSource, encoder: SentenceEncoder) -> Objective:
+def make_objective(recipe: Recipe, source: SceneSource, encoder: SentenceEncoder) -> Objective:
     torch.manual_seed(0)
     model = LanguageAudioModel(recipe, encoder)
-    return Objective(model, encoder, soundscapes.vocabulary, recipe, torch.device("cpu"))
+    vocabulary = source.vocabulary
+    captions = CaptionEmbedder(model, encoder, vocabulary.bank, recipe.optimization.sentence_noise)
+    return Objective(model, captions, vocabulary, recipe)
 
 
-def losses(objective: Objective, batch: SceneBatch) -> dict[str, float]:
+def compute_losses(objective: Objective, batch: SceneBatch) -> dict[str, float]:
     torch.manual_seed(1)
     return {name: float(loss.detach()) for name, loss in objective.compute_losses(batch, step=0).items()}
 
@@ -58,63 +61,65 @@ def losses(objective: Objective, batch: SceneBatch) -> dict[str, float]:
     ],
     ids="+".join,
 )
-def test_the_losses_that_count_are_computed_and_no_others(
-    weights: dict[str, float], tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
+def test_only_losses_of_positive_weight_are_computed(
+    weights: dict[str, float], tiny_pack: Path, source: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
-    objective = objective_of(recipe_with(tiny_pack, **weights), soundscapes, encoder)
-    found = losses(objective, batch)
-    assert found.keys() == weights.keys()
-    assert all(value > 0 for value in found.values())
-    total = objective.weighted_sum({name: torch.tensor(value) for name, value in found.items()})
-    assert float(total) == pytest.approx(sum(weights[name] * value for name, value in found.items()))
+    objective = make_objective(recipe_with(tiny_pack, **weights), source, encoder)
+    losses = compute_losses(objective, batch)
+    assert losses.keys() == weights.keys()
+    assert all(value > 0 for value in losses.values())
+    total = objective.weighted_sum({name: torch.tensor(value) for name, value in losses.items()})
+    assert float(total) == pytest.approx(sum(weights[name] * value for name, value in losses.items()))
 
 
-def test_a_loss_that_does_not_count_asks_nothing_of_the_text_tower(
-    tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
+def test_the_text_tower_embeds_only_the_captions_that_enabled_losses_need(
+    tiny_pack: Path, source: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
-    asked: list[int] = []
-    objective = objective_of(recipe_with(tiny_pack, region_contrastive=1.0), soundscapes, encoder)
-    objective.model.projection.register_forward_hook(lambda _module, inputs, _output: asked.append(len(inputs[0])))
-    losses(objective, batch)
-    assert asked == [len({event.text for event in batch.events})]
+    embedded: list[int] = []
+    objective = make_objective(recipe_with(tiny_pack, region_contrastive=1.0), source, encoder)
+    objective.model.projection.register_forward_hook(lambda _module, inputs, _output: embedded.append(len(inputs[0])))
+    compute_losses(objective, batch)
+    assert embedded == [len({event.text for event in batch.events})]
 
 
-def test_a_text_has_a_scale_and_a_bias_of_its_own_only_where_they_are_wanted(
-    tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
+def test_a_model_predicts_scale_and_bias_of_a_query_only_if_the_recipe_says_so(
+    tiny_pack: Path, source: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
     shared = recipe_with(tiny_pack, region_sigmoid=1.0)
-    assert objective_of(shared, soundscapes, encoder).model.own_sigmoid is None
-    own = read_recipe(
+    assert make_objective(shared, source, encoder).model.own_sigmoid is None
+    text_dependent = read_recipe(
         Path("training/recipes/tiny.toml"),
         [f"data.folder={tiny_pack}", "text.own_sigmoid=true", "losses.region_sigmoid=1.0"],
     )
-    model = objective_of(own, soundscapes, encoder).model
-    queries = model.projection(soundscapes.vocabulary.bank.sentences[[0, 1, 2]])
+    model = make_objective(text_dependent, source, encoder).model
+    queries = model.projection(source.vocabulary.bank.sentences[[0, 1, 2]])
     similarity = torch.tensor([[0.5, 0.8, -0.1]])
     torch.testing.assert_close(model.logits(similarity, queries), 10 * similarity - 8)
 
 
-def test_a_data_set_has_no_labels_to_learn_from(tiny_pack: Path) -> None:
+def test_a_data_set_has_no_labels_for_the_label_losses(tiny_pack: Path) -> None:
     sets: Any = f"data.sets=[{{name='pack', folder='{tiny_pack}'}}]"
     with pytest.raises(ValueError, match=r"losses.label_sigmoid needs scenes"):
         read_recipe(Path("training/recipes/tiny.toml"), [sets])
 
 
 @pytest.mark.parametrize("losses", [{}, {"clip_contrastive": -1.0}, {"clip_contrastive": 1.0, "temperature": 0.0}])
-def test_there_is_something_to_minimize(tiny_pack: Path, losses: dict[str, float]) -> None:
+def test_a_recipe_has_at_least_one_loss_of_positive_weight_and_a_positive_temperature(
+    tiny_pack: Path, losses: dict[str, float]
+) -> None:
     with pytest.raises(ValueError, match="weights of 0 and more, one of them positive"):
         recipe_with(tiny_pack, **losses)
 
 
 def test_scenes_without_a_sound_have_losses_of_zero(
-    tiny_pack: Path, soundscapes: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
+    tiny_pack: Path, source: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
 ) -> None:
     weights = dict.fromkeys(("clip_contrastive", "region_contrastive", "region_sigmoid"), 1.0)
-    objective = objective_of(recipe_with(tiny_pack, **weights), soundscapes, encoder)
+    objective = make_objective(recipe_with(tiny_pack, **weights), source, encoder)
     silent = replace(batch, captions=(), events=())
-    assert losses(objective, silent) == dict.fromkeys(weights, 0.0)
+    assert compute_losses(objective, silent) == dict.fromkeys(weights, 0.0)
 
 
-def test_a_teachers_loss_needs_a_teacher() -> None:
+def test_the_teachers_loss_needs_a_teacher() -> None:
     with pytest.raises(ValueError, match=r"set teacher.folder"):
         read_recipe(Path("training/recipes/tiny.toml"), ["losses.teacher_sigmoid=0.5"])

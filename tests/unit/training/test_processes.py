@@ -1,4 +1,4 @@
-"""Two processes on the halves of a batch, against one on the whole of it."""
+"""Two processes, each on one half of a batch, compared with one process on the whole batch."""
 
 import socket
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from torch import Tensor
 
+from training.caption_embedding import CaptionEmbedder
 from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.processes import Processes
@@ -22,7 +23,7 @@ Result = tuple[dict[str, float], dict[str, Tensor]]
 
 
 def tiny(pack: Path) -> Recipe:
-    """Every loss that several items of a batch take part in, and nothing that is drawn by each process."""
+    """A recipe with every loss that compares items of a batch, without the noise, dropout and masks of each process."""
     weights = [
         "label_sigmoid",
         "label_contrastive",
@@ -44,13 +45,14 @@ def tiny(pack: Path) -> Recipe:
 
 
 def step(pack: Path, processes: Processes) -> Result:
-    """Losses, and gradients as the optimizer sees them, on this process' part of a batch."""
+    """Returns the losses, and the gradients after averaging, of this process' part of a batch."""
     torch.manual_seed(0)
     recipe = tiny(pack)
     encoder = SentenceEncoder(recipe.text)
     source = scene_source(recipe, encoder)
     model = LanguageAudioModel(recipe, encoder)
-    objective = Objective(model, encoder, source.vocabulary, recipe, torch.device("cpu"), processes)
+    captions = CaptionEmbedder(model, encoder, source.vocabulary.bank, recipe.optimization.sentence_noise, processes)
+    objective = Objective(model, captions, source.vocabulary, recipe, processes)
     batch = source.batches(BATCH // processes.count, processes.count)[processes.rank]
     losses = objective.compute_losses(batch, step=0)
     objective.weighted_sum(losses).backward()
@@ -74,19 +76,21 @@ def free_address() -> str:
 
 @pytest.fixture(scope="module")
 def results(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result, Result]:
-    """Of one process, and of each of two."""
+    """Results of one process on the whole batch, and of process 0 and 1 of two."""
     folder = tmp_path_factory.mktemp("processes")
     multiprocessing.spawn(in_process, (tiny_pack, free_address(), folder), nprocs=2)
     first, second = (torch.load(folder / f"{rank}.pt") for rank in (0, 1))
     return step(tiny_pack, Processes()), first, second
 
 
-def test_the_mean_of_both_losses_is_that_of_one_process(results: tuple[Result, Result, Result]) -> None:
+def test_the_mean_of_the_losses_of_two_processes_is_the_loss_of_one_process(
+    results: tuple[Result, Result, Result],
+) -> None:
     (whole, _), (first, _), (second, _) = results
     assert {name: (first[name] + second[name]) / 2 for name in whole} == pytest.approx(whole, rel=1e-4)
 
 
-def test_both_have_the_gradients_of_one_process(results: tuple[Result, Result, Result]) -> None:
+def test_each_of_two_processes_has_the_gradients_of_one_process(results: tuple[Result, Result, Result]) -> None:
     (_, whole), *parts = results
 
     def as_one(gradients: Mapping[str, Tensor]) -> Tensor:

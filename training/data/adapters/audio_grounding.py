@@ -40,7 +40,7 @@ def read_audio_grounding(folder: Path, issues: DataIssues) -> list[Example]:
             with issues.record_errors(where):
                 path = audio.find(PurePath(required_text(item, "audio_id")).stem)
                 events = _events(required_list(item, "phrases"), where, issues)
-                examples.append(Example(path, split, (_words(item, "tokens"),), tuple(events)))
+                examples.append(Example(path, split, (_token_text(item, "tokens"),), tuple(events)))
     return examples
 
 
@@ -49,23 +49,24 @@ def _events(phrases: list[Any], where: str, issues: DataIssues) -> list[Captione
     for number, phrase in enumerate(phrases):
         place = f"{where}, phrase {number}"
         with issues.record_errors(place):
-            caption, segments = _words(phrase, "phrase"), required_list(phrase, "segments")
+            caption, segments = _token_text(phrase, "phrase"), required_list(phrase, "segments")
             if not segments:
                 raise ValueError(f"{caption!r} has no segments")
             for segment in segments:
                 with issues.record_errors(place):
-                    events.append(CaptionedEvent(*_seconds(segment), caption))
+                    events.append(CaptionedEvent(*_segment_times(segment), caption))
     return events
 
 
-def _words(item: Any, name: str) -> str:
+def _token_text(item: Any, name: str) -> str:
     """Returns a text field. The published tables hold tokens either as one text or as a list of words."""
     if isinstance(item, dict) and isinstance(item.get(name), list):
         item = {name: " ".join(map(str, item[name]))}
     return required_text(item, name)
 
 
-def _seconds(segment: Any) -> tuple[float, float]:
+def _segment_times(segment: Any) -> tuple[float, float]:
+    """Returns the onset and the offset of a segment, in seconds."""
     match segment:
         case [float() | int() as onset, float() | int() as offset]:
             return float(onset), float(offset)

@@ -20,7 +20,7 @@ def test_the_sigmoid_loss_sums_over_captions_and_averages_over_frames() -> None:
     assert float(loss) == pytest.approx(expected)
 
 
-def test_nothing_is_learnt_where_nothing_is_known() -> None:
+def test_unknown_targets_get_no_gradient() -> None:
     similarity = torch.zeros(1, 1, 2, requires_grad=True)
     known = torch.tensor([[[True, False]]])
     frame_sigmoid_loss(similarity, torch.tensor([[[0.0, 1.0]]]), known).backward()
@@ -42,14 +42,14 @@ def test_the_contrastive_loss_is_the_cross_entropy_against_negatives_only() -> N
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_silence_has_no_contrastive_loss() -> None:
+def test_frames_without_a_true_caption_have_no_contrastive_loss() -> None:
     silence = torch.zeros(1, 2, 3)
     assert len(frame_contrastive_losses(silence, silence, torch.ones(1, 2, 3, dtype=torch.bool))) == 0
 
 
-def test_the_overlap_loss_is_one_minus_dice_of_each_caption_heard_in_a_scene() -> None:
+def test_the_overlap_loss_is_one_minus_dice_of_each_caption_that_is_true_in_a_scene() -> None:
     similarity = torch.tensor([[[2.0, 0.0], [-1.0, 0.0], [0.5, 0.0]]])  # (1, 3 frames, 2 captions)
-    target = torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])  # the second caption is not heard
+    target = torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])  # the second caption is true of no frame
     known = torch.tensor([[[True, True], [True, True], [False, True]]])
     first, second = 1 / (1 + math.exp(-3.0)), 1 / (1 + math.exp(3.0))
     expected = 1 - (2 * first + 1) / (first + second + 1 + 1)
@@ -57,7 +57,7 @@ def test_the_overlap_loss_is_one_minus_dice_of_each_caption_heard_in_a_scene() -
     assert float(loss) == pytest.approx(expected)
 
 
-def test_the_overlap_loss_counts_a_short_sound_as_much_as_a_long_one() -> None:
+def test_the_overlap_loss_weights_a_short_sound_as_much_as_a_long_one() -> None:
     target = torch.zeros(1, 100, 2)
     target[0, 50:52, 0] = target[0, 10:90, 1] = 1
     missed = torch.full((1, 100, 2), -20.0)

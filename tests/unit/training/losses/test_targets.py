@@ -35,7 +35,7 @@ def test_a_caption_is_true_where_an_event_implies_it() -> None:
     assert known[0].tolist() == [[True, True, True], [True, True, False], [True, True, False], [True, True, True]]
 
 
-def test_a_certain_event_outweighs_an_unsure_one() -> None:
+def test_a_caption_is_true_where_one_event_implies_it_and_another_may() -> None:
     target, known = label_targets(make_batch([[1], [1]], [0, 2]), RELATION)
     assert target[0, 0, 2] == 1
     assert known[0, 0, 2]
@@ -46,7 +46,7 @@ def test_an_ambience_leaves_its_captions_unknown_throughout() -> None:
     assert known[0].tolist() == [[False, True, False]] * 2
 
 
-def test_the_teacher_is_not_believed_against_the_label_nor_behind_an_ambience() -> None:
+def test_the_teachers_score_is_unknown_where_it_contradicts_the_label_or_the_ambience_may_hold_the_class() -> None:
     related = torch.tensor([[True, False], [False, False], [False, False]])
     target, known = teacher_targets(make_batch([[1, 1, 0, 0]], [0], teacher=0.2), related)
     assert target.shape == (1, 2, 2)
@@ -68,15 +68,15 @@ REGIONS = CaptionedBatch(
 )
 
 
-def test_regions_know_their_caption_and_their_recordings_captions() -> None:
-    targets = RegionTargets.of(REGIONS, ["rain", "a dog", "a cat"])
-    assert targets.text.tolist() == [1, 1, 0, 1]
-    assert targets.recording.tolist() == [0, 0, 0, 1]
-    assert targets.said.tolist() == [[True, True, False], [False, True, False]]
+def test_regions_hold_the_index_of_their_caption_and_the_captions_of_their_recording() -> None:
+    regions = RegionTargets.from_batch(REGIONS, ["rain", "a dog", "a cat"])
+    assert regions.caption.tolist() == [1, 1, 0, 1]
+    assert regions.recording.tolist() == [0, 0, 0, 1]
+    assert regions.recording_has_caption.tolist() == [[True, True, False], [False, True, False]]
 
 
 def test_a_caption_is_true_in_its_regions_and_false_elsewhere_and_in_other_recordings() -> None:
-    target, known = RegionTargets.of(REGIONS, ["rain", "a dog"]).frame_targets()
+    target, known = RegionTargets.from_batch(REGIONS, ["rain", "a dog"]).frame_targets()
     assert target.tolist() == [[[0, 1], [1, 1], [1, 1]], [[0, 1], [0, 0], [0, 0]]]
     assert known.tolist() == [[[True, True]] * 3, [[True, True], [True, True], [False, False]]]
 
@@ -85,5 +85,5 @@ def test_overlapping_regions_of_one_caption_are_true_once() -> None:
     batch = CaptionedBatch(
         torch.zeros(1, 40), torch.tensor([1]), 1, events=(CaptionedFrames(0, 0, 1, "a"), CaptionedFrames(0, 0, 1, "a"))
     )
-    target, _ = RegionTargets.of(batch, ["a"]).frame_targets()
+    target, _ = RegionTargets.from_batch(batch, ["a"]).frame_targets()
     assert target.tolist() == [[[1]]]

@@ -1,4 +1,4 @@
-"""What the public towers give with weights that a formula fills: facts to check ours against."""
+"""Reference outputs of the public towers, computed with weights that a formula defines."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 GOLDEN = np.load(Path(__file__).with_name("golden.npz"))
-"""Of each output (1, T, C) its mean and standard deviation, and every 42nd frame's every 65th channel."""
+"""For each output (1, T, C): every 65th channel of every 42nd frame, and the mean and standard deviation of all elements."""
 
 
 def filled(module: nn.Module) -> nn.Module:
-    """The module in evaluation mode, its weights a function of their place among the sorted names."""
+    """Returns the module in evaluation mode, with weights computed from their position among the sorted names."""
     state = module.state_dict()
     for k, name in enumerate(sorted(name for name, value in state.items() if value.is_floating_point())):
         shape = state[name].shape
@@ -29,13 +29,13 @@ def filled(module: nn.Module) -> nn.Module:
 
 
 def spectrogram(mel_frames: int) -> Tensor:
-    """The input (1, M, 128) that the outputs were computed from."""
+    """Returns the input (1, M, 128) from which the reference outputs were computed."""
     flat = np.sin(0.01 * np.arange(128 * mel_frames, dtype=np.float64) ** 1.05)
     return torch.from_numpy(flat.reshape(1, 128, mel_frames)).float().transpose(1, 2)
 
 
 def assert_golden(output: Tensor, name: str) -> None:
-    """Compares an output (1, T, C) with what the public tower gave."""
-    found: NDArray[np.float32] = output[0].numpy()
-    np.testing.assert_allclose(found[::42, ::65], GOLDEN[name], atol=1e-4)
-    np.testing.assert_allclose((found.mean(), found.std()), GOLDEN[f"{name}_moments"], atol=1e-5)
+    """Asserts that an output (1, T, C) equals the reference output `name`."""
+    values: NDArray[np.float32] = output[0].numpy()
+    np.testing.assert_allclose(values[::42, ::65], GOLDEN[name], atol=1e-4)
+    np.testing.assert_allclose((values.mean(), values.std()), GOLDEN[f"{name}_moments"], atol=1e-5)

@@ -18,9 +18,9 @@ def test_the_spectrogram_is_the_log_of_the_short_time_fourier_transform_in_mel_b
     )
     magnitude = np.abs(spectrum) * window.sum()
     expected = np.log(mel_filterbank().numpy() @ magnitude + 1e-3).T
-    found = LogMel()(torch.from_numpy(waveform)[None])[0].numpy()
-    assert found.shape == (100, 64)
-    np.testing.assert_allclose(found, expected, atol=2e-4)
+    spectrogram = LogMel()(torch.from_numpy(waveform)[None])[0].numpy()
+    assert spectrogram.shape == (100, 64)
+    np.testing.assert_allclose(spectrogram, expected, atol=2e-4)
 
 
 def test_mel_bands_overlap_and_sum_to_one_between_their_centres() -> None:
@@ -43,12 +43,12 @@ def kaldi_fbank(samples: np.ndarray, bands: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("offset", "n_samples"), [(0.0, 16_000), (0.2, 159_040)])
-def test_the_filterbank_is_kaldis(offset: float, n_samples: int) -> None:
+def test_the_filterbank_equals_that_of_kaldi(offset: float, n_samples: int) -> None:
     samples = np.random.default_rng(0).standard_normal(n_samples).astype(np.float32) * 0.1 + np.float32(offset)
-    samples[: n_samples // 4] = 0  # digital silence is at the floor
-    expected = (kaldi_fbank(samples - samples.mean(), 80) + 4.2677393) / (2 * 4.5689974)  # it refuses 128 bands
-    found = KaldiFbank(80)(torch.from_numpy(samples)[None])[0].numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    samples[: n_samples // 4] = 0  # digital silence has the value of the floor
+    expected = (kaldi_fbank(samples - samples.mean(), 80) + 4.2677393) / (2 * 4.5689974)  # Kaldi refuses 128 bands
+    spectrogram = KaldiFbank(80)(torch.from_numpy(samples)[None])[0].numpy()
+    np.testing.assert_allclose(spectrogram, expected, atol=1e-3)
 
 
 def test_a_window_of_asit_has_992_mel_frames() -> None:
@@ -61,15 +61,15 @@ def test_the_emphasized_spectrogram_is_that_of_the_centred_short_time_fourier_tr
     window = torch.hann_window(400, periodic=False)
     spectrum = torch.stft(emphasized, 512, 160, 400, window, center=True, return_complex=True).abs() ** 2
     expected = (torch.log((mel_filterbank(128, 0.0, 7_000.0) @ spectrum).clamp(min=1e-7)) + 4.5) / 5
-    found = EmphasizedLogMel()(waveform)
-    assert found.shape == (2, 100, 128)
-    assert torch.allclose(found, expected.transpose(1, 2), atol=1e-3)
+    spectrogram = EmphasizedLogMel()(waveform)
+    assert spectrogram.shape == (2, 100, 128)
+    assert torch.allclose(spectrogram, expected.transpose(1, 2), atol=1e-3)
 
 
 @pytest.mark.parametrize(("hertz", "gain"), [(100, 1.0), (3_000, 1.0), (7_920, 0.5), (13_000, 0.0), (15_000, 0.0)])
-def test_half_the_rate_keeps_what_it_can_hold_and_nothing_else(hertz: int, gain: float) -> None:
+def test_halving_the_rate_keeps_frequencies_below_the_new_nyquist_and_removes_others(hertz: int, gain: float) -> None:
     tone = torch.sin(2 * math.pi * hertz * torch.arange(32_000, dtype=torch.float64) / 32_000).float()
-    found = HalfRate()(tone[None])[0]
-    assert found.shape == (16_000,)
+    halved = HalfRate()(tone[None])[0]
+    assert halved.shape == (16_000,)
     inner = slice(100, -100)
-    assert torch.allclose(found[inner], gain * tone[::2][inner], atol=2e-3)
+    assert torch.allclose(halved[inner], gain * tone[::2][inner], atol=2e-3)

@@ -3,15 +3,44 @@ from pathlib import Path
 import torch
 
 from training.recipe import read_recipe
-from training.towers.masking import mask
+from training.towers.masking import mask_spectrogram
 
 
-def test_masks_hide_a_stretch_and_a_band_at_most() -> None:
+def test_masks_are_at_most_as_long_and_as_wide_as_configured() -> None:
     torch.manual_seed(0)
     config = read_recipe(Path("training/recipes/tiny.toml")).optimization
     log_mel = torch.randn(8, 400, 64)
-    changed = mask(log_mel, config.time_mask_s, config.mel_mask_bands) != log_mel
+    changed = mask_spectrogram(log_mel, config.time_mask_s, config.mel_mask_bands) != log_mel
     rows, columns = changed.all(dim=2).sum(dim=1), changed.all(dim=1).sum(dim=1)
     assert int(rows.max()) <= round(config.time_mask_s * 100)
     assert int(columns.max()) <= config.mel_mask_bands
     assert changed.any()
+
+
+def test_a_masked_element_has_the_mean_of_its_spectrogram() -> None:
+    torch.manual_seed(0)
+    log_mel = torch.randn(3, 50, 8)
+    masked = mask_spectrogram(log_mel, 0.2, 4)
+    changed = masked != log_mel
+    means = log_mel.mean(dim=(1, 2), keepdim=True).expand_as(log_mel)
+    assert changed.any()
+    torch.testing.assert_close(masked[changed], means[changed])
+
+
+def test_a_mask_is_one_stretch_of_time_and_one_range_of_bands() -> None:
+    torch.manual_seed(1)
+    log_mel = torch.randn(8, 50, 8)
+    changed = mask_spectrogram(log_mel, 0.2, 4) != log_mel
+    for scene in changed:
+        rows, columns = scene.all(dim=1).nonzero()[:, 0], scene.all(dim=0).nonzero()[:, 0]
+        for masked in (rows, columns):
+            assert masked.diff().eq(1).all()
+        expected = torch.zeros_like(scene)
+        expected[rows] = True
+        expected[:, columns] = True
+        assert torch.equal(scene, expected)
+
+
+def test_maxima_of_zero_mask_nothing() -> None:
+    log_mel = torch.randn(2, 20, 8)
+    torch.testing.assert_close(mask_spectrogram(log_mel, 0.0, 0), log_mel, rtol=0, atol=0)

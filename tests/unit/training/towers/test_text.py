@@ -20,13 +20,13 @@ def tacos(tmp_path_factory: pytest.TempPathFactory) -> TextTowerConfig:
     )
 
 
-def test_a_sentence_is_its_first_tokens_state(tacos: TextTowerConfig) -> None:
+def test_first_pooling_is_the_state_of_the_first_token(tacos: TextTowerConfig) -> None:
     encoder = SentenceEncoder(tacos)
     states = encoder.transformer(*encoder.tokenize(["rain falls", "a dog barks"])).last_hidden_state
     assert torch.equal(encoder.embed(["rain falls", "a dog barks"]), states[:, 0])
 
 
-def test_a_sentence_is_the_mean_of_its_tokens_whatever_it_is_padded_to(tacos: TextTowerConfig) -> None:
+def test_mean_pooling_is_the_mean_of_the_tokens_without_padding(tacos: TextTowerConfig) -> None:
     encoder = SentenceEncoder(replace(tacos, pooling="mean"))
     alone = encoder.encode(["rain falls"])
     assert torch.allclose(encoder.encode(["rain falls", "someone is typing on a keyboard"])[:1], alone, atol=1e-5)
@@ -34,16 +34,16 @@ def test_a_sentence_is_the_mean_of_its_tokens_whatever_it_is_padded_to(tacos: Te
     assert torch.allclose(alone[0], torch.nn.functional.normalize(states.mean(dim=0), dim=-1), atol=1e-5)
 
 
-def test_case_and_punctuation_are_not_read(tacos: TextTowerConfig) -> None:
+def test_case_and_punctuation_have_no_effect_if_they_are_normalized(tacos: TextTowerConfig) -> None:
     sentences = ["Rain falls, on a roof!", "rain falls on a roof"]
     torch.testing.assert_close(
         *SentenceEncoder(tacos).encode(sentences), atol=1e-6, rtol=0
-    )  # rows of a batch may differ
+    )  # the rows of a batch may differ by rounding
     as_written = SentenceEncoder(replace(tacos, query_normalization="none"))
     assert not torch.allclose(*as_written.encode(sentences), atol=1e-3)
 
 
-def test_a_caption_is_cut_to_the_most_tokens(tacos: TextTowerConfig) -> None:
+def test_a_caption_is_truncated_to_the_maximum_number_of_tokens(tacos: TextTowerConfig) -> None:
     assert SentenceEncoder(replace(tacos, max_tokens=5)).tokenize(["rain falls on a tin roof " * 9])[0].shape == (1, 5)
 
 
@@ -55,7 +55,7 @@ def test_only_a_trained_encoder_gets_a_gradient(tacos: TextTowerConfig, trained:
     assert any(p.grad is not None for p in encoder.parameters()) == trained
 
 
-def test_only_a_trained_encoder_drops_out_and_not_where_it_encodes(tacos: TextTowerConfig) -> None:
+def test_a_trained_encoder_has_dropout_in_embed_and_none_in_encode(tacos: TextTowerConfig) -> None:
     torch.manual_seed(0)
     encoder = SentenceEncoder(tacos).train()
     assert not torch.equal(encoder.embed(["rain falls"]), encoder.embed(["rain falls"]))
@@ -63,7 +63,7 @@ def test_only_a_trained_encoder_drops_out_and_not_where_it_encodes(tacos: TextTo
     assert encoder.training
 
 
-def test_a_linear_projection_is_a_matrix_and_a_norm(tacos: TextTowerConfig) -> None:
+def test_a_linear_projection_is_an_affine_map_and_a_norm(tacos: TextTowerConfig) -> None:
     projection = build_projection(2, 2, tacos)
     projection.load_state_dict({"weight": torch.tensor([[2.0, 0.0], [0.0, 1.0]]), "bias": torch.tensor([0.0, 1.0])})
     assert torch.allclose(projection(torch.tensor([[3.0, 7.0]])), torch.tensor([[0.6, 0.8]]))

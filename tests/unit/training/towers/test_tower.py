@@ -7,8 +7,8 @@ from training.towers.frame_mobilenet import FrameMobileNetConfig, FrameMobileNet
 from training.towers.tower import AudioTower, Lengths
 
 
-class Plain(AudioTower):
-    """Features are samples, two channels a frame."""
+class SampleTower(AudioTower):
+    """A tower whose features are the samples: two samples, and so two channels, a frame."""
 
     sample_rate_hz, hop_samples, window_frames, overlap_frames = 4, 2, 3, 1
 
@@ -28,7 +28,7 @@ class Plain(AudioTower):
         return spectrogram
 
 
-def test_lengths_are_steps_and_a_rest_up_to_the_longest_and_then_whole_windows() -> None:
+def test_a_length_is_rounded_up_to_the_next_step_or_to_whole_windows_beyond_the_longest() -> None:
     windows = Lengths(step_frames=8, extra_frames=1, max_steps=62)
     assert [windows.round_up(n) for n in (1, 9, 10, 497, 498, 1491)] == [9, 9, 17, 497, 994, 1491]
     patches = Lengths(step_frames=24, min_steps=2)
@@ -36,12 +36,12 @@ def test_lengths_are_steps_and_a_rest_up_to_the_longest_and_then_whole_windows()
 
 
 def test_a_frame_is_projected_and_normalized() -> None:
-    frames = Plain()(torch.tensor([[3.0, 7.0, 0.0, 0.0]]))  # projected to (6, 8) and (0, 1)
+    frames = SampleTower()(torch.tensor([[3.0, 7.0, 0.0, 0.0]]))  # projected to (6, 8) and (0, 1)
     assert torch.allclose(frames, torch.tensor([[[0.6, 0.8], [0.0, 1.0]]]))
 
 
 def test_a_clip_is_the_mean_of_its_valid_features_projected_and_normalized() -> None:
-    tower = Plain()
+    tower = SampleTower()
     features = torch.tensor([[[1.0, 3.0], [5.0, 11.0], [100.0, 100.0]]])
     clip = tower.clip_embeddings(
         features, torch.tensor([[True, True, False]])
