@@ -1,6 +1,7 @@
 """Encoder of answers as JSON, which writes curves directly from numpy arrays, without a Python object per number."""
 
 import base64
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -35,13 +36,27 @@ def encode_answer(
     Returns:
         JSON in UTF-8.
     """
-    head = orjson.dumps(_head(localization, manifest))
-    clip_scores = np.round(np.array([result.clip_score for result in localization.results], np.float32), SCORE_DECIMALS)
-    results = [
-        orjson.dumps(_result(result, clip_score, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
-        for result, clip_score in zip(localization.results, clip_scores, strict=True)
-    ]
-    return head[:-1] + b',"results":[' + b",".join(results) + b"]}"
+    return b"".join(encode_answer_in_parts(localization, manifest, curves, curve_format))
+
+
+def encode_answer_in_parts(
+    localization: Localization, manifest: Manifest, curves: Curves, curve_format: CurveFormat = "json"
+) -> Iterator[bytes]:
+    """Encodes the same answer as `encode_answer`, and yields it in parts: one for each result, and one at each end.
+
+    Each result is taken from `localization.results` when its part is made, and kept no longer.
+    """
+    yield orjson.dumps(_head(localization, manifest))[:-1] + b',"results":['
+    separator = b""
+    for result in localization.results:
+        yield separator + _encode_result(result, curves, curve_format)
+        separator = b","
+    yield b"]}"
+
+
+def _encode_result(result: QueryResult, curves: Curves, curve_format: CurveFormat) -> bytes:
+    clip_score = np.round(np.float32(result.clip_score), SCORE_DECIMALS)
+    return orjson.dumps(_result(result, clip_score, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _head(localization: Localization, manifest: Manifest) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """From embeddings to the results of queries about a clip."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from service.core.segments import Segment
 from service.core.warnings import AnswerWarning
 
 Float32 = NDArray[np.float32]
+
+GROUP_VALUES = 3 << 18
+"""Maximum number of values in the similarity curves that are computed together: 3 MiB of float32. A single curve may be
+longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +45,82 @@ class QueryResult:
     warnings: tuple[AnswerWarning, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """The queries of a clip, and all that is needed to compute the results of some of them.
+
+    Attributes:
+        frames: Unit-norm frame embeddings of the clip, shape (T, D), T at least 1.
+        queries: The texts of the Q queries.
+        encoded: The Q queries as the text tower encodes them.
+        manifest: The manifest of the bundle, which holds the frame grid and the calibration.
+        postprocessing: How scores become segments.
+        duration_s: Length of the clip, which ends in frame T - 1.
+    """
+
+    frames: NDArray[np.float16] | Float32
+    queries: tuple[str, ...]
+    encoded: EncodedQueries
+    manifest: Manifest
+    postprocessing: Postprocessing
+    duration_s: float
+
+    def results(self, rows: slice) -> list[QueryResult]:
+        """Computes the results of the R queries that `rows` selects; they do not depend on the other rows."""
+        similarities = scoring.similarity(self.frames, self.encoded.embeddings, rows)  # (R, T)
+        evidence = self.encoded.evidence(similarities, rows)  # (R, T)
+        curves = score_curves(evidence, self.manifest.calibration, self.manifest.grid, self.postprocessing)
+        clip_scores = scoring.clip_score(curves.extended)  # (R,)
+        results: list[QueryResult] = []
+        for index, query in enumerate(self.queries[rows]):
+            segments = curves.segments(index, self.duration_s)
+            results.append(
+                QueryResult(
+                    query=query,
+                    present=bool(segments),
+                    clip_score=float(clip_scores[index]),
+                    score=curves.extended[index],
+                    similarity=similarities[index],
+                    segments=tuple(segments),
+                )
+            )
+        return results
+
+
+class GroupedResults(Sequence[QueryResult]):
+    """Results that are computed in groups while they are iterated, so that only one group is in memory.
+
+    The curves of 64 queries about one hour take 46 MB; a slow reader of the answer would keep them in memory.
+
+    Args:
+        search: Computes the results.
+        group_size: Number of queries in a group.
+    """
+
+    def __init__(self, search: _Search, group_size: int) -> None:
+        self._search, self._group_size = search, group_size
+
+    def __len__(self) -> int:
+        return len(self._search.queries)
+
+    def __iter__(self) -> Iterator[QueryResult]:
+        for begin in range(0, len(self), self._group_size):
+            group = self._search.results(slice(begin, begin + self._group_size))
+            group.reverse()
+            while group:
+                yield group.pop()
+
+    @overload
+    def __getitem__(self, index: int) -> QueryResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[QueryResult]: ...
+    def __getitem__(self, index: int | slice) -> QueryResult | list[QueryResult]:
+        if isinstance(index, slice):
+            return self._search.results(index)
+        row = range(len(self))[index]
+        return self._search.results(slice(row, row + 1))[0]
+
+
 def localize(
     frames: NDArray[np.float16] | Float32,
     queries: Sequence[str],
@@ -47,7 +128,7 @@ def localize(
     manifest: Manifest,
     postprocessing: Postprocessing,
     duration_s: float,
-) -> list[QueryResult]:
+) -> Sequence[QueryResult]:
     """Computes when each query is heard in a clip.
 
     Args:
@@ -59,22 +140,9 @@ def localize(
         duration_s: Length of the clip, which ends in frame T - 1.
 
     Returns:
-        One result for each query, in the same order.
+        One result for each query, in the same order. If the curves together have more than `GROUP_VALUES` values, each
+        iteration computes the results anew, in groups of at most that many values.
     """
-    similarities = scoring.similarity(frames, encoded.embeddings)  # (Q, T)
-    curves = score_curves(encoded.evidence(similarities), manifest.calibration, manifest.grid, postprocessing)
-    clip_scores = scoring.clip_score(curves.extended)  # (Q,)
-    results: list[QueryResult] = []
-    for index, query in enumerate(queries):
-        segments = curves.segments(index, duration_s)
-        results.append(
-            QueryResult(
-                query=query,
-                present=bool(segments),
-                clip_score=float(clip_scores[index]),
-                score=curves.extended[index],
-                similarity=similarities[index],
-                segments=tuple(segments),
-            )
-        )
-    return results
+    search = _Search(frames, tuple(queries), encoded, manifest, postprocessing, duration_s)
+    group_size = max(1, GROUP_VALUES // len(frames))
+    return search.results(scoring.ALL_ROWS) if len(queries) <= group_size else GroupedResults(search, group_size)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
+ALL_ROWS = slice(None)
 _CHUNK_FRAMES = 1 << 13
 _CHUNK_VALUES = 1 << 20  # values that are sorted or extended in one step: 4 MiB of float32
 _MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster than partitioning each window
@@ -57,25 +58,32 @@ class EncodedQueries:
         embeddings = np.concatenate([part.embeddings for part in parts])  # (Q, D)
         return cls(embeddings, np.concatenate(sigmoids) if sigmoids else None)
 
-    def evidence(self, similarity: Float32) -> Float32:
-        """Values (Q, T) that the calibration turns into scores: the similarities, or text-dependent logits."""
-        return similarity if self.sigmoids is None else text_dependent_logits(similarity, self.sigmoids)
+    def evidence(self, similarity: Float32, rows: slice = ALL_ROWS) -> Float32:
+        """Values (R, T) that the calibration turns into scores: the similarities, or text-dependent logits.
+
+        Args:
+            similarity: Similarities of R of the queries, shape (R, T).
+            rows: The R queries; all queries by default.
+        """
+        return similarity if self.sigmoids is None else text_dependent_logits(similarity, self.sigmoids[rows])
 
 
-def similarity(frames: NDArray[np.float16] | Float32, queries: Float32) -> Float32:
-    """Computes the cosine similarity of every query with every frame, in single precision and in chunks of frames.
+def similarity(frames: NDArray[np.float16] | Float32, queries: Float32, rows: slice = ALL_ROWS) -> Float32:
+    """Computes the cosine similarity of queries with every frame, in single precision and in chunks of frames.
 
     Args:
         frames: Unit-norm frame embeddings, shape (T, D).
         queries: Unit-norm query embeddings, shape (Q, D).
+        rows: The R queries whose similarities are returned. The product is computed with all queries, because its last
+            bits depend on the number of queries. So the values of a row do not depend on the rows returned with it.
 
     Returns:
-        Similarities in [-1, 1], shape (Q, T).
+        Similarities in [-1, 1], shape (R, T).
     """
-    similarities = np.empty((len(queries), len(frames)), np.float32)
+    similarities = np.empty((len(range(len(queries))[rows]), len(frames)), np.float32)
     for begin in range(0, len(frames), _CHUNK_FRAMES):
         chunk = frames[begin : begin + _CHUNK_FRAMES].astype(np.float32, copy=False)
-        similarities[:, begin : begin + _CHUNK_FRAMES] = queries @ chunk.T
+        similarities[:, begin : begin + _CHUNK_FRAMES] = (queries @ chunk.T)[rows]
     return np.clip(similarities, -1, 1, out=similarities)
 
 

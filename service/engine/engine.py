@@ -6,9 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from service.core.errors import ClipNotFound
 from service.core.localization import localize
 from service.core.postprocessing import Postprocessing
@@ -120,7 +117,7 @@ class Engine:
                 postprocessing or self.manifest.postprocessing,
                 embedding.duration_s,
             )
-        return Localization(clip_id, embedding.duration_s, cached, tuple(results), embedding.warnings)
+        return Localization(clip_id, embedding.duration_s, cached, results, embedding.warnings)
 
     def knows_clip(self, clip_id: str) -> bool:
         """Whether a clip is in the cache, so that it can be localized without its recording."""

@@ -22,14 +22,15 @@ class Localization:
         clip_id: Id of the clip, which later calls can use instead of the recording while the clip is cached.
         duration_s: Length of the clip, in seconds.
         cached: Whether the clip's embedding came from the cache.
-        results: One result a query, in the order of the queries.
+        results: One result a query, in the order of the queries. Results of long clips are computed while they are
+            iterated; see `service.core.localization.localize`.
         warnings: What the answer cannot vouch for because of the clip.
     """
 
     clip_id: str
     duration_s: float
     cached: bool
-    results: tuple[QueryResult, ...]
+    results: Sequence[QueryResult]
     warnings: tuple[AnswerWarning, ...] = ()
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.core import localization
 from service.core.localization import localize
 from service.core.manifest import Manifest, verify_bundle
 from service.core.scoring import EncodedQueries
@@ -53,3 +54,28 @@ def test_segments_are_cut_from_the_smoothed_curve_that_is_given_back(manifest: M
     assert (smooth.present, raw.present) == (False, True)
     assert smooth.score.max() < 0.1 < raw.score.max()
     np.testing.assert_array_equal(smooth.similarity, raw.similarity)
+
+
+@pytest.mark.parametrize("with_sigmoids", [False, True])
+def test_results_that_are_computed_in_groups_are_equal_to_the_last_bit(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch, with_sigmoids: bool
+) -> None:
+    random = np.random.default_rng(0)
+    frames = random.normal(size=(9_001, 8)).astype(np.float16)  # more than one chunk of frames
+    vectors = random.normal(size=(13, 8)).astype(np.float32)
+    sigmoids = random.normal(size=(13, 2)).astype(np.float32) if with_sigmoids else None
+    arguments = (frames, [f"q{i}" for i in range(13)], EncodedQueries(vectors, sigmoids), manifest)
+    together = localize(*arguments, manifest.postprocessing, 360.02)
+    monkeypatch.setattr(localization, "GROUP_VALUES", 3 * 9_001)
+    grouped = localize(*arguments, manifest.postprocessing, 360.02)
+    assert isinstance(together, list)
+    assert not isinstance(grouped, list)
+    for _ in range(2):  # each iteration computes the results anew
+        for expected, result in zip(together, grouped, strict=True):
+            assert (result.query, result.segments) == (expected.query, expected.segments)
+            assert (result.present, result.clip_score) == (expected.present, expected.clip_score)
+            np.testing.assert_array_equal(result.score, expected.score)
+            np.testing.assert_array_equal(result.similarity, expected.similarity)
+    assert (len(grouped), grouped[-1].query, [result.query for result in grouped[4:6]]) == (13, "q12", ["q4", "q5"])
+    with pytest.raises(IndexError):
+        grouped[13]
