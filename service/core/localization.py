@@ -56,6 +56,7 @@ class _Search:
         manifest: The manifest of the bundle, which holds the frame grid and the calibration.
         postprocessing: How scores become segments.
         duration_s: Length of the clip, which ends in frame T - 1.
+        warnings: The warnings about each of the Q queries.
     """
 
     frames: NDArray[np.float16] | Float32
@@ -64,6 +65,7 @@ class _Search:
     manifest: Manifest
     postprocessing: Postprocessing
     duration_s: float
+    warnings: Sequence[tuple[AnswerWarning, ...]]
 
     def results(self, rows: slice) -> list[QueryResult]:
         """Computes the results of the R queries that `rows` selects; they do not depend on the other rows."""
@@ -72,7 +74,7 @@ class _Search:
         curves = score_curves(evidence, self.manifest.calibration, self.manifest.grid, self.postprocessing)
         clip_scores = scoring.clip_score(curves.extended)  # (R,)
         results: list[QueryResult] = []
-        for index, query in enumerate(self.queries[rows]):
+        for index, (query, warnings) in enumerate(zip(self.queries[rows], self.warnings[rows], strict=True)):
             segments = curves.segments(index, self.duration_s)
             results.append(
                 QueryResult(
@@ -82,6 +84,7 @@ class _Search:
                     score=curves.extended[index],
                     similarity=similarities[index],
                     segments=tuple(segments),
+                    warnings=warnings,
                 )
             )
         return results
@@ -128,6 +131,7 @@ def localize(
     manifest: Manifest,
     postprocessing: Postprocessing,
     duration_s: float,
+    warnings: Sequence[tuple[AnswerWarning, ...]] | None = None,
 ) -> Sequence[QueryResult]:
     """Computes when each query is heard in a clip.
 
@@ -138,11 +142,13 @@ def localize(
         manifest: The manifest of the bundle, which holds the frame grid and the calibration.
         postprocessing: How scores become segments.
         duration_s: Length of the clip, which ends in frame T - 1.
+        warnings: The warnings about each of the Q queries, which its result carries; none if None.
 
     Returns:
         One result for each query, in the same order. If the curves together have more than `GROUP_VALUES` values, each
         iteration computes the results anew, in groups of at most that many values.
     """
-    search = _Search(frames, tuple(queries), encoded, manifest, postprocessing, duration_s)
+    warnings = [()] * len(queries) if warnings is None else warnings
+    search = _Search(frames, tuple(queries), encoded, manifest, postprocessing, duration_s, warnings)
     group_size = max(1, GROUP_VALUES // len(frames))
     return search.results(scoring.ALL_ROWS) if len(queries) <= group_size else GroupedResults(search, group_size)

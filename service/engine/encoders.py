@@ -10,7 +10,9 @@ from tokenizers import Tokenizer
 from service.core.errors import GraphMismatch
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
 from service.core.queries import normalize_query
+from service.core.query_warnings import cut_warning, language_warning
 from service.core.scoring import EncodedQueries
+from service.core.warnings import AnswerWarning
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession, failures_as_mismatch
 
@@ -108,7 +110,7 @@ class TextEncoder:
         Returns:
             Q encoded queries, in the same order.
         """
-        tokens = [self._tokenizer.encode(self._normalized(query)).ids for query in queries]
+        tokens = [self._tokenizer.encode(self.normalize(query)).ids for query in queries]
         by_length: dict[int, list[int]] = {}
         for index, ids in enumerate(tokens):
             by_length.setdefault(len(ids), []).append(index)
@@ -124,8 +126,19 @@ class TextEncoder:
                     (sigmoids[batch],) = extra
         return EncodedQueries(embeddings, sigmoids)
 
-    def _normalized(self, query: str) -> str:
+    def normalize(self, query: str) -> str:
+        """Normalizes a query; queries that are equal afterwards have the same encoding and the same warnings."""
         return normalize_query(query, self._manifest.query_normalization)
+
+    def warnings(self, query: str) -> tuple[AnswerWarning, ...]:
+        """Warnings about a query: what the text encoder does not read, or probably does not understand."""
+        text = self.normalize(query)
+        encoding = self._tokenizer.encode(text)
+        warnings = [language_warning(text)]
+        if encoding.overflowing:
+            n_read_chars = max(end for _, end in encoding.offsets)
+            warnings.insert(0, cut_warning(text, n_read_chars, self._manifest.max_query_tokens))
+        return tuple(warning for warning in warnings if warning)
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> list[Float32]:
         ids = np.array(tokens, np.int64)  # (Q, L)

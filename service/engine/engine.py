@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from service.core.localization import localize
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.scoring import EncodedQueries
+from service.core.warnings import AnswerWarning
 from service.engine.batching import WindowBatcher
 from service.engine.caching.lru import LruCache
 from service.engine.caching.tiers import EmbeddingCache, memory_cache
@@ -43,6 +45,19 @@ def decode_in_this_process(clip: BinaryIO, sample_rate_hz: int, max_clip_s: floa
         yield block
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadQuery:
+    """A query as the text encoder reads it.
+
+    Attributes:
+        encoding: The query as encoded.
+        warnings: Warnings about the query.
+    """
+
+    encoding: EncodedQueries
+    warnings: tuple[AnswerWarning, ...]
+
+
 class Engine:
     """Answers calls with one loaded model; made by `open_engine`.
 
@@ -71,7 +86,7 @@ class Engine:
         self.cache = cache
         self._model = model
         self._decode = decode
-        self._query_cache: LruCache[EncodedQueries] = LruCache(options.cached_queries, size=lambda _: 1)
+        self._query_cache: LruCache[_ReadQuery] = LruCache(options.cached_queries, size=lambda _: 1)
         self._embedding_locks = KeyedLocks()
 
     def localize(
@@ -107,7 +122,7 @@ class Engine:
             clip_id, cached = clip.clip_id, True
             embedding = self._cached_embedding(clip_id, call)
         with call.stage("inference"):
-            encoded = self._encode_queries(queries, call)
+            encoded, query_warnings = self._encode_queries(queries, call)
         with call.stage("post"):
             results = localize(
                 embedding.stored,
@@ -116,6 +131,7 @@ class Engine:
                 self.manifest,
                 postprocessing or self.manifest.postprocessing,
                 embedding.duration_s,
+                query_warnings,
             )
         return Localization(clip_id, embedding.duration_s, cached, results, embedding.warnings)
 
@@ -162,16 +178,20 @@ class Engine:
                 self.cache.put(clip_id, embedding)
         return embedding, False
 
-    def _encode_queries(self, queries: Sequence[str], call: Call) -> EncodedQueries:
-        """Returns the encoded queries; those that are not cached are encoded together."""
-        cached = {query: self._query_cache.get(query) for query in queries}
-        encoded = {query: encoding for query, encoding in cached.items() if encoding is not None}
-        new = [query for query in cached if query not in encoded]
+    def _encode_queries(
+        self, queries: Sequence[str], call: Call
+    ) -> tuple[EncodedQueries, list[tuple[AnswerWarning, ...]]]:
+        """Returns the encoded queries and the warnings about each; those that are not cached are encoded together."""
+        encoder = self._model.text_encoder
+        texts = [encoder.normalize(query) for query in queries]
+        cached = {text: self._query_cache.get(text) for text in texts}
+        read = {text: query for text, query in cached.items() if query is not None}
+        new = [text for text in cached if text not in read]
         if new:
-            for query, encoding in zip(new, self._model.text_encoder.encode(new, call.check).split(), strict=True):
-                encoded[query] = encoding
-                self._query_cache.put(query, encoding)
-        return EncodedQueries.join([encoded[query] for query in queries])
+            for text, encoding in zip(new, encoder.encode(new, call.check).split(), strict=True):
+                read[text] = _ReadQuery(encoding, encoder.warnings(text))
+                self._query_cache.put(text, read[text])
+        return EncodedQueries.join([read[text].encoding for text in texts]), [read[text].warnings for text in texts]
 
 
 def open_engine(

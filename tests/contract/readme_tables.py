@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.localize_form import LocalizeForm
 from service.api.problems import all_problems
 from service.app import create_app
+from service.core.query_warnings import QUERY_WARNINGS
 from service.engine.clip_warnings import CLIP_WARNINGS
 from service.engine.engine import Engine
 from service.settings import Settings, variable
@@ -24,6 +25,7 @@ FIELDS = "| field | meaning |"
 METRICS = "| metric | type | labels | meaning |"
 PROBLEMS = "| problem | status | meaning |"
 CLIP_WARNING_CODES = "| warning about a clip | meaning |"
+QUERY_WARNING_CODES = "| warning about a query | meaning |"
 Row = tuple[str, ...]
 
 
@@ -75,6 +77,7 @@ def tables() -> Mapping[str, list[Row]]:
         SETTINGS: list(setting_rows()),
         METRICS: list(metric_rows()),
         CLIP_WARNING_CODES: [(f"`{code}`", meaning) for code, meaning in CLIP_WARNINGS.items()],
+        QUERY_WARNING_CODES: [(f"`{code}`", meaning) for code, meaning in QUERY_WARNINGS.items()],
     }
 
 

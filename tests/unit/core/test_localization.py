@@ -8,6 +8,7 @@ from service.core import localization
 from service.core.localization import localize
 from service.core.manifest import Manifest, verify_bundle
 from service.core.scoring import EncodedQueries
+from service.core.warnings import AnswerWarning
 
 
 @pytest.fixture
@@ -79,3 +80,15 @@ def test_results_that_are_computed_in_groups_are_equal_to_the_last_bit(
     assert (len(grouped), grouped[-1].query, [result.query for result in grouped[4:6]]) == (13, "q12", ["q4", "q5"])
     with pytest.raises(IndexError):
         grouped[13]
+
+
+def test_results_carry_the_warnings_of_their_query_also_in_groups(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings = [(), (AnswerWarning("query-cut", "cut"),), ()]
+    frames, names = np.stack([_axis(7)] * 25), ["low", "middle", "high"]
+    for group_values in (localization.GROUP_VALUES, 1):
+        monkeypatch.setattr(localization, "GROUP_VALUES", group_values)
+        results = localize(frames, names, _encoded(0, 1, 2), manifest, manifest.postprocessing, 1.0, warnings)
+        assert [result.warnings for result in results] == warnings
+        assert results[1].warnings == warnings[1]

@@ -83,6 +83,24 @@ def test_queries_are_normalized_and_cut_to_the_longest_that_the_tower_reads(text
     np.testing.assert_allclose(low, endless, atol=1e-6)
 
 
+def test_a_query_that_is_cut_says_how_many_of_its_words_were_read(
+    text_encoder: TextEncoder, manifest: Manifest
+) -> None:
+    limit = manifest.max_query_tokens
+    assert text_encoder.warnings("low " * limit) == ()
+    (warning,) = text_encoder.warnings("“low_" + "low\u200b " * (limit + 6))
+    assert warning.code == "query-cut"
+    assert f"first {limit} of {limit + 7} words" in warning.message
+    assert f"at most {limit} tokens" in warning.message
+
+
+def test_a_query_in_another_language_says_so_also_if_it_is_cut(text_encoder: TextEncoder) -> None:
+    (warning,) = text_encoder.warnings("ein Hund bellt")
+    assert (warning.code, warning.onset_s) == ("query-language-unknown", None)
+    assert "German" in warning.message
+    assert [warning.code for warning in text_encoder.warnings("犬 " * 500)] == ["query-cut", "query-language-unknown"]
+
+
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
 def test_cuda_is_refused_where_there_is_none(tiny_bundle: Path, manifest: Manifest) -> None:
     with pytest.raises(DeviceUnavailable, match="CPUExecutionProvider"):

@@ -40,6 +40,24 @@ def test_each_tone_has_segments_only_where_it_sounds(engine: Engine) -> None:
     assert len(low.score) == len(low.similarity) == 108
 
 
+def test_queries_that_look_the_same_have_the_same_answer_and_are_echoed_as_sent(tiny_bundle: Path) -> None:
+    engine = open_engine(tiny_bundle, EngineOptions(device="cpu"))
+    queries = ["low tone", "ｌｏｗ ｔｏｎｅ", "l\u200bow_tone", '"low\u00a0 tone"', "\u202elow tone"]
+    answer = engine.localize(Upload.of_bytes(wav(tones([("low", 0.4, 1.2)], 2))), queries)
+    assert [result.query for result in answer.results] == queries
+    for result in answer.results:
+        np.testing.assert_array_equal(result.score, answer.results[0].score)
+        assert result.warnings == ()
+
+
+def test_results_carry_the_warnings_about_their_query_also_from_the_cache(engine: Engine) -> None:
+    clip = wav(tones([("low", 0.4, 1.2)], 2))
+    for _ in range(2):
+        answer = engine.localize(Upload.of_bytes(clip), ["low", "собака лает", "low " * 100])
+        codes = [[warning.code for warning in result.warnings] for result in answer.results]
+        assert codes == [[], ["query-language-unknown"], ["query-cut"]]
+
+
 @pytest.mark.parametrize("duration_s", [0.0001, 0.5, 1.0, 30.0])
 def test_silence_gives_no_segment(engine: Engine, duration_s: float) -> None:
     answer = engine.localize(Upload.of_bytes(wav(tones([], duration_s))), [*WORDS, "zebra"])

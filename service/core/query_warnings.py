@@ -1,0 +1,29 @@
+"""Warnings about a query: their codes, and the sentences that explain them."""
+
+from service.core.query_language import foreign_language
+from service.core.warnings import AnswerWarning
+
+QUERY_WARNINGS = {
+    "query-cut": "The query is longer than the model reads. The message says how many of its words were read.",
+    "query-language-unknown": "The query seems to be in another language than English, or has letters of another script.",
+}
+"""Meaning of each code that a warning about a query may have."""
+
+
+def cut_warning(text: str, n_read_chars: int, max_tokens: int) -> AnswerWarning:
+    """The warning about a query of which only the first `n_read_chars` characters were read."""
+    n_words, n_read = len(text.split()), len(text[:n_read_chars].split())
+    return AnswerWarning(
+        "query-cut",
+        f"the query is too long: its first {n_read} of {n_words} words were read, and the rest was not; "
+        f"the model reads at most {max_tokens} tokens (words or parts of words)",
+    )
+
+
+def language_warning(text: str) -> AnswerWarning | None:
+    """The warning about a normalized query that is not English, or None."""
+    language = foreign_language(text)
+    if language is None:
+        return None
+    message = f"the query seems to be in another language ({language}); the model knows English only"
+    return AnswerWarning("query-language-unknown", message)
