@@ -16,6 +16,7 @@ from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
 
 PREFIX = "EARMARK_"
+_MIN_KEY_CHARS = 16
 
 
 def _lower(value: object) -> object:
@@ -35,6 +36,15 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
     except ValueError:
         raise SettingInvalid(variable("redis_url"), repr(without_secrets(plain)), ACCEPTED_URLS) from None
     return url
+
+
+def _check_redis_key(key: SecretStr) -> SecretStr:
+    """Checks the length of the secret key; the error does not contain the key, as in `_check_redis_url`."""
+    length = len(key.get_secret_value())
+    if 0 < length < _MIN_KEY_CHARS:
+        accepted = f"at least {_MIN_KEY_CHARS} characters, or empty"
+        raise SettingInvalid(variable("redis_key"), f"a key of {length} characters", accepted)
+    return key
 
 
 class Settings(BaseSettings):
@@ -113,6 +123,10 @@ class Settings(BaseSettings):
     """URL of a Redis in which replicas share clip embeddings, such as `redis://:password@host:6379/0`; empty for none.
     Set it if several processes serve the same model, or if embeddings must survive a restart."""
 
+    redis_key: Annotated[SecretStr, AfterValidator(_check_redis_key)] = SecretStr("")
+    """Secret key of at least 16 characters that authenticates the embeddings in Redis; empty for none. Set the same key
+    for all replicas if others can write to the Redis: values that were not written with the key are not read."""
+
     redis_ttl_s: int = Field(7 * 24 * 3600, ge=1, le=10 * 365 * 24 * 3600)
     """Time after which an embedding expires in Redis, in seconds. Change it to match how long clients use a
     `clip_id`."""
@@ -166,4 +180,5 @@ def engine_options(settings: Settings) -> EngineOptions:
 def redis_options(settings: Settings) -> RedisOptions | None:
     """Options of Redis; None if no Redis is set."""
     url = settings.redis_url.get_secret_value()
-    return RedisOptions(url, settings.redis_ttl_s, settings.redis_value_bytes) if url else None
+    key = settings.redis_key.get_secret_value()
+    return RedisOptions(url, settings.redis_ttl_s, settings.redis_value_bytes, key) if url else None

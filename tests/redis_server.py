@@ -16,17 +16,28 @@ _TIMEOUT_S = 10.0
 
 
 class RedisServer:
-    """A Redis server on a Unix socket in a given folder; its data are lost when it stops."""
+    """A Redis server on a Unix socket in a given folder; its data are lost when it stops.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Folder of the socket.
+        options: Further options of the command line of redis-server.
+        configuration: Configuration file, which a Sentinel needs.
+    """
+
+    def __init__(self, folder: Path, *options: str, configuration: Path | None = None) -> None:
+        self._options = options
+        self._configuration = [str(configuration)] if configuration else []
         self._socket = folder / "redis.sock"
         self.url = f"unix://{self._socket}"
         self.client = Redis(unix_socket_path=str(self._socket), retry=Retry(NoBackoff(), 0))
         self.start()
 
     def start(self) -> None:
-        options = f"--port 0 --unixsocket {self._socket} --save --appendonly no".split()
-        self._process = subprocess.Popen([_executable(), *options], cwd=self._socket.parent, stdout=subprocess.DEVNULL)
+        options = f"--port 0 --unixsocket {self._socket}".split()
+        if not self._configuration:
+            options += ["--save", "--appendonly", "no"]
+        command = [_executable(), *self._configuration, *options, *self._options]
+        self._process = subprocess.Popen(command, cwd=self._socket.parent, stdout=subprocess.DEVNULL)
         wait_until(self._answers)
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ _COUNTERS: tuple[tuple[CounterName, str, str, tuple[str, ...]], ...] = (
     ("lookups", "earmark_cache_lookups", "Lookups of clip embeddings, by cache tier and outcome.", ("tier", "outcome")),
     ("evictions", "earmark_cache_evictions", "Embeddings that were evicted from memory to make room.", ()),
     ("failures", "earmark_redis_failures", "Redis operations that failed or timed out.", ("operation",)),
+    ("refusals", "earmark_redis_refusals", "Error replies of Redis, such as to a write while it is full.", ("reason",)),
     ("drops", "earmark_redis_drops", "Embeddings that were not written to Redis, by reason.", ("reason",)),
     ("bad_values", "earmark_redis_bad_values", "Values in Redis that were not valid embeddings and were deleted.", ()),
 )

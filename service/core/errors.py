@@ -9,6 +9,7 @@
     │   ├── AddressUnavailable
     │   ├── DeviceUnavailable
     │   ├── DecoderUnavailable
+    │   ├── RedisUnusable
     │   ├── PlotUnavailable
     │   └── BundleError             the model bundle cannot be served
     │       ├── BundleFileMissing
@@ -134,6 +135,16 @@ class DecoderUnavailable(StartError):
 
     reason: str
     template = "the decoder failed its test, one second of silence: {reason}"
+
+
+class RedisUnusable(StartError, setting="EARMARK_REDIS_URL"):
+    """The server that the URL names can never be the shared cache."""
+
+    url: str
+    reason: str
+    template = (
+        "Redis at {url} cannot be used: {reason}; accepted: a single Redis server, or a proxy in front of a cluster"
+    )
 
 
 class PlotUnavailable(StartError):

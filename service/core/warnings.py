@@ -1,5 +1,6 @@
 """Warnings: what an answer cannot vouch for, although the clip and the queries were accepted."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -26,5 +27,5 @@ class AnswerWarning:
     def __post_init__(self) -> None:
         if (self.onset_s is None) != (self.offset_s is None):
             raise ValueError(f"a stretch has two ends, not {self.onset_s} and {self.offset_s}")
-        if self.onset_s is not None and self.offset_s is not None and not 0 <= self.onset_s <= self.offset_s:
+        if self.onset_s is not None and self.offset_s is not None and not 0 <= self.onset_s <= self.offset_s < math.inf:
             raise ValueError(f"a stretch from {self.onset_s} s to {self.offset_s} s is not in order")

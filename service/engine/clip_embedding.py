@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from service.core.warnings import AnswerWarning
 
+NORM_TOLERANCE = 0.02
+"""Largest deviation of a frame's norm from 1: 0.01 that an audio encoder may have, and less than 0.001 by half precision."""
+_FRAMES_AT_A_TIME = 4096
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipEmbedding:
@@ -43,3 +47,12 @@ class ClipEmbedding:
     def n_bytes(self) -> int:
         """Size of the stored frames, in bytes."""
         return self.stored.nbytes
+
+    def is_sound(self) -> bool:
+        """Whether all frames are finite and have norm 1, within `NORM_TOLERANCE`."""
+        for begin in range(0, len(self.stored), _FRAMES_AT_A_TIME):
+            frames = self.stored[begin : begin + _FRAMES_AT_A_TIME].astype(np.float32)  # (F, D)
+            squares = np.einsum("td,td->t", frames, frames)
+            if not (np.abs(np.sqrt(squares) - 1) <= NORM_TOLERANCE).all():  # false also for NaN
+                return False
+        return True

@@ -1,5 +1,6 @@
 """The engine: a clip and queries in, a localization out; synchronous and safe to call from several threads."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -27,6 +28,8 @@ from service.engine.interface import Localization
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
 from service.engine.options import EngineOptions
+
+log = logging.getLogger(__name__)
 
 Decode = Callable[[BinaryIO, int, float, Call], DecodedBlocks]
 """Decodes a clip. Takes the clip, the sample rate of the result in Hz, the longest accepted clip in seconds, and the
@@ -175,7 +178,10 @@ class Engine:
             with closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
                 embedding = embed_clip(blocks, self.batcher, self.manifest, call)
             with call.stage("cache"):
-                self.cache.put(clip_id, embedding)
+                if embedding.is_sound():
+                    self.cache.put(clip_id, embedding)
+                else:
+                    log.error("the model gave frames that are not finite or not of unit norm; they are not cached")
         return embedding, False
 
     def _encode_queries(

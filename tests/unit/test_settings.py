@@ -103,6 +103,20 @@ def test_the_message_about_an_invalid_redis_url_hides_the_password(
     assert str(caught.value).startswith(f"EARMARK_REDIS_URL is '{shown}'; accepted: redis://")
 
 
+def test_the_secret_key_of_redis_is_hidden_and_not_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_REDIS_URL", "redis://h")
+    monkeypatch.setenv("EARMARK_REDIS_KEY", "sixteen-letters!")
+    settings = read_settings()
+    options = redis_options(settings)
+    assert options is not None
+    assert options.key == "sixteen-letters!"
+    assert "sixteen" not in repr(settings) + repr(options)
+    monkeypatch.setenv("EARMARK_REDIS_KEY", "short")
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings()
+    assert str(caught.value) == "EARMARK_REDIS_KEY is a key of 5 characters; accepted: at least 16 characters, or empty"
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # pyright: ignore[reportAttributeAccessIssue]

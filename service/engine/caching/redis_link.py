@@ -13,7 +13,9 @@ from redis.connection import Connection, parse_url  # pyright: ignore[reportUnkn
 from redis.retry import Retry
 
 from service.engine.caching.background import Background
+from service.engine.caching.bounded_replies import BoundedParser
 from service.engine.caching.breaker import CircuitBreaker
+from service.engine.caching.refusals import Refusal, Refusals, refusal_of
 from service.engine.caching.reporting import CacheCounts
 
 T = TypeVar("T")
@@ -31,20 +33,22 @@ ACCEPTED_URLS = (
 _READERS = 8  # threads; each uses one connection, and so does the writer
 _QUEUED_WRITES = 8
 _CLOSE_WITHIN_S = 1.0
+_MAX_ERROR_CHARS = 200
 _SECRETS = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&]*")
 
 log = logging.getLogger(__name__)
 
 
 class RedisUnavailable(Exception):  # noqa: N818 - the name says what is wrong
-    """Redis gave no reply.
+    """Redis gave no reply, or an error reply.
 
     Attributes:
         request_sent: Whether a request was sent; it is not while the circuit breaker is open.
+        refusal: Kind of the error reply; None if there was no reply.
     """
 
-    def __init__(self, request_sent: bool) -> None:
-        self.request_sent = request_sent
+    def __init__(self, request_sent: bool, refusal: Refusal | None = None) -> None:
+        self.request_sent, self.refusal = request_sent, refusal
 
 
 class RedisLink:
@@ -62,7 +66,7 @@ class RedisLink:
 
     def __init__(self, url: str, counts: CacheCounts, breaker: CircuitBreaker) -> None:
         self._client = Redis(connection_pool=_connection_pool(url))
-        self._counts, self._breaker = counts, breaker
+        self._counts, self._breaker, self._refusals = counts, breaker, Refusals(counts)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="redis-reader")
         self._writer = Background("redis-writer", _QUEUED_WRITES)
 
@@ -90,6 +94,8 @@ class RedisLink:
                     return reply.result(REPLY_TIMEOUT_S)
                 finally:
                     reply.cancel()
+        except ResponseError as error:
+            raise RedisUnavailable(request_sent=True, refusal=refusal_of(error)) from error
         except Exception as error:  # the server may not be Redis, and then the library raises any exception
             raise RedisUnavailable(request_sent=True) from error
 
@@ -127,11 +133,12 @@ class RedisLink:
         except BaseException as error:
             self._counts.add("failures", operation)
             if isinstance(error, ResponseError):
+                self._refusals.add(error, operation)
                 self._report_reply()
             elif self._breaker.failed():
                 log.warning(
                     "redis failed repeatedly and is not used for a while",
-                    extra={"error": repr(error), "pause_s": PAUSE_S},
+                    extra={"error": repr(error)[:_MAX_ERROR_CHARS], "pause_s": PAUSE_S},
                 )
             raise
         self._report_reply()
@@ -172,5 +179,6 @@ def _connection_pool(url: str) -> ConnectionPool:
         "decode_responses": False,
         "protocol": 2,
         "driver_info": None,
+        "parser_class": BoundedParser,
     }
     return ConnectionPool(**options)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from redis import InvalidResponse, Redis, ResponseError
@@ -10,27 +10,32 @@ from redis.client import Pipeline
 
 from service.engine.caching.redis_link import RedisLink, RedisUnavailable
 from service.engine.caching.reporting import CacheCounts
-from service.engine.caching.value import HEADER_BYTES, PART_BYTES, VERSION, BadValue, ValueFormat
+from service.engine.caching.value import HEADER_BYTES, MAX_WARNING_BYTES, PART_BYTES, VERSION, BadValue, ValueFormat
 from service.engine.clip_embedding import ClipEmbedding
 
 T = TypeVar("T")
 
 _CLIP_ID = re.compile(r"[0-9a-f]{64}")
+_PROBES = 17
+"""Number of keys in a check. If two nodes of a cluster keep half of the keys each, a check that sees one node is rare."""
+_PROBE_TTL_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class RedisOptions:
-    """What the operator sets about Redis: EARMARK_REDIS_URL, EARMARK_REDIS_TTL_S and EARMARK_REDIS_VALUE_BYTES.
+    """What the operator sets about Redis: the settings EARMARK_REDIS_*.
 
     Attributes:
         url: URL of the server.
         ttl_s: Time after which a stored embedding expires, in seconds.
         value_bytes: Size of the largest embedding that is stored, in bytes.
+        key: Secret key that authenticates the stored embeddings; empty for none.
     """
 
-    url: str
+    url: str = field(repr=False)
     ttl_s: int
     value_bytes: int
+    key: str = field(default="", repr=False)
 
 
 class RedisTier:
@@ -39,7 +44,8 @@ class RedisTier:
     An embedding is stored in parts of PART_BYTES, each under its own key; the keys are numbered from 0. The header in
     the first part gives the number of parts. To read an embedding in one round trip, all keys that `value_bytes` allows
     are requested at once; the keys after the last part are empty. All parts are written in one transaction and expire
-    at the same time.
+    at the same time. The keys of a clip have a hash tag in braces, so a Redis Cluster behind a proxy keeps them
+    together. Values that were written with another secret key have other Redis keys, and are neither read nor deleted.
 
     Args:
         link: The connection to Redis, which is closed together with the tier.
@@ -54,7 +60,9 @@ class RedisTier:
     ) -> None:
         self._link, self._options, self._format, self._model_id = link, options, value_format, model_id
         self._counts = counts
-        self._max_parts = -(-(HEADER_BYTES + options.value_bytes) // PART_BYTES)
+        self._prefix = f"earmark:{VERSION}:{value_format.key_id}"
+        self._probe_keys = [f"{self._prefix}:probe:{number}" for number in range(_PROBES)]
+        self._max_parts = -(-(HEADER_BYTES + MAX_WARNING_BYTES + options.value_bytes) // PART_BYTES)
 
     @property
     def in_use(self) -> bool:
@@ -86,11 +94,20 @@ class RedisTier:
             return False
 
     def answers(self) -> bool:
-        """Sends a ping, and returns whether Redis answers; False without a ping while the circuit breaker is open."""
+        """Whether `check` succeeds; False without a request while the circuit breaker is open."""
         try:
-            return bool(self._link.read("ping", _ping))
+            self.check()
         except RedisUnavailable:
             return False
+        return True
+
+    def check(self) -> None:
+        """Writes a key that expires at once, and reads several keys, each of which another cluster node would keep.
+
+        Raises:
+            RedisUnavailable: If Redis does not answer, or refuses a request.
+        """
+        self._link.read("ping", lambda redis: _probe(redis, self._probe_keys))
 
     def close(self) -> None:
         """Writes queued embeddings for up to a second, and disconnects; no call may follow."""
@@ -111,28 +128,35 @@ class RedisTier:
         try:
             if any(isinstance(reply, ResponseError) for reply in replies):
                 raise BadValue("type")
-            return parse(clip_id, replies)
+            return parse(self._name(clip_id), replies)
         except BadValue:
             self._counts.add("bad_values")
             self._link.write("delete", lambda redis: redis.unlink(*keys))
             return None
 
-    def _is_whole(self, _clip_id: str, replies: list[Any]) -> bool:
+    def _is_whole(self, _name: str, replies: list[Any]) -> bool:
         header, *sizes = replies
         return self._format.is_whole(header, sizes)
 
     def _write(self, redis: Redis, clip_id: str, embedding: ClipEmbedding) -> None:
         with _pipeline(redis, transaction=True) as transaction:
-            for key, part in zip(self._keys(clip_id), self._format.write(clip_id, embedding), strict=False):
+            for key, part in zip(self._keys(clip_id), self._format.write(self._name(clip_id), embedding), strict=False):
                 transaction.set(key, part, ex=self._options.ttl_s)
             transaction.execute()
 
     def _keys(self, clip_id: str) -> list[str]:
-        return [f"earmark:{VERSION}:{self._model_id}:{clip_id}:{part}" for part in range(self._max_parts)]
+        return [f"{self._prefix}:{{{self._name(clip_id)}}}:{part}" for part in range(self._max_parts)]
+
+    def _name(self, clip_id: str) -> str:
+        return f"{self._model_id}:{clip_id}"
 
 
-def _ping(redis: Redis) -> object:
-    return redis.ping()  # pyright: ignore[reportUnknownMemberType] - untyped in redis
+def _probe(redis: Redis, keys: list[str]) -> None:
+    with _pipeline(redis, transaction=False) as pipeline:
+        pipeline.set(keys[0], b"", px=_PROBE_TTL_MS)
+        for key in keys[1:]:
+            pipeline.getrange(key, 0, 0)
+        _replies(pipeline, [bool, *[bytes] * (len(keys) - 1)])
 
 
 def _read_parts(redis: Redis, keys: list[str]) -> list[Any]:

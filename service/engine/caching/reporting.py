@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-CounterName = Literal["lookups", "failures", "drops", "bad_values", "evictions"]
+CounterName = Literal["lookups", "failures", "refusals", "drops", "bad_values", "evictions"]
 Counts = dict[CounterName, dict[tuple[str, ...], int]]
 
 SERIES: Mapping[CounterName, tuple[tuple[str, ...], ...]] = {
@@ -18,6 +18,15 @@ SERIES: Mapping[CounterName, tuple[tuple[str, ...], ...]] = {
         ("redis", "skipped"),
     ),
     "failures": (("get",), ("contains",), ("put",), ("delete",), ("ping",)),
+    "refusals": (
+        ("full",),
+        ("read_only",),
+        ("disk",),
+        ("cluster",),
+        ("not_a_store",),
+        ("permission",),
+        ("other",),
+    ),
     "drops": (("too_large",), ("queue_full",), ("unavailable",)),
     "bad_values": ((),),
     "evictions": ((),),

@@ -28,7 +28,7 @@ class SharedTier(Protocol):
         ...
 
     def answers(self) -> bool:
-        """Sends a request to the store, and returns whether it answers."""
+        """Sends requests to the store, and returns whether it answers them and accepts writes."""
         ...
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class EmbeddingCache:
         return embedding
 
     def put(self, clip_id: str, embedding: ClipEmbedding) -> None:
-        """Stores a clip's embedding in each tier that has room for it."""
+        """Stores a clip's embedding, which must be sound, in each tier that has room for it."""
         self._memory.put(clip_id, embedding)
         if self._shared is not None:
             self._shared.put(clip_id, embedding)
@@ -70,7 +70,7 @@ class EmbeddingCache:
         return self._memory.contains(clip_id) or (self._shared is not None and self._shared.contains(clip_id))
 
     def degraded(self) -> list[str]:
-        """Returns ["redis"] if the shared tier does not answer a request now, otherwise []."""
+        """Returns ["redis"] if the shared tier does not answer now or accepts no writes, otherwise []."""
         return ["redis"] if self._shared is not None and not self._shared.answers() else []
 
     def report(self) -> CacheReport:

@@ -33,3 +33,22 @@ def test_stored_frames_are_read_only() -> None:
 def test_frames_of_another_shape_or_type_are_refused(frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="stored frames are float16"):
         ClipEmbedding(frames, 1.0)
+
+
+@pytest.mark.parametrize("dimension", [1, 64, 256, 2048])
+@pytest.mark.parametrize("peakedness", [1, 5])
+def test_unit_norm_frames_are_sound_in_half_precision(dimension: int, peakedness: int) -> None:
+    frames = np.random.default_rng(dimension).normal(size=(10_000, dimension)) ** peakedness
+    frames /= np.linalg.norm(frames, axis=1, keepdims=True)
+    for norm in (0.99, 1, 1.01):  # as far as an audio encoder may deviate
+        assert ClipEmbedding((norm * frames).astype(np.float16), 1.0).is_sound()
+    assert not ClipEmbedding((1.05 * frames).astype(np.float16), 1.0).is_sound()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 65_504])
+@pytest.mark.parametrize("frame", [0, 4095, 4096, 9999])
+def test_one_bad_frame_makes_an_embedding_unsound(frame: int, value: float) -> None:
+    frames = np.zeros((10_000, 2), np.float16)
+    frames[:, 0] = 1
+    frames[frame, 0] = value
+    assert not ClipEmbedding(frames, 1.0).is_sound()

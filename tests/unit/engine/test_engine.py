@@ -192,6 +192,19 @@ def test_a_clip_that_several_threads_upload_at_once_is_embedded_once(engine: Eng
     assert sum(not answer.cached for answer in answers) == 1
 
 
+class _UnsoundEncoder(AudioEncoder):
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        return 1.1 * super().embed(windows)
+
+
+def test_frames_of_the_model_that_are_not_of_unit_norm_are_not_cached(engine: Engine, tiny_bundle: Path) -> None:
+    encoder = _UnsoundEncoder(tiny_bundle, engine.manifest, EngineOptions())
+    model = LoadedModel(engine.manifest, encoder, engine._model.text_encoder)
+    fresh = Engine(model, engine.options, memory_cache(10**8), decode_in_this_process, pytest.fail)
+    answer = fresh.localize(Upload.of_bytes(wav(tones([("low", 1, 3)], 4.0))), ["low"])
+    assert not fresh.knows_clip(answer.clip_id)
+
+
 def test_a_long_clip_streams_through_in_bounded_memory(engine: Engine) -> None:
     clip = encoded(np.zeros(16_000 * 390, np.float32), container="FLAC")
     tracemalloc.start()

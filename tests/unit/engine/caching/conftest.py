@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,14 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-def open_on(url: str, model_id: str = "model", memory_bytes: int = 0, pause_s: float = 0.1) -> EmbeddingCache:
+def open_on(
+    url: str, model_id: str = "model", memory_bytes: int = 0, pause_s: float = 0.1, key: str = ""
+) -> EmbeddingCache:
     """A cache with a tier in Redis; by default it keeps nothing in memory and tries Redis again soon after failures."""
     counts = CacheCounts()
     link = RedisLink(url, counts, CircuitBreaker(FAILURES, pause_s))
-    tier = RedisTier(link, RedisOptions(url, 600, VALUE_BYTES), FORMAT, model_id, counts)
+    value_format = replace(FORMAT, key=key.encode())
+    tier = RedisTier(link, RedisOptions(url, 600, VALUE_BYTES, key), value_format, model_id, counts)
     return EmbeddingCache(clip_memory(memory_bytes), tier, counts)
 
 

@@ -5,14 +5,17 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.answer import encode_answer
-from service.core.errors import ClipNotFound
+from service.core.errors import ClipNotFound, RedisUnusable
 from service.core.manifest import read_manifest
 from service.engine.caching.opening import open_cache
 from service.engine.caching.redis_tier import RedisOptions
+from service.engine.caching.tiers import EmbeddingCache
 from service.engine.clip import KnownClip, Upload
+from service.engine.clip_embedding import ClipEmbedding
 from service.engine.engine import Engine, open_engine
 from service.engine.interface import Localization
 from service.engine.options import EngineOptions
@@ -82,3 +85,45 @@ def test_the_warning_about_a_redis_that_does_not_answer_hides_the_password(
     (record,) = caplog.records
     assert record.message == "redis does not answer; clips are kept in memory"
     assert record.__dict__["url"] == f"unix://***@{tmp_path}/none"
+
+
+def _open_cache_on(server: RedisServer, tiny_bundle: Path) -> EmbeddingCache:
+    return open_cache(read_manifest(tiny_bundle), 10**6, RedisOptions(server.url, ttl_s=60, value_bytes=10**6))
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RedisServer]:
+    """A node of a Redis Cluster without any slot."""
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes")
+    yield server
+    server.stop()
+
+
+def test_a_node_of_a_cluster_is_refused(node: RedisServer, tiny_bundle: Path) -> None:
+    with pytest.raises(RedisUnusable, match=r"it is a node of a Redis Cluster.*EARMARK_REDIS_URL"):
+        _open_cache_on(node, tiny_bundle)
+    node.client.execute_command("CLUSTER ADDSLOTS", *range(8192))  # the other half belongs to another node
+    node.client.config_set("cluster-require-full-coverage", "no")
+    with pytest.raises(RedisUnusable, match="it is a node of a Redis Cluster"):
+        _open_cache_on(node, tiny_bundle)
+
+
+def test_a_cluster_of_one_node_works(node: RedisServer, tiny_bundle: Path) -> None:
+    node.client.execute_command("CLUSTER ADDSLOTS", *range(16_384))
+    wait_until(lambda: "fail" not in str(node.client.execute_command("CLUSTER INFO")).partition("cluster_slots")[0])
+    with closing(_open_cache_on(node, tiny_bundle)) as cache:
+        frames = np.eye(read_manifest(tiny_bundle).dimension, dtype=np.float16)[:1]
+        cache.put("0" * 64, ClipEmbedding(frames, read_manifest(tiny_bundle).grid.hop_s))
+        wait_until(lambda: node.client.execute_command("DBSIZE"))
+        assert cache.degraded() == []
+
+
+def test_a_sentinel_is_refused(tmp_path: Path, tiny_bundle: Path) -> None:
+    configuration = tmp_path / "sentinel.conf"
+    configuration.touch()
+    sentinel = RedisServer(tmp_path, "--sentinel", configuration=configuration)
+    try:
+        with pytest.raises(RedisUnusable, match="it may be a Redis Sentinel"):
+            _open_cache_on(sentinel, tiny_bundle)
+    finally:
+        sentinel.stop()

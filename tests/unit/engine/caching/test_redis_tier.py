@@ -5,9 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
+from redis.crc import key_slot
 
+from service.core.warnings import AnswerWarning
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.caching.value import PART_BYTES
 from service.engine.clip_embedding import ClipEmbedding
@@ -39,7 +42,7 @@ def put_and_wait(cache: EmbeddingCache, name: str, embedding: ClipEmbedding) -> 
 
 
 def keys_of(server: RedisServer, name: str) -> list[bytes]:
-    return sorted(server.client.keys(f"earmark:*:{clip_id(name)}:*"))
+    return sorted(server.client.keys(f"earmark:*:{clip_id(name)}}}:*"))
 
 
 def counted(cache: EmbeddingCache, counter: str, *labels: str) -> int:
@@ -141,6 +144,59 @@ def test_an_invalid_clip_id_is_never_sent_to_redis(cache: EmbeddingCache, server
     assert not cache.contains(name)
     commands = set(server.client.info("commandstats")) - set(before)
     assert commands <= {"cmdstat_info"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.5])
+def test_a_value_with_a_right_checksum_and_bad_frames_is_missing_deleted_and_not_kept(
+    server: RedisServer, cache_on: CacheOn, value: float
+) -> None:
+    cache = cache_on(server.url, memory_bytes=10**7)
+    stored = make_embedding("dog").stored.copy()
+    stored[7, 3] = value
+    cache_on(server.url).put(CLIP_ID, ClipEmbedding(stored, make_embedding("dog").duration_s))
+    wait_until(lambda: keys_of(server, "dog"))
+    assert cache.get(CLIP_ID) is None
+    wait_until(lambda: keys_of(server, "dog") == [])
+    assert (counted(cache, "bad_values"), cache.report().memory_bytes) == (1, 0)
+
+
+def test_warnings_of_a_clip_are_shared(server: RedisServer, cache_on: CacheOn) -> None:
+    warned = replace(make_embedding("dog"), warnings=(AnswerWarning("sound-lost", "0.1 s", 0.1, 0.2),))
+    first, second = cache_on(server.url), cache_on(server.url)
+    put_and_wait(first, "dog", warned)
+    shared = second.get(CLIP_ID)
+    assert shared is not None
+    assert shared.warnings == warned.warnings
+
+
+def test_caches_with_different_secret_keys_neither_read_nor_delete_values_of_each_other(
+    server: RedisServer, cache_on: CacheOn
+) -> None:
+    first, second, third = (cache_on(server.url, key=key) for key in ("", "k" * 16, "l" * 16))
+    put_and_wait(second, "dog", make_embedding("dog"))
+    for other in (first, third):
+        assert other.get(CLIP_ID) is None
+        assert (counted(other, "bad_values"), counted(other, "lookups", "redis", "miss")) == (0, 1)
+    assert equal(second.get(CLIP_ID), make_embedding("dog"))
+
+
+def test_a_value_that_was_forged_without_the_key_is_deleted(server: RedisServer, cache_on: CacheOn) -> None:
+    keyed, plain = cache_on(server.url, key="k" * 16), cache_on(server.url)
+    put_and_wait(keyed, "dog", make_embedding("dog"))
+    (key,) = keys_of(server, "dog")
+    put_and_wait(plain, "dog", make_embedding("cat"))
+    (other_key,) = set(keys_of(server, "dog")) - {key}
+    server.client.rename(other_key, key)
+    assert keyed.get(CLIP_ID) is None
+    wait_until(lambda: counted(keyed, "bad_values") == 1 and not keyed.contains(CLIP_ID))
+
+
+def test_all_keys_of_a_clip_are_in_one_slot_of_a_cluster(cache: EmbeddingCache, server: RedisServer) -> None:
+    put_and_wait(cache, "dog", make_embedding("dog", LONG_FRAMES))
+    put_and_wait(cache, "rain", make_embedding("rain", LONG_FRAMES))
+    slots = [{key_slot(key) for key in keys_of(server, name)} for name in ("dog", "rain")]
+    assert [len(slot) for slot in slots] == [1, 1]
+    assert slots[0] != slots[1]
 
 
 def _kill(server: RedisServer) -> Callable[[], None]:
@@ -246,6 +302,26 @@ def test_a_full_redis_is_still_read(cache: EmbeddingCache, server: RedisServer) 
     assert cache.report().redis_in_use
 
 
+@pytest.mark.parametrize("reason", ["full", "read_only"])
+def test_a_redis_that_accepts_no_writes_is_degraded_counted_and_logged_once(
+    cache: EmbeddingCache, server: RedisServer, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert cache.degraded() == []
+    if reason == "full":
+        server.fill()
+    else:
+        server.client.replicaof("127.0.0.1", "1")
+    for number in range(5):
+        cache.put(clip_id(str(number)), make_embedding(str(number)))
+        assert cache.degraded() == ["redis"]
+    wait_until(lambda: counted(cache, "refusals", reason) >= 10)
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.__dict__["refusal"] == reason
+    server.allow_writes()
+    server.client.replicaof("NO", "ONE")
+    wait_until(lambda: cache.degraded() == [])
+
+
 def test_a_paused_redis_gets_only_a_few_requests(server: RedisServer, cache_on: CacheOn) -> None:
     cache = cache_on(server.url, pause_s=1000)
     server.pause()
@@ -332,6 +408,10 @@ REPLIES: dict[str, Callable[[socket.socket], object]] = {
     "goodbye": lambda connection: connection.close(),
     "nothing": lambda connection: None,
     "a byte now and then": _drip,
+    "2 GB announced": lambda connection: connection.sendall(b"$2147483648\r\n" + b"x" * 100_000),
+    "an endless line": lambda connection: connection.sendall(b"+" + b"x" * 10_000_000),
+    "another node of a cluster": lambda connection: connection.sendall(b"-MOVED 7 127.0.0.1:7\r\n" * 20),
+    "a malformed redirection": lambda connection: connection.sendall(b"-MOVED\r\n-ASK x\r\n" * 20),
 }
 
 
