@@ -14,9 +14,8 @@ from contextlib import closing
 from types import FrameType
 
 from service.command_line.localize import add_localize_parser
-from service.core.errors import EarmarkError
+from service.core.errors import EarmarkError, InferenceUnavailable
 from service.core.manifest import read_manifest
-from service.engine.engine import open_engine
 from service.logs import configure_logging
 from service.shutdown import Shutdown
 
@@ -40,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.run(args)
     except EarmarkError as error:
         return _report_error(str(error) if args.run is serve else error.message)  # only `serve` reads the settings
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        return _report_error(InferenceUnavailable().message)
     except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -62,6 +65,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.app import create_app, not_http_response
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
+    from service.engine.engine import open_engine
     from service.server import bind, run
     from service.settings import engine_options, read_settings, redis_options
 
@@ -107,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "earmark", description="Finds when, in a recording, a sound described in words is heard."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_localize_parser(commands)
     serve_parser = commands.add_parser(

@@ -1,14 +1,15 @@
 """The subcommand `earmark localize`: localizes queries in a clip and prints a table, JSON, CSV or Audacity labels."""
 
 import argparse
-import sys
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.command_line import plot, renderings
-from service.core.manifest import PACKAGED_BUNDLE
+from service.command_line.input import check_no_query_is_a_file, clip_name, open_clip
+from service.command_line.output import can_show, write_for_people, write_for_programs, write_warnings
+from service.core.manifest import PACKAGED_BUNDLE, Manifest
 from service.engine.clip import Upload
-from service.engine.engine import Engine, open_engine
 from service.engine.interface import Localization
 from service.engine.options import EngineOptions
 
@@ -31,7 +32,9 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     """Adds the subcommand, and sets `run` as the `run` of its parsed arguments."""
     parser = subparsers.add_parser("localize", help="find sounds in a recording, without a server")
     parser.set_defaults(run=run)
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF")
+    parser.add_argument(
+        "clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF; - reads standard input"
+    )
     parser.add_argument(
         "queries", nargs="+", type=_utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
     )
@@ -61,18 +64,22 @@ def run(args: argparse.Namespace) -> None:
         EarmarkError: If an argument, the clip or the bundle cannot be used.
         OSError: If a file cannot be read or written.
     """
+    from service.engine.engine import open_engine  # loads ONNX Runtime, which the parser does not need
+
+    logging.getLogger("service").addHandler(logging.NullHandler())  # the answer has the warnings that are logged
+    check_no_query_is_a_file(args.queries)
     if args.plot is not None:
         plot.check_can_plot(args.plot)
     options = EngineOptions(max_clip_s=_MAX_CLIP_S, max_upload_bytes=_MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
-    name = args.clip.name.encode(errors="replace").decode()  # the name of a file can be bytes that are not UTF-8
-    with args.clip.open("rb") as clip:
+    name = clip_name(args.clip)
+    with open_clip(args.clip) as clip:
         engine = open_engine(args.bundle, options)
         postprocessing = engine.manifest.postprocessing.override(
             **{name: getattr(args, name) for name in _POSTPROCESSING}
         )
         localization = engine.localize(Upload(clip), args.queries, postprocessing)
-        sys.stdout.write(_render(args.form, name, localization, engine))
-        sys.stdout.flush()
+        write_warnings(localization)
+        _write(args.form, name, localization, engine.manifest)
         if args.plot is not None:
             waveform = plot.read_envelope(clip, engine.manifest.sample_rate_hz, localization.duration_s)
             plot.draw(args.plot, name, localization, engine.manifest, postprocessing, waveform)
@@ -87,11 +94,13 @@ def _utf8_text(argument: str) -> str:
     return argument
 
 
-def _render(form: str | None, name: str, localization: Localization, engine: Engine) -> str:
+def _write(form: str | None, name: str, localization: Localization, manifest: Manifest) -> None:
     if form == "json":
-        return renderings.as_json(localization, engine.manifest)
-    if form == "csv":
-        return renderings.as_csv(localization)
-    if form == "audacity":
-        return renderings.as_audacity(localization)
-    return renderings.as_table(localization, engine.manifest, name)
+        write_for_programs(renderings.as_json(localization, manifest))
+    elif form == "csv":
+        write_for_programs(renderings.as_csv(localization))
+    elif form == "audacity":
+        write_for_programs(renderings.as_audacity(localization))
+    else:
+        rule = next(character for character in renderings.RULES if can_show(character))
+        write_for_people(renderings.as_table(localization, manifest, name, rule))

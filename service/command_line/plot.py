@@ -1,6 +1,7 @@
 """Plot of an answer: the waveform, and below it the score curve of each query with its segments."""
 
 import importlib.util
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -112,13 +113,16 @@ def draw(
         n_queries + 1, 1, sharex=True, squeeze=False, height_ratios=[_WAVEFORM_IN] + [_QUERY_IN] * n_queries
     )[:, 0]
     _draw_waveform(panels[0], waveform)
-    panels[0].set_title(f"{name}  ·  {manifest.name} {manifest.version}", loc="left", fontsize=10, color="#30343b")
+    title = f"{name}  ·  {manifest.name} {manifest.version}"
+    panels[0].set_title(title, loc="left", fontsize=10, color="#30343b", parse_math=False)
     edges = manifest.grid.edges(len(localization.results[0].score), localization.duration_s)  # (T + 1,)
     for index, (panel, result) in enumerate(zip(panels[1:], localization.results, strict=True)):
         _draw_query(panel, result, edges, postprocessing, _COLOURS[index % len(_COLOURS)])
     panels[-1].set_xlabel("seconds")
     panels[-1].set_xlim(0, localization.duration_s)
-    figure.savefig(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # such a character is drawn as a box
+        figure.savefig(path)
 
 
 def _draw_waveform(panel: Any, waveform: Envelope) -> None:
@@ -141,8 +145,8 @@ def _draw_query(
         panel.plot(
             [segment.onset_s, segment.offset_s], [1.06, 1.06], color=colour, linewidth=3.5, solid_capstyle="butt"
         )
-    note = "" if result.present else "  (not heard)"
-    panel.set_title(" ".join(result.query.split()) + note, loc="left", fontsize=9, color=colour, pad=3)
+    title = " ".join(result.query.split()) + ("" if result.present else "  (not heard)")
+    panel.set_title(title, loc="left", fontsize=9, color=colour, pad=3, parse_math=False)  # a $ is a $
     panel.set_ylim(0, 1.12)
     panel.set_yticks([0, 0.5, 1])
     panel.tick_params(labelsize=8)

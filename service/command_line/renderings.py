@@ -10,22 +10,25 @@ from service.core.manifest import Manifest
 from service.core.segments import Segment
 from service.engine.interface import Localization
 
+RULES = ("─", "-")
+"""Characters that can draw the rule of a table; the last is in every encoding."""
+
 _HEADER = ("query", "present", "score", "segments")
 
 
-def as_table(localization: Localization, manifest: Manifest, name: str) -> str:
+def as_table(localization: Localization, manifest: Manifest, name: str, rule_character: str = RULES[0]) -> str:
     """Renders a table for people, with one line per segment."""
     rows = [_HEADER] + [row for result in localization.results for row in _rows(result)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    rule = "  ".join("─" * width for width in widths)
-    title = f"{name}, {localization.duration_s:.2f} s, heard by {manifest.name} {manifest.version}"
+    rule = "  ".join(rule_character * width for width in widths)
+    title = f"{_shown(name)}, {localization.duration_s:.2f} s, heard by {manifest.name} {manifest.version}"
     return "\n".join([title, "", lines[0], rule, *lines[1:]]) + "\n"
 
 
 def _rows(result: QueryResult) -> list[tuple[str, ...]]:
     """The table rows of a query: the first row holds the query and its first segment, further rows one segment each."""
-    query = " ".join(result.query.split())
+    query = _shown(result.query)
     if not result.segments:
         return [(query, "no", f"{result.clip_score:.2f}", "-")]
     cells = [
@@ -33,6 +36,11 @@ def _rows(result: QueryResult) -> list[tuple[str, ...]]:
     ]
     first_row = (query, "yes", f"{result.clip_score:.2f}", cells[0])
     return [first_row, *(("", "", "", cell) for cell in cells[1:])]
+
+
+def _shown(text: str) -> str:
+    """Text on one line, without characters that control a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
 
 
 def as_json(localization: Localization, manifest: Manifest) -> str:

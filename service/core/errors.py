@@ -11,6 +11,7 @@
     │   ├── DecoderUnavailable
     │   ├── RedisUnusable
     │   ├── PlotUnavailable
+    │   ├── InferenceUnavailable
     │   └── BundleError             the model bundle cannot be served
     │       ├── BundleFileMissing
     │       ├── ChecksumMismatch
@@ -151,6 +152,12 @@ class PlotUnavailable(StartError):
     """The plotting library is not installed."""
 
     template = "--plot needs matplotlib: pip install 'earmark[plot]'"
+
+
+class InferenceUnavailable(StartError):
+    """ONNX Runtime is not installed."""
+
+    template = "ONNX Runtime is not installed: pip install 'earmark[cpu]', or 'earmark[gpu]' on a machine with CUDA"
 
 
 class BundleError(StartError, setting="EARMARK_BUNDLE"):

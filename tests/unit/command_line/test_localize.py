@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from service.__main__ import main
+from service.command_line.output import write_warnings
+from service.core.warnings import AnswerWarning
+from service.engine.interface import Localization
 from tests.clips import encoded, tones, wav
 
 
@@ -103,6 +106,72 @@ def test_a_clip_that_is_missing_or_not_audio_gives_a_message(
     assert capsys.readouterr().err == f"earmark: {missing}: No such file or directory\n"
     assert main(["localize", "--bundle", str(tiny_bundle), str(text), "low"]) == 2
     assert "in no known audio container" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.svg", "out.pdf"])
+def test_the_labels_of_a_plot_are_taken_literally(clip: Path, tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    odd = clip.rename(tmp_path / "costs $5 $x^{$ \\frac{.flac")
+    queries = ["costs $5 and $6", "$\\frac{1}{$", "a_b^c $$", "犬 {low}", r"\textbf{low} % # & ~"]
+    path = tmp_path / name
+    arguments = ["localize", "--bundle", str(tiny_bundle), str(odd), *queries, "--plot", str(path)]
+    assert main(arguments) == 0
+    assert path.stat().st_size > 5_000
+
+
+def test_the_warnings_of_the_answer_go_to_standard_error(localize) -> None:
+    status, out, err = localize("--json", "low", "ein Hund bellt", "low " * 100)
+    assert status == 0
+    assert [len(result["warnings"]) for result in json.loads(out)["results"]] == [0, 1, 1]
+    lines = err.splitlines()
+    assert lines[0].startswith("earmark: warning: query 2: the query seems to be in another language (German)")
+    assert lines[1].startswith("earmark: warning: query 3: the query is too long: its first 16 of 100 words")
+    assert len(lines) == 2
+
+
+def test_warnings_about_the_clip_say_where(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warnings = (AnswerWarning("sound-lost", "sound is damaged", 1.5, 2.25), AnswerWarning("clipped", "it is clipped"))
+    write_warnings(Localization("id", 3.0, False, (), warnings))
+    assert capsys.readouterr().err == (
+        "earmark: warning: sound is damaged (1.50 to 2.25 s)\nearmark: warning: it is clipped\n"
+    )
+
+
+def test_a_second_recording_is_refused_in_one_line(localize, tmp_path: Path) -> None:
+    second = tmp_path / "second.wav"
+    second.write_bytes(wav(np.zeros(1_600, np.float32)))
+    status, out, err = localize(str(second), "low")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"earmark: query 1 is {second}, an audio file; accepted: one recording")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_recording_from_a_pipe_and_a_terminal_of_any_encoding(clip: Path, tiny_bundle: Path, encoding: str) -> None:
+    command = [sys.executable, "-m", "service", "localize", "--bundle", str(tiny_bundle), "-", "low", "犬"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    run = subprocess.run(
+        command, input=clip.read_bytes(), capture_output=True, env=environment, cwd=Path(__file__).parents[3]
+    )
+    lines = run.stdout.decode(encoding).splitlines()
+    assert run.returncode == 0
+    assert lines[0] == "standard input, 4.30 s, heard by tiny 1"
+    assert set(lines[3]) == {"─" if encoding == "utf-8" else "-", " "}
+    assert lines[-1].startswith("犬" if encoding == "utf-8" else "\\u72ac")
+    assert b"Traceback" not in run.stderr
+    assert b"query 2" in run.stderr
+
+
+def test_json_is_utf8_on_a_terminal_of_any_encoding(clip: Path, tiny_bundle: Path) -> None:
+    command = [sys.executable, "-m", "service", "localize", "--bundle", str(tiny_bundle), str(clip), "low é", "--json"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(command, capture_output=True, env=environment, cwd=Path(__file__).parents[3], check=True)
+    assert json.loads(run.stdout.decode())["results"][0]["query"] == "low é"
+
+
+def test_a_query_cannot_control_the_terminal(localize) -> None:
+    assert "\x1b" not in localize("low \x1b]0;title\x07 \x1b[31m")[1]
 
 
 def test_a_query_that_is_not_utf8_gives_a_message(localize, capsys: pytest.CaptureFixture[str]) -> None:
