@@ -1,5 +1,7 @@
 """The ASGI app, built from parts that the caller has opened; all state belongs to the app, none to this module."""
 
+from collections.abc import Callable, Sequence
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
@@ -30,7 +32,13 @@ underscores, and a new id otherwise.
 """
 
 
-def create_app(engine: LocalizationEngine, settings: Settings, version: str, shutdown: Shutdown) -> FastAPI:
+def create_app(
+    engine: LocalizationEngine,
+    settings: Settings,
+    version: str,
+    shutdown: Shutdown,
+    degraded: Sequence[Callable[[], list[str]]] = (),
+) -> FastAPI:
     """Builds the app.
 
     Args:
@@ -38,6 +46,7 @@ def create_app(engine: LocalizationEngine, settings: Settings, version: str, shu
         settings: The settings, which hold the limits.
         version: Version of the service.
         shutdown: Shutdown state of the process: once it has begun, new requests are refused.
+        degraded: Functions that return the names of optional parts that do not work, besides those of the cache.
     """
     metrics = Metrics()
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
@@ -61,7 +70,10 @@ def create_app(engine: LocalizationEngine, settings: Settings, version: str, shu
     )
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
-    app.include_router(OperatorRoutes(info, readiness, engine.cache.degraded, metrics).router())
+    checks = (engine.cache.degraded, *degraded)
+    app.include_router(
+        OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()], metrics).router()
+    )
     add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
     app.add_middleware(RequestMiddleware, metrics=metrics, on_server_fault=readiness.invalidate)

@@ -75,8 +75,9 @@ class OperatorRoutes:
     async def readyz(self) -> ReadyOut:
         """Answers with status 200 if the model can answer. After a fault, a real forward pass checks the model again.
 
-        `degraded` names optional parts that do not work, such as Redis. The service still answers without them: it
-        computes the embeddings of clips again.
+        `degraded` names optional parts that do not work. The service still answers without them: without `redis` it
+        computes the embeddings of clips again, and without `decoder-sandbox` a clip that exploits a bug of an audio
+        library can do more harm.
         """
         await self._readiness.ensure_ready()
         degraded = await anyio.to_thread.run_sync(self._degraded)

@@ -16,6 +16,7 @@ from service.core.errors import (
     ClipNotFound,
     ClipUnclear,
     DeadlineExceeded,
+    DecoderLost,
     EarmarkError,
     FieldUnknown,
     FormMalformed,
@@ -51,6 +52,7 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     TooManyBytes(2147483648, 3),
     EarmarkError(),
     ServiceEnding(),
+    DecoderLost("the process was killed"),
     DeadlineExceeded(300.0),
 )
 OTHER_PROBLEMS: dict[str, Any] = {"description": "Any other problem; `type` names the problem type"}

@@ -96,6 +96,12 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
         504,
         "there was no answer within EARMARK_REQUEST_TIMEOUT_S; send a shorter clip or fewer queries",
     ),
+    errors.DecoderLost: Problem(
+        "decoder-unavailable",
+        "No decoder is available",
+        503,
+        "the process that decodes the clip was killed or could not be started; send the clip again",
+    ),
     errors.NotReady: Problem("not-ready", "The service is not ready", 503, "try again later"),
     errors.EngineStopped: Problem("engine-stopped", "The model has stopped", 503, "try again later"),
     errors.ServiceEnding: Problem(

@@ -45,6 +45,7 @@
     │   ├── TooManyRequests
     │   └── TooManyBytes
     ├── DeadlineExceeded
+    ├── DecoderLost                 no process decoded the clip, for a reason outside the clip
     └── NotReady                    the model cannot answer
         ├── EngineStopped           the device failed, or the engine was closed
         └── ServiceEnding           shutdown: the process finishes its requests and accepts no others
@@ -402,6 +403,13 @@ class DeadlineExceeded(EarmarkError, setting="EARMARK_REQUEST_TIMEOUT_S"):
 
     timeout_s: float
     template = "the request took more than {timeout_s:g} s"
+
+
+class DecoderLost(EarmarkError):
+    """No process decoded the clip, for a reason outside the clip: it was killed, or it could not be started."""
+
+    reason: str
+    template = "the clip was not decoded: {reason}"
 
 
 class EngineStopped(NotReady):

@@ -1,17 +1,19 @@
 """A process that only decodes clips, one after another, for `service.engine.decoders`.
 
-The service sends two messages for each clip. The first is JSON, `{"container", "sample_rate_hz", "max_clip_s",
-"n_bytes"}`; the second is the clip: its `n_bytes` bytes, or its file descriptor if `n_bytes` is null. The process sends
-back messages of samples, and then a message with the warnings about the clip, or one that names an error, both as JSON.
+At its start the process sends a message: JSON that maps the protections of the sandbox that this platform does not
+support to the reasons. The service then sends two messages for each clip. The first is JSON, `{"container",
+"sample_rate_hz", "max_clip_s", "n_bytes"}`; the second is the clip: its `n_bytes` bytes, or its file descriptor if
+`n_bytes` is null. The process sends back messages of samples, and then a message with the warnings about the clip, or one
+that names an error, both as JSON.
 """
 
 import contextlib
 import json
 import os
-import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Generator
 from io import BytesIO
 from multiprocessing.connection import Connection
@@ -19,41 +21,64 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
 from numpy.typing import NDArray
 
 from service.core.errors import EarmarkError
 from service.core.warnings import AnswerWarning
 from service.engine.clip_warnings import warnings_to_bytes
-from service.engine.containers import Container
+from service.engine.containers import Container, identify
 from service.engine.decoding import decode
+from service.engine.sandbox import enter_sandbox
 
 SAMPLES, END, ERROR = b"SMPL", b"END ", b"ERR "
 """First four bytes of a message, which give its kind. A sample has four bytes too, so the samples stay aligned."""
 MAX_MESSAGE_BYTES = 1 << 20
-MEMORY_BYTES = 1 << 30
-"""Limit of the process's address space. Python and libsndfile take about a third of it, and a clip a few MiB."""
 _MESSAGE_BYTES = 1 << 18
+_WARM_UP_HZ = 8_000
 
 
-def main(file_descriptor: int) -> None:
-    """Decodes clips that arrive through a Unix socket, until the service closes the socket."""
+def main(file_descriptor: int, clip_cpu_s: int) -> None:
+    """Decodes clips that arrive through a Unix socket, until the service closes the socket.
+
+    Args:
+        file_descriptor: The socket.
+        clip_cpu_s: CPU time that any clip can have, in seconds. A process that has used more takes no further clip, and
+            the process ends when it has used twice this time. So the limit needs no system call between clips.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends this process once the current clip is decoded
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):  # when memory runs out, Linux kills this process rather than the service
         Path("/proc/self/oom_score_adj").write_text("1000")
-    with Connection(file_descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
-        while True:
+    with (
+        Connection(file_descriptor) as connection,
+        socket.socket(fileno=os.dup(file_descriptor)) as passing,
+        contextlib.suppress(EOFError, ConnectionError),
+    ):
+        _warm_up()
+        connection.send_bytes(json.dumps(enter_sandbox(2 * clip_cpu_s)).encode())
+        while time.process_time() < clip_cpu_s:
             request = json.loads(connection.recv_bytes())
-            with _receive_clip(connection, request["n_bytes"]) as clip:
+            with _receive_clip(connection, passing, request["n_bytes"]) as clip:
                 _send_samples(connection, clip, request)
 
 
-def _receive_clip(connection: Connection, n_bytes: int | None) -> BinaryIO:
+def _warm_up() -> None:
+    """Receives a descriptor and decodes silence, because Python and the libraries load some of their parts at first use."""
+    silence = BytesIO()
+    soundfile.write(silence, np.zeros(_WARM_UP_HZ // 10), _WARM_UP_HZ, format="WAV")
+    for _ in decode(silence, identify(silence), 2 * _WARM_UP_HZ, 1):
+        pass
+    sender, receiver = socket.socketpair()
+    with sender, receiver:
+        socket.send_fds(sender, [b"\0"], [sender.fileno()])
+        _, (duplicate,), _, _ = socket.recv_fds(receiver, 1, 1)
+        os.close(duplicate)
+
+
+def _receive_clip(connection: Connection, passing: socket.socket, n_bytes: int | None) -> BinaryIO:
     if n_bytes is not None:
         return BytesIO(connection.recv_bytes(n_bytes))
-    with socket.socket(fileno=os.dup(connection.fileno())) as passing:
-        _, (file, *_), _, _ = socket.recv_fds(passing, 1, 1)
+    _, (file, *_), _, _ = socket.recv_fds(passing, 1, 1)
     return os.fdopen(file, "rb")
 
 
@@ -86,6 +111,6 @@ def _messages(blocks: Generator[NDArray[np.float32], None, tuple[AnswerWarning, 
 
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]))
+        main(int(sys.argv[1]), int(sys.argv[2]))
     except Exception as error:  # noqa: BLE001 - the log gets one line; the service reports the rest
         sys.exit(f"decoder: {type(error).__name__}: {error}")

@@ -1,66 +1,89 @@
 """Decodes clips in separate processes, so that a crash, a hang or excessive memory use fails only one clip."""
 
 import contextlib
-import json
 import logging
-import os
-import socket
-import struct
-import subprocess
-import sys
+import signal
 import threading
 import time
-from io import BytesIO, UnsupportedOperation
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
+from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
 import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
-from numpy.typing import NDArray
 
-from service.core.errors import AudioError, AudioUndecodable, DeadlineExceeded, DecoderUnavailable
-from service.core.warnings import AnswerWarning
+from service.core.errors import (
+    AudioError,
+    AudioUndecodable,
+    DeadlineExceeded,
+    DecoderLost,
+    DecoderUnavailable,
+    EarmarkError,
+)
 from service.engine.call import Call
-from service.engine.clip_warnings import warnings_from_bytes
 from service.engine.containers import Container, identify
-from service.engine.decoder_process import END, ERROR, MAX_MESSAGE_BYTES, SAMPLES
+from service.engine.decoder_handle import FAILURES, DecoderHandle, DecoderRequest, clip_content
+from service.engine.decoder_log import DecoderLog
 from service.engine.decoding import DecodedBlocks
-
-Float32 = NDArray[np.float32]
 
 log = logging.getLogger(__name__)
 
-_MAX_COPIED_BYTES = 1 << 20
-"""Size up to which a clip is copied to a process. A larger clip that is a file is passed as its file descriptor."""
-_CALL_CHECK_S = 0.25
-"""Time between two checks of whether the call is still wanted, while a process decodes."""
+CLIP_CPU_S = 600
+"""CPU time that any clip can have, in seconds; a process ends when it has used twice this time in all."""
+DEGRADED = "decoder-sandbox"
+"""Name of the sandbox in the list of parts that do not work."""
 _PATIENCE_S = 0.2
 """Another process is started if no process has become free for this time."""
-_EXIT_WAIT_S = 5.0
-"""Longest wait for the exit of a process that was killed."""
 _CHECK_TIMEOUT_S = 60.0
 _CHECK_RATE_HZ = 8_000
-_ERRORS = {kind.__name__: kind for kind in AudioError.__subclasses__()}
+_FAULTS = frozenset(
+    -number
+    for number in (
+        signal.SIGSEGV,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+        signal.SIGXCPU,
+        signal.SIGXFSZ,
+    )
+)
+"""Exit statuses of a process that a signal ended because of what the process did."""
 
 
 class Decoders:
     """A pool of decoding processes; safe to use from several threads."""
 
-    def __init__(self, n_ready: int, message_timeout_s: int = 10) -> None:
+    def __init__(self, n_ready: int, message_timeout_s: int = 10, clip_cpu_s: int = CLIP_CPU_S) -> None:
         """Starts processes. More are started while all are busy, for example with long clips.
 
         Args:
             n_ready: Number of processes that are kept ready.
             message_timeout_s: Time after which a process that hangs within a message is killed, in seconds.
+            clip_cpu_s: CPU time that any clip can have, in seconds. A process that has used more takes no further clip.
+
+        Raises:
+            DecoderLost: If a process cannot be started.
         """
-        self._n_ready, self._message_timeout_s = n_ready, message_timeout_s
+        self._n_ready, self._message_timeout_s, self._clip_cpu_s = n_ready, message_timeout_s, clip_cpu_s
+        self._log = DecoderLog()
         self._changed = threading.Condition()
-        self._idle = [self._new() for _ in range(n_ready)]
-        self._last_change_s = time.monotonic()
+        self._missing: dict[str, str] = {}
         self._closed = False
+        self._idle: list[DecoderHandle] = []
+        self._last_change_s = time.monotonic()
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            for _ in range(n_ready):
+                self._idle.append(self._new())
+            on_failure.pop_all()
 
     def decode(self, clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> DecodedBlocks:
         """Decodes a clip as `service.engine.decoding.decode` does, while the call is wanted.
+
+        If a process ends while it decodes the clip, a new process decodes the clip once more.
 
         Args:
             clip: The upload, seekable.
@@ -75,32 +98,28 @@ class Decoders:
             The warnings about the clip.
 
         Raises:
-            AudioError: If the clip cannot be used; it is `AudioUndecodable` if the process crashed or hung.
+            AudioError: If the clip cannot be used; it is `AudioUndecodable` if two processes crashed, or if one hung.
+            DecoderLost: If somebody else killed the second process, or if no process can be started.
             CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
         """
-        container, content = identify(clip), _content(clip)
+        container, delivery = identify(clip), _Delivery()
         process = self._take(call)
         try:
-            process.send(content, container, sample_rate_hz, max_clip_s)
-            while isinstance(received := process.receive(call), np.ndarray):
-                yield received
-            return received
+            with clip_content(clip) as content:
+                request = DecoderRequest(content, container, sample_rate_hz, max_clip_s)
+                try:
+                    return (yield from delivery.resume(process.decode(request, call)))
+                except FAILURES as error:
+                    _end_failed(process, container, error, is_last=False)
+                process = self._new()
+                try:
+                    return (yield from delivery.resume(process.decode(request, call)))
+                except FAILURES as error:
+                    raise _end_failed(process, container, error, is_last=True) from error
         except AudioError:
             raise
-        except (
-            EOFError,
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-        ) as error:  # ValueError and below: a malformed message
-            exit_status = process.end()
-            log.warning("a decoder process failed", extra={"container": container, "exit_status": exit_status})
-            process = self._new()
-            raise AudioUndecodable(container, "its decoder crashed or took too much memory") from error
         except BaseException:
             process.end()
-            process = self._new()
             raise
         finally:
             self._give_back(process)
@@ -115,8 +134,13 @@ class Decoders:
         soundfile.write(silence, np.zeros(_CHECK_RATE_HZ), _CHECK_RATE_HZ, format="WAV")
         try:
             list(self.decode(silence, _CHECK_RATE_HZ, 2, Call(_CHECK_TIMEOUT_S)))
-        except (AudioError, DeadlineExceeded) as error:
+        except (AudioError, DeadlineExceeded, DecoderLost) as error:
             raise DecoderUnavailable(error.message) from error
+
+    def degraded(self) -> list[str]:
+        """Name of the sandbox in a list if the platform does not support all of it; otherwise an empty list."""
+        with self._changed:
+            return [DEGRADED] if self._missing else []
 
     def close(self) -> None:
         """Ends all processes; a process that is still decoding is ended after its clip."""
@@ -126,7 +150,7 @@ class Decoders:
         for process in idle:
             process.end()
 
-    def _take(self, call: Call) -> "_Process":
+    def _take(self, call: Call) -> DecoderHandle:
         while not (process := self._find_free()):
             call.check()
         if process.is_alive:
@@ -134,7 +158,7 @@ class Decoders:
         process.end()  # the process was killed while it was idle
         return self._new()
 
-    def _find_free(self) -> "_Process | None":
+    def _find_free(self) -> DecoderHandle | None:
         """Returns an idle process, or a new one if none has become free for `_PATIENCE_S`; otherwise None."""
         with self._changed:
             self._changed.wait_for(lambda: self._idle, _PATIENCE_S)
@@ -145,92 +169,80 @@ class Decoders:
             self._last_change_s = time.monotonic()
         return self._new()
 
-    def _new(self) -> "_Process":
-        return _Process(self._message_timeout_s)
+    def _new(self) -> DecoderHandle:
+        try:
+            return DecoderHandle(self._clip_cpu_s, self._message_timeout_s, self._log)
+        except OSError as error:
+            raise DecoderLost(f"no process can be started: {error.strerror}") from error
 
-    def _give_back(self, process: "_Process") -> None:
+    def _give_back(self, process: DecoderHandle) -> None:
+        """Keeps a process for later clips, or a new one in its place if it has ended, unless enough are ready."""
+        self._note_missing(process.missing or {})
+        if not process.is_alive:
+            process.end()
+            if not self._has_room:
+                return
+            try:
+                process = self._new()
+            except DecoderLost as error:
+                log.warning("a decoder process was not replaced", extra={"reason": error.reason})
+                return
         with self._changed:
             self._last_change_s = time.monotonic()
-            if not self._closed and len(self._idle) < self._n_ready:
+            if self._has_room:
                 self._idle.append(process)
                 self._changed.notify()
                 return
         process.end()
 
-
-class _Process:
-    """A decoding process and the socket that connects it with the service."""
-
-    def __init__(self, message_timeout_s: int) -> None:
-        ours, theirs = socket.socketpair()
-        # Limits a single write or read, because a process may hang within a message.
-        for timeout in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            ours.setsockopt(socket.SOL_SOCKET, timeout, struct.pack("ll", message_timeout_s, 0))
-        # -P and PYTHONPATH: imports use the same paths as in this process, and never the working directory.
-        command = [sys.executable, "-P", "-m", "service.engine.decoder_process", str(theirs.fileno())]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
-        self._process = subprocess.Popen(
-            command,
-            env=environment | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches only the service, which then ends this process
-        )
-        theirs.close()
-        self._socket = ours
-        self._connection = Connection(os.dup(ours.fileno()))
-
     @property
-    def is_alive(self) -> bool:
-        """Whether the process is running."""
-        return self._process.poll() is None
+    def _has_room(self) -> bool:
+        return not self._closed and len(self._idle) < self._n_ready
 
-    def send(self, content: bytes | int, container: Container, sample_rate_hz: int, max_clip_s: float) -> None:
-        """Sends a clip to the process: its bytes, or the descriptor of its file."""
-        request = {
-            "container": container,
-            "sample_rate_hz": sample_rate_hz,
-            "max_clip_s": max_clip_s,
-            "n_bytes": len(content) if isinstance(content, bytes) else None,
-        }
-        self._connection.send_bytes(json.dumps(request).encode())
-        if isinstance(content, bytes):
-            self._connection.send_bytes(content)
-        else:
-            socket.send_fds(self._socket, [b"\0"], [content])
-
-    def receive(self, call: Call) -> Float32 | tuple[AnswerWarning, ...]:
-        """Receives the next block of samples, shape (N,); at the end of the clip, the warnings about the clip.
-
-        Raises:
-            AudioError: If the clip cannot be used.
-            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
-            EOFError, OSError: If the process ended or hangs.
-            ValueError, LookupError, TypeError: If the process sent a malformed message.
-        """
-        while not self._connection.poll(_CALL_CHECK_S):
-            call.check()
-        message = self._connection.recv_bytes(MAX_MESSAGE_BYTES)
-        if message[: len(ERROR)] == ERROR:
-            name, data = json.loads(message[len(ERROR) :])
-            raise _ERRORS[name](**data)
-        if message[: len(END)] == END:
-            return warnings_from_bytes(message[len(END) :])
-        return np.frombuffer(message, np.float32, offset=len(SAMPLES))
-
-    def end(self) -> int:
-        """Kills the process and returns its exit status."""
-        self._connection.close()
-        self._socket.close()
-        self._process.kill()
-        return self._process.wait(_EXIT_WAIT_S)
+    def _note_missing(self, missing: Mapping[str, str]) -> None:
+        """Logs once which protections of the sandbox this platform does not support."""
+        with self._changed:
+            is_news = bool(missing) and not self._missing
+            self._missing = self._missing or dict(missing)
+        if is_news:
+            log.warning("decoders run without a part of their sandbox", extra={"missing": missing})
 
 
-def _content(clip: BinaryIO) -> bytes | int:
-    """Returns the form in which a clip is sent: the file descriptor of a large clip that is a file, else its bytes."""
-    n_bytes = clip.seek(0, os.SEEK_END)
-    clip.seek(0)
-    if n_bytes > _MAX_COPIED_BYTES:
-        with contextlib.suppress(UnsupportedOperation):  # the clip is in memory
-            return clip.fileno()
-    return clip.read()
+class _Delivery:
+    """The samples of a clip that have been delivered, so that a second process continues after them."""
+
+    def __init__(self) -> None:
+        self._n_samples = 0
+
+    def resume(self, blocks: DecodedBlocks) -> DecodedBlocks:
+        """Passes on the blocks of a clip without the samples that were delivered before."""
+        n_skipped = self._n_samples
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration as end:
+                return end.value
+            rest = block[n_skipped:]
+            n_skipped -= len(block) - len(rest)
+            self._n_samples += len(rest)
+            if len(rest):
+                yield rest
+
+
+def _end_failed(process: DecoderHandle, container: Container, error: Exception, is_last: bool) -> EarmarkError:
+    """Ends a process that failed.
+
+    Returns:
+        The error to raise if the process was the last that tries the clip.
+
+    Raises:
+        AudioUndecodable: If the process had not ended by itself: it hangs or sent nonsense, so the clip is not tried again.
+    """
+    exit_status = process.end_after_failure()
+    fields = {"container": container, "exit_status": exit_status, "error": type(error).__name__, "is_last": is_last}
+    log.warning("a decoder process failed", extra=fields)
+    if exit_status is None:
+        raise AudioUndecodable(container, "its decoder stopped answering") from error
+    if exit_status < 0 and exit_status not in _FAULTS:
+        return DecoderLost(f"the process was killed twice, with the signal {-exit_status} at last")
+    return AudioUndecodable(container, "its decoder crashed or took too much memory")

@@ -66,23 +66,49 @@ def test_it_prints_its_address_answers_and_exits_on_sigterm(server: "subprocess.
     assert (server.returncode, log) == (0, "")
 
 
-def test_a_clip_that_kills_its_decoder_is_refused_and_the_next_is_answered(server: "subprocess.Popen[str]") -> None:
+def test_clips_are_answered_when_decoders_are_killed_once_and_get_503_when_they_are_killed_again(
+    server: "subprocess.Popen[str]",
+) -> None:
     url = _address(server)
     clip = BytesIO()
     soundfile.write(clip, np.random.default_rng(0).uniform(-1, 1, 16_000), 16_000, format="WAV")
     files = [("audio", ("clip.wav", clip.getvalue())), ("query", (None, "low"))]
-    decoders = psutil.Process(server.pid).children()
-    for decoder in decoders:
-        decoder.suspend()
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(httpx.post, f"{url}/localize", files=files)
-        time.sleep(0.3)
-        for decoder in decoders:
-            decoder.kill()
-        problem = answer.result()
-    assert (problem.status_code, problem.json()["type"]) == (422, "/problems/audio-undecodable")
-    assert "its decoder crashed" in problem.json()["detail"]
+
+    def answer_while_decoders_are_killed(repeatedly: bool) -> httpx.Response:
+        _signal_decoders(server.pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(httpx.post, f"{url}/localize", files=files)
+            time.sleep(0.3)
+            while True:
+                _signal_decoders(server.pid, signal.SIGKILL)
+                if not repeatedly or answer.done():
+                    return answer.result()
+                _signal_decoders(server.pid, signal.SIGSTOP)
+
+    problem = answer_while_decoders_are_killed(repeatedly=True)
+    assert (problem.status_code, problem.json()["type"]) == (503, "/problems/decoder-unavailable")
+    assert int(problem.headers["retry-after"]) > 0
+    assert answer_while_decoders_are_killed(repeatedly=False).status_code == 200
+
+
+def _signal_decoders(service_id: int, number: signal.Signals) -> None:
+    for decoder in psutil.Process(service_id).children():
+        with contextlib.suppress(psutil.Error):
+            decoder.send_signal(number)
+
+
+@pytest.mark.parametrize("settings", [{"LOG_FORMAT": "json"}])
+def test_what_the_audio_libraries_print_is_json_in_a_json_log(server: "subprocess.Popen[str]") -> None:
+    url = _address(server)
+    clip = BytesIO()
+    soundfile.write(clip, np.random.default_rng(0).uniform(-0.5, 0.5, 48_000), 16_000, format="MP3")
+    damaged = bytearray(clip.getvalue())
+    damaged[2000:2400] = bytes(400)  # libmpg123 reports the damage on its standard error
+    files = [("audio", ("clip.mp3", bytes(damaged))), ("query", (None, "low"))]
     assert httpx.post(f"{url}/localize", files=files).status_code == 200
+    server.send_signal(signal.SIGTERM)
+    _, log = server.communicate(timeout=30)
+    assert all(isinstance(json.loads(line), dict) for line in log.splitlines())
 
 
 @pytest.mark.parametrize("settings", [{"REDIS_URL": "unix:///nowhere"}])

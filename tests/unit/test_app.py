@@ -32,6 +32,16 @@ async def test_apps_in_one_process_share_no_state() -> None:
     assert [answers["earmark_ready"] for answers in series] == [1, 0]
 
 
+async def test_parts_that_do_not_work_are_named_but_the_service_is_ready() -> None:
+    degraded: list[str] = []
+    app = create_app(FakeEngine(), Settings(), "0", Shutdown(), [lambda: degraded, list])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
+        assert (await client.get("/readyz")).json() == {"status": "ready"}
+        degraded.append("decoder-sandbox")
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "degraded": ["decoder-sandbox"]})
+
+
 async def test_every_documented_operation_has_a_unique_id() -> None:
     app = create_app(FakeEngine(), Settings(), version="0", shutdown=Shutdown())
     ids = [operation["operationId"] for path in app.openapi()["paths"].values() for operation in path.values()]

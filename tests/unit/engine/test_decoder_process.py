@@ -34,7 +34,7 @@ def test_messages_hold_the_blocks_in_order_and_stay_below_the_limit(lengths: lis
 @pytest.fixture
 def process() -> Iterator[tuple["subprocess.Popen[bytes]", Connection]]:
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "service.engine.decoder_process", str(theirs.fileno())]
+    command = [sys.executable, "-m", "service.engine.decoder_process", str(theirs.fileno()), "60"]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=Path(__file__).parents[3]) as process:
         theirs.close()
         connection = Connection(ours.detach())
@@ -52,6 +52,7 @@ def test_it_answers_with_samples_or_an_error_until_its_socket_is_closed(
     process: tuple["subprocess.Popen[bytes]", Connection],
 ) -> None:
     running, connection = process
+    assert json.loads(connection.recv_bytes()) == {}  # no protection is missing
     samples = np.linspace(-0.5, 0.5, 1000, dtype=np.float32)
     _send(connection, wav(samples), max_clip_s=1)
     message = connection.recv_bytes()
