@@ -62,12 +62,13 @@ def serve(_args: argparse.Namespace) -> None:
     # These imports are slow, and `localize` does not need them.
     from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
-    from service.app import create_app, not_http_response
+    from service.app import connection_limits, create_app
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
     from service.server import bind, run
     from service.settings import engine_options, read_settings, redis_options
+    from service.temporary_space import check_temporary_space
 
     settings, shutdown = read_settings(), Shutdown()
 
@@ -76,6 +77,7 @@ def serve(_args: argparse.Namespace) -> None:
         shutdown.fail()
 
     configure_logging(settings.log_level, settings.log_format)
+    check_temporary_space()
     _limit_heaps()
     threadpool_limits(1, "blas")  # small products: BLAS threads would only take CPU time from the model
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
@@ -91,7 +93,7 @@ def serve(_args: argparse.Namespace) -> None:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
             app = create_app(engine, settings, _version(), shutdown, [decoders.degraded])
-            run(app, listener, not_http_response(), shutdown, settings.grace_s)
+            run(app, listener, connection_limits(settings), shutdown, settings.grace_s)
         except KeyboardInterrupt:
             log.info("interrupted")
         finally:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
+from service import temporary_space
 from service.api.admission import Admission
 from service.api.cache_metrics import CacheMetrics
 from service.api.engine_metrics import EngineMetrics
@@ -15,10 +16,12 @@ from service.api.metrics import OTHER_ROUTE, Metrics
 from service.api.middleware import CLIENT_GONE, RequestMiddleware
 from service.api.operator_routes import OperatorRoutes
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
-from service.api.problems import add_problem_handlers, problem_of
-from service.api.problems import not_http_response as not_http_response  # for the server in front of the app
+from service.api.problems import add_problem_handlers, not_http_response, problem_of, too_slow_response
 from service.api.readiness import Readiness
+from service.connections import ConnectionLimits
 from service.engine.interface import LocalizationEngine
+from service.pace import Pace
+from service.server import limit_connections
 from service.settings import Settings
 from service.shutdown import Shutdown
 
@@ -58,7 +61,12 @@ def create_app(
     )
     metrics.register(EngineMetrics(engine, admission))
     metrics.register(CacheMetrics(engine.cache))
-    readiness = Readiness(engine.check, metrics, is_shutting_down=lambda: shutdown.has_begun)
+    readiness = Readiness(
+        engine.check,
+        metrics,
+        is_shutting_down=lambda: shutdown.has_begun,
+        refusing_for_s=lambda: admission.refusing_for_s,
+    )
     app = FastAPIOffline(  # serves the assets of /docs, so that /docs needs no other host
         title="Earmark",
         description=DESCRIPTION,
@@ -70,15 +78,32 @@ def create_app(
     )
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
-    checks = (engine.cache.degraded, *degraded)
+    checks = (engine.cache.degraded, temporary_space.degraded, *degraded)
     app.include_router(
         OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()], metrics).router()
     )
     add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
-    app.add_middleware(RequestMiddleware, metrics=metrics, on_server_fault=readiness.invalidate)
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=metrics,
+        on_server_fault=readiness.invalidate,
+        is_shutting_down=lambda: shutdown.has_begun,
+        refuse_connection=admission.refuse_connection,
+    )
     metrics.declare_routes(_known_statuses())
     return app
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """What the connections of clients may do under an operator's settings."""
+    return ConnectionLimits(
+        limit_connections(settings.max_connections),
+        settings.keep_alive_s,
+        Pace(settings.request_timeout_s, settings.min_bytes_per_s),
+        not_http_response(),
+        too_slow_response(),
+    )
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -97,5 +122,5 @@ def _known_statuses() -> dict[str, set[int]]:
         "/info": {200},
         "/metrics": {200},
         "/problems/{name}": {200, 404},
-        OTHER_ROUTE: {404},
+        OTHER_ROUTE: {404, 503},
     }

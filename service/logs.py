@@ -2,9 +2,12 @@
 
 import json
 import logging
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+_INTERVAL_S = 60.0
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -22,6 +25,21 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # otherwise each malformed form is logged twice
+
+
+class Throttle:
+    """Limits how often something is logged: at most once a minute."""
+
+    def __init__(self) -> None:
+        self._last_s: float | None = None
+
+    def is_due(self) -> bool:
+        """Returns whether a minute has passed since this method returned true; true at the first call."""
+        now_s = time.monotonic()
+        if self._last_s is not None and now_s - self._last_s < _INTERVAL_S:
+            return False
+        self._last_s = now_s
+        return True
 
 
 class TextFormatter(logging.Formatter):

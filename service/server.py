@@ -1,16 +1,32 @@
 """The HTTP server. Its socket is bound before the model is loaded; its address is printed once it answers."""
 
+import asyncio
+import contextlib
+import logging
+import resource
 import socket
 import sys
+import time
 from types import FrameType
+from typing import Any, cast
 
-import h11
 import uvicorn
-from fastapi import FastAPI, Response
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from fastapi import FastAPI
 
+from service.connections import Connection, ConnectionLimits
 from service.core.errors import AddressUnavailable
+from service.logs import Throttle
 from service.shutdown import Shutdown
+
+_BACKLOG = 256
+_CHECK_S = 0.1
+_CANCEL_S = 2.0
+"""Time that cancelled requests have to send their answer."""
+_OTHER_DESCRIPTORS = 256
+"""Descriptors for everything but connections: the decoders, the model, the libraries."""
+_FEWEST_CONNECTIONS = 16
+
+log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -18,19 +34,47 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown) -> None:
         super().__init__(config)
-        self._url, self._shutdown = url, shutdown
+        self._url, self._shutdown, self._throttle = url, shutdown, Throttle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._shutdown.begin()
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
+        self._check_connections()
         return await super().on_tick(counter) or self._shutdown.has_failed
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._handle_loop_error)
         await super().startup(sockets)
         sys.stdout.write(f"Earmark listens on {self._url} (documentation: {self._url}/docs)\n")
         sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Waits for the running requests until the grace period ends; then they are cancelled, and get an answer."""
+        checks = asyncio.create_task(self._keep_checking_connections())
+        await super().shutdown(sockets)
+        checks.cancel()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_CANCEL_S)
+
+    def _check_connections(self) -> None:
+        now_s = time.monotonic()
+        for connection in cast("list[Connection]", list(self.server_state.connections)):
+            connection.check(now_s)
+
+    async def _keep_checking_connections(self) -> None:
+        while True:
+            self._check_connections()
+            await asyncio.sleep(_CHECK_S)
+
+    def _handle_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Logs at most once a minute that no connection can be accepted; the event loop tries again each second."""
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and "accept" in context.get("message", "")):
+            loop.default_exception_handler(context)
+        elif self._throttle.is_due():
+            log.error("no connection can be accepted", extra={"reason": error.strerror})
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -61,44 +105,55 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: FastAPI, listener: socket.socket, not_http: Response, shutdown: Shutdown, grace_s: int) -> None:
+def run(app: FastAPI, listener: socket.socket, limits: ConnectionLimits, shutdown: Shutdown, grace_s: int) -> None:
     """Serves an app on a bound socket until SIGTERM, SIGINT or a failure; running requests may then finish.
 
     Args:
         app: The app to serve.
         listener: A socket from `bind`.
-        not_http: The answer to bytes that are not an HTTP request, which never reach the app.
+        limits: What connections may do.
         shutdown: Shutdown state of the process; the server begins the shutdown on a signal, and stops after a failure.
-        grace_s: Time that running requests have to finish, in seconds; requests that run longer are cancelled.
+        grace_s: Time that running requests have to finish, in seconds; requests that run longer get status 503.
     """
     config = uvicorn.Config(
         app,
-        http=_protocol(not_http),
+        http=_protocol(limits),
         log_config=None,
         access_log=False,
         server_header=False,
         ws="none",
         lifespan="off",
+        backlog=_BACKLOG,
+        timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=grace_s,
     )
     _Server(config, url_of(listener), shutdown).run(sockets=[listener])
 
 
-def _protocol(not_http: Response) -> type[H11Protocol]:
-    class Protocol(H11Protocol):
-        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the problem says more than uvicorn's text
-            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                head = [*not_http.raw_headers, (b"connection", b"close")]
-                self.transport.write(
-                    b"".join(
-                        self.conn.send(event) or b""
-                        for event in (
-                            h11.Response(status_code=not_http.status_code, reason=b"Bad Request", headers=head),
-                            h11.Data(data=bytes(not_http.body)),
-                            h11.EndOfMessage(),
-                        )
-                    )
-                )
-            self.transport.close()
+def _protocol(limits: ConnectionLimits) -> type[Connection]:
+    return type("LimitedConnection", (Connection,), {"limits": limits})
 
-    return Protocol
+
+def limit_connections(max_connections: int) -> int:
+    """Raises the number of files that the process may open, and returns how many connections it can have.
+
+    A connection may need two descriptors: its socket, and a file for its upload.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * max_connections + _OTHER_DESCRIPTORS
+    if hard == resource.RLIM_INFINITY or soft == resource.RLIM_INFINITY:
+        hard = needed
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (min(needed, hard), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if soft < needed:
+            possible = max(_FEWEST_CONNECTIONS, (soft - _OTHER_DESCRIPTORS) // 2)
+            log.info(
+                "the process may open too few files for EARMARK_MAX_CONNECTIONS",
+                extra={"max_files": soft, "max_connections": possible},
+            )
+            return min(max_connections, possible)
+    return max_connections

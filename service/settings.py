@@ -89,16 +89,34 @@ class Settings(BaseSettings):
     shorten the waiting times under load; raise it if clients prefer a long wait to a refusal."""
 
     max_bytes_in_flight: int = Field(2 * 2**30, ge=1024)
-    """Maximum total size of the uploads of all running requests, in bytes; further uploads get status 429. Set it below
-    the space that the machine has for temporary files."""
+    """Maximum total size of the uploads of all running requests, in bytes, counted as they arrive; further uploads get
+    status 429. Set it below the space that the machine has for temporary files."""
+
+    max_answer_bytes: int = Field(512 * 2**20, ge=1 << 20)
+    """Maximum memory for answers that clients have not read yet, in bytes; further requests get status 429. Raise it if
+    many clients read long curves at the same time over slow connections."""
+
+    max_connections: int = Field(1024, ge=1, le=65_536)
+    """Maximum number of open connections. At the limit the connection that has been idle for longest is closed; if none
+    is idle, requests on a new connection get status 503. Raise it if many clients keep connections open."""
+
+    keep_alive_s: int = Field(75, ge=1, le=3600)
+    """Time after which a connection without a request is closed, in seconds. Keep it above the time for which a load
+    balancer in front of the service keeps idle connections."""
+
+    min_bytes_per_s: int = Field(1024, ge=0)
+    """Minimum average speed at which clients must send requests and read answers after the first 20 s, in bytes per
+    second; a slower upload gets status 408, and the connection of a slower reader is closed. 0 disables this limit.
+    Lower it if clients have very slow connections."""
 
     request_timeout_s: float = Field(300.0, gt=0, le=86_400, allow_inf_nan=False)
-    """Maximum time from the first byte of a request to its answer, in seconds; then the request gets status 504. Raise
-    it if long clips on a slow machine need more time."""
+    """Maximum time from the first byte of a request to its answer, in seconds; then the request gets status 504, or 408
+    if its upload is not complete. The client then has the same time again to read the answer. Raise it if long clips on
+    a slow machine, or uploads over slow connections, need more time."""
 
     grace_s: int = Field(30, ge=0, le=3600)
     """Time that running requests have to finish after SIGTERM or SIGINT, in seconds; requests that still run after it
-    are cancelled. Keep it below the time after which the container platform kills the process."""
+    get status 503. Keep it below the time after which the container platform kills the process."""
 
     max_clip_s: float = Field(3600.0, gt=0, le=86_400, allow_inf_nan=False)
     """Maximum duration of a clip, in seconds; longer clips get status 413. Lower it to bound the work of one request,

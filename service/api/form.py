@@ -3,7 +3,8 @@
 Starlette's form reader does not limit file parts, and decodes text that is not UTF-8 as Latin-1.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,6 +27,7 @@ from service.core.errors import (
     NotAForm,
     TooManyFields,
 )
+from service.temporary_space import storage_errors
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -73,35 +75,37 @@ class Form:
 
 
 @asynccontextmanager
-async def open_form(request: Request, limits: FormLimits, reserve: Callable[[int], object]) -> AsyncGenerator[Form]:
+async def open_form(request: Request, limits: FormLimits, body: AsyncIterator[bytes]) -> AsyncGenerator[Form]:
     """Reads the form of a request, and deletes its file at the end of the block.
 
     Args:
-        request: A request whose body has not been read.
+        request: The request, whose headers are read.
         limits: The fields that the form may have, and their limits.
-        reserve: Called with the number of body bytes known so far (announced or received), before they are parsed;
-            raises an error to refuse them.
+        body: The body of the request, in pieces as they arrive.
 
     Raises:
         NotAForm: If the body has another media type.
         FormMalformed: If the body is not valid multipart/form-data, or is incomplete.
         FieldUnknown, FieldRepeated, FieldKindWrong, FieldNotUtf8, FieldTooLarge, TooManyFields: If a field is not
             accepted.
-        AudioTooLarge: If the file is too large; before the body is read if Content-Length announces too many bytes.
-        ClientDisconnect: If the client disconnects before the end of the body.
+        AudioTooLarge: If the file is too large; before the body is read if Content-Length declares too many bytes.
+        TemporarySpaceFull: If the file cannot be written to the disk.
     """
     boundary = _boundary(request)
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal():
-        if int(declared) > limits.max_body_bytes:
-            raise AudioTooLarge(limits.max_file_bytes)
-        reserve(int(declared))
+    if declared_bytes(request) > limits.max_body_bytes:
+        raise AudioTooLarge(limits.max_file_bytes)
     builder = _FormBuilder(limits)
     try:
-        await _feed(request, boundary, builder, reserve)
+        await _feed(body, boundary, builder)
         yield builder.form()
     finally:
         builder.close()
+
+
+def declared_bytes(request: Request) -> int:
+    """Size of a body according to its Content-Length header, which may be wrong; 0 without this header."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
 
 
 def _boundary(request: Request) -> bytes:
@@ -123,15 +127,14 @@ def _parse_disposition(header: bytes) -> Mapping[bytes, bytes]:
     return options
 
 
-async def _feed(request: Request, boundary: bytes, builder: "_FormBuilder", reserve: Callable[[int], object]) -> None:
+async def _feed(body: AsyncIterator[bytes], boundary: bytes, builder: "_FormBuilder") -> None:
     try:
         parser = MultipartParser(boundary, builder.callbacks())
         n_bytes = 0
-        async for chunk in request.stream():
+        async for chunk in body:
             n_bytes += len(chunk)
             if n_bytes > builder.limits.max_body_bytes:
                 raise AudioTooLarge(builder.limits.max_file_bytes)
-            reserve(n_bytes)
             parser.write(chunk)
             if builder.unwritten_bytes >= _IN_MEMORY_BYTES:
                 await anyio.to_thread.run_sync(builder.write_out)
@@ -183,14 +186,20 @@ class _FormBuilder:
         return Form(self._file, self._texts)
 
     def write_out(self) -> None:
-        """Writes the buffered bytes to the file; may block, because the file can be on disk."""
+        """Writes the buffered bytes to the file; may block, because the file can be on disk.
+
+        Raises:
+            TemporarySpaceFull: If the file cannot be written.
+        """
         if self._file:
-            self._file.writelines(self._unwritten)
+            with storage_errors():
+                self._file.writelines(self._unwritten)
         self._unwritten, self.unwritten_bytes = [], 0
 
     def close(self) -> None:
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # bytes that could not be written are written once more
+                self._file.close()
 
     def _begin_part(self) -> None:
         self._part = _Part()

@@ -1,15 +1,21 @@
 """The routes POST /localize and HEAD /clips/{clip_id}, which use the engine."""
 
+import itertools
+import threading
 import time
-from functools import partial
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
-from service.answer import encode_answer
-from service.api.admission import Admission
-from service.api.form import open_form
+from service.answer import encode_answer_in_parts
+from service.api.admission import Admission, ReceivedRequest
+from service.api.answer_budget import AnswerBudget, HeldBytes
+from service.api.body import receive_body
+from service.api.form import declared_bytes, open_form
 from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form, request_body
 from service.api.metrics import Metrics
 from service.api.problem_examples import OTHER_PROBLEMS, problem_responses
@@ -17,9 +23,11 @@ from service.api.schemas import LOCALIZE_EXAMPLE, LocalizeOut
 from service.api.sliced_response import SlicedResponse
 from service.api.workers import WorkerThreads
 from service.core.errors import ClipNotFound
+from service.core.localization import GroupedResults
 from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
-from service.engine.interface import LocalizationEngine
+from service.engine.interface import Localization, LocalizationEngine
+from service.pace import Pace
 from service.settings import Settings
 
 DESCRIPTION = """
@@ -36,6 +44,12 @@ the request took.
 """
 
 
+_MAX_WRITERS = 2
+"""Number of threads that begin long answers, and of those that continue them; each takes about 30 MB while it works."""
+_CALL_CHECK_S = 0.25
+"""Time between two checks of whether the answer is still wanted, while it waits to be begun."""
+
+
 class LocalizeRoutes:
     """Handlers of the routes that use the engine.
 
@@ -49,8 +63,11 @@ class LocalizeRoutes:
     def __init__(self, engine: LocalizationEngine, settings: Settings, admission: Admission, metrics: Metrics) -> None:
         self._engine = engine
         self._limits = form_limits(settings)
-        self._timeout_s = settings.request_timeout_s
+        self._pace = Pace(settings.request_timeout_s, settings.min_bytes_per_s)
         self._admission = admission
+        self._budget = AnswerBudget(settings.max_answer_bytes, admission.retry_after_s)
+        self._writers = anyio.CapacityLimiter(_MAX_WRITERS)
+        self._beginners = threading.Semaphore(_MAX_WRITERS)
         self._workers = WorkerThreads(settings.max_requests)
         self._metrics = metrics
 
@@ -86,19 +103,27 @@ class LocalizeRoutes:
 
     async def localize(self, request: Request) -> Response:
         """Answers POST /localize."""
-        start_s, call = time.perf_counter(), Call(self._timeout_s)
-        with self._admission.admit() as admitted:
-            async with open_form(request, self._limits, partial(self._admission.reserve, admitted)) as form:
+        start_s, call = time.perf_counter(), Call(self._pace.timeout_s)
+        with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:
+            async with open_form(request, self._limits, self._body(request, received, call)) as form:
                 localize_request = read_localize_form(form)
                 postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
                 stages = {"upload": time.perf_counter() - start_s}
-                body = await self._workers.run(
-                    request, call, lambda: self._answer(localize_request, postprocessing, call)
-                )
+                with self._admission.work():
+                    answer = await self._workers.run(
+                        request, call, lambda: self._answer(localize_request, postprocessing, call)
+                    )
         stages |= call.stage_s
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
-        return SlicedResponse(body, media_type="application/json", headers={"Server-Timing": timing})
+        headers = {"Server-Timing": timing}
+        return SlicedResponse(answer.parts, answer.n_bytes, self._pace, self._writers, answer.held, headers)
+
+    async def _body(self, request: Request, received: ReceivedRequest, call: Call) -> AsyncIterator[bytes]:
+        """Yields the body of a request as it arrives, and counts it."""
+        async for piece in receive_body(request, self._pace, call):
+            self._admission.count(received, len(piece))
+            yield piece
 
     async def check_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
         """Checks whether the embeddings of a clip are cached, so that a client need not send its audio again."""
@@ -106,17 +131,51 @@ class LocalizeRoutes:
             raise ClipNotFound(clip_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _answer(self, localize_request: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> bytes:
-        """Does the heavy work of POST /localize in a worker thread, and returns the answer as JSON."""
+    def _answer(self, localize_request: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> "_Answer":
+        """Does the heavy work of POST /localize in a worker thread.
+
+        Raises:
+            TooManyAnswerBytes: If too many bytes of answers wait to be read.
+        """
         localization = self._engine.localize(localize_request.clip, localize_request.queries, postprocessing, call)
         with call.stage("post"):
-            body = encode_answer(
-                localization, self._engine.manifest, localize_request.curves, localize_request.curve_format
-            )
+            answer = self._begin_answer(localization, localize_request, call)
         self._metrics.count_clip(
             localization.duration_s,
             localization.cached,
             len(localize_request.queries),
             [warning.code for warning in localization.warnings],
         )
-        return body
+        return answer
+
+    def _begin_answer(self, localization: Localization, localize_request: LocalizeRequest, call: Call) -> "_Answer":
+        parts = encode_answer_in_parts(
+            localization, self._engine.manifest, localize_request.curves, localize_request.curve_format
+        )
+        results = localization.results
+        if not isinstance(results, GroupedResults):
+            body = b"".join(parts)
+            return _Answer(iter([body]), len(body), self._budget.hold(len(body)))
+        held = self._budget.hold(results.group_bytes, localization.clip_id, results.clip_bytes)
+        while not self._beginners.acquire(timeout=_CALL_CHECK_S):
+            call.check()
+        try:
+            beginning = next(parts) + next(parts)  # a failure of the first group is still answered with a problem
+        finally:
+            self._beginners.release()
+        return _Answer(itertools.chain([beginning], parts), None, held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer that is about to be sent.
+
+    Attributes:
+        parts: The parts of its body.
+        n_bytes: Size of the body; None if it is not known before the last part is made.
+        held: The bytes that the answer holds until it is sent.
+    """
+
+    parts: Iterator[bytes]
+    n_bytes: int | None
+    held: HeldBytes

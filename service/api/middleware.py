@@ -3,6 +3,7 @@
 It is pure ASGI, because Starlette's BaseHTTPMiddleware hides a client's disconnect from the app.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -14,12 +15,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import OTHER_ROUTE, Metrics
-from service.api.problems import crash_response
+from service.api.problems import crash_response, problem_response
+from service.connections import OVER_LIMIT
+from service.core.errors import EarmarkError, ServiceEnding, TooManyConnections
 from service.logs import request_id
 
 REQUEST_ID = "X-Request-ID"
 CLIENT_GONE = 499  # the status that nginx logs if the client disconnects before the answer
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ALWAYS_ANSWERED = {"/livez", "/metrics"}
 _QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
 
 log = logging.getLogger(__name__)
@@ -32,10 +36,21 @@ class RequestMiddleware:
         app: The wrapped app.
         metrics: Metrics in which requests are counted.
         on_server_fault: Called after each crash of the app.
+        is_shutting_down: Returns whether the process is shutting down, and cancels the requests that take too long.
+        refuse_connection: Called for each request that is refused because its connection is one too many; returns the
+            error.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, on_server_fault: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        on_server_fault: Callable[[], None],
+        is_shutting_down: Callable[[], bool] = lambda: False,
+        refuse_connection: Callable[[], EarmarkError] = TooManyConnections,
+    ) -> None:
         self._app = app
+        self._is_shutting_down, self._refuse_connection = is_shutting_down, refuse_connection
         self._metrics = metrics
         self._on_server_fault = on_server_fault
 
@@ -67,9 +82,16 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            if scope.get("state", {}).get(OVER_LIMIT) and scope["path"] not in _ALWAYS_ANSWERED:
+                await problem_response(self._refuse_connection())(scope, receive, send_with_id)
+            else:
+                await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
             return CLIENT_GONE
+        except asyncio.CancelledError:
+            if status or not self._is_shutting_down():
+                raise
+            await problem_response(ServiceEnding())(scope, receive, send_with_id)
         except Exception:
             log.exception("the app crashed")
             self._on_server_fault()

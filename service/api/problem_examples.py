@@ -17,6 +17,7 @@ from service.core.errors import (
     ClipUnclear,
     DeadlineExceeded,
     DecoderLost,
+    DescriptorsExhausted,
     EarmarkError,
     FieldUnknown,
     FormMalformed,
@@ -25,11 +26,16 @@ from service.core.errors import (
     QueriesMissing,
     QueryTooLong,
     ServiceEnding,
+    TemporarySpaceFull,
+    TooManyAnswerBytes,
     TooManyBytes,
+    TooManyConnections,
     TooManyFields,
     TooManyQueries,
     TooManyRequests,
     UnsupportedAudio,
+    UploadTimedOut,
+    UploadTooSlow,
 )
 
 LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
@@ -50,10 +56,16 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     AudioEmpty(0),
     TooManyRequests(64, 3),
     TooManyBytes(2147483648, 3),
+    TooManyAnswerBytes(536870912, 3),
+    UploadTooSlow(4096, 24.0, 1024),
+    UploadTimedOut(4096, 300.0),
     EarmarkError(),
     ServiceEnding(),
     DecoderLost("the process was killed"),
+    TooManyConnections(),
+    DescriptorsExhausted(),
     DeadlineExceeded(300.0),
+    TemporarySpaceFull(),
 )
 OTHER_PROBLEMS: dict[str, Any] = {"description": "Any other problem; `type` names the problem type"}
 

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from service.core import errors
 from service.core.errors import EarmarkError
+from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -61,6 +62,14 @@ NOT_HTTP = Problem(
 )
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     EarmarkError: INTERNAL_ERROR,
+    errors.RequestTooSlow: Problem(
+        "request-too-slow",
+        "The request arrives too slowly",
+        408,
+        "the head of the request was not complete in time (EARMARK_REQUEST_TIMEOUT_S, EARMARK_MIN_BYTES_PER_S)",
+    ),
+    errors.UploadTooSlow: Problem("upload-too-slow", "The upload is too slow", 408),
+    errors.UploadTimedOut: Problem("upload-timed-out", "The upload took too long", 408),
     errors.AudioError: Problem("audio-unusable", "The clip cannot be used", 422),
     errors.UnsupportedAudio: Problem("audio-unsupported", "The audio format is not supported", 415),
     errors.AudioUndecodable: Problem("audio-undecodable", "The clip cannot be decoded", 422),
@@ -90,6 +99,13 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     errors.Overloaded: Problem("overloaded", "The service is at its limit", 429),
     errors.TooManyRequests: Problem("too-many-requests", "Too many requests at the same time", 429),
     errors.TooManyBytes: Problem("too-many-bytes", "Too many bytes of uploads at the same time", 429),
+    errors.TooManyAnswerBytes: Problem("too-many-answer-bytes", "Too many bytes of answers wait to be read", 429),
+    errors.TemporarySpaceFull: Problem(
+        "temporary-space-full",
+        "There is no space for temporary files",
+        507,
+        "the service has no space to receive the clip; try again later, or send a clip of less than 1 MB or a clip_id",
+    ),
     errors.DeadlineExceeded: Problem(
         "deadline-exceeded",
         "The answer took too long",
@@ -104,6 +120,24 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     ),
     errors.NotReady: Problem("not-ready", "The service is not ready", 503, "try again later"),
     errors.EngineStopped: Problem("engine-stopped", "The model has stopped", 503, "try again later"),
+    errors.Saturated: Problem(
+        "saturated",
+        "Every request is being refused",
+        503,
+        "all requests have been refused for a while; try again later",
+    ),
+    errors.TooManyConnections: Problem(
+        "too-many-connections",
+        "Too many connections",
+        503,
+        "the service has as many connections as EARMARK_MAX_CONNECTIONS allows; try again later",
+    ),
+    errors.DescriptorsExhausted: Problem(
+        "descriptors-exhausted",
+        "The service cannot open more files",
+        503,
+        "the service has as many open files and sockets as the system allows; try again later",
+    ),
     errors.ServiceEnding: Problem(
         "ending", "The service is shutting down", 503, "try another replica, or try again later"
     ),
@@ -144,6 +178,18 @@ def not_http_response() -> Response:
     return _response(_body(NOT_HTTP, NOT_HTTP.detail), NOT_HTTP.status)
 
 
+def too_slow_response() -> Response:
+    """The answer to a request whose head is not complete in time."""
+    problem = PROBLEMS[errors.RequestTooSlow]
+    return _response(_body(problem, problem.detail), problem.status)
+
+
+def problem_response(error: EarmarkError) -> Response:
+    """The answer to a request that failed with an error."""
+    retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else {}
+    return _response(problem_body(error), problem_of(type(error)).status, retry)
+
+
 def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> None:
     """Makes an app answer its errors with problems; `RequestMiddleware` answers crashes.
 
@@ -159,12 +205,21 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
         if status == HTTPStatus.INTERNAL_SERVER_ERROR or type(error) is errors.NotReady:
             log.error("internal error or failed model check", exc_info=error)
             on_server_fault()
-        retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else {}
-        return _response(problem_body(error), status, retry)
+        return problem_response(error)
 
     app.add_exception_handler(EarmarkError, handle_error)
+    app.add_exception_handler(OSError, _handle_os_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
+
+
+async def _handle_os_error(_request: Request, error: Exception) -> Response:
+    """Answers a request for which no file, socket or process could be opened; other system errors are crashes."""
+    if isinstance(error, OSError) and error.errno in DESCRIPTORS_EXHAUSTED:
+        return problem_response(errors.DescriptorsExhausted())
+    if isinstance(error, OSError) and error.errno in STORAGE_FULL:
+        return problem_response(errors.TemporarySpaceFull())
+    raise error
 
 
 async def _handle_http_exception(request: Request, error: Exception) -> Response:

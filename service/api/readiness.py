@@ -6,7 +6,9 @@ import anyio
 import anyio.to_thread
 
 from service.api.metrics import Metrics
-from service.core.errors import NotReady, ServiceEnding
+from service.core.errors import NotReady, Saturated, ServiceEnding
+
+SATURATED_AFTER_S = 10.0
 
 
 class Readiness:
@@ -16,9 +18,17 @@ class Readiness:
         check: Runs a forward pass of the model, and raises an exception if it fails.
         metrics: Metrics in which the state is recorded.
         is_shutting_down: Returns whether the process is shutting down.
+        refusing_for_s: Returns the time for which every request has been refused, in seconds.
     """
 
-    def __init__(self, check: Callable[[], object], metrics: Metrics, is_shutting_down: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        check: Callable[[], object],
+        metrics: Metrics,
+        is_shutting_down: Callable[[], bool],
+        refusing_for_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._refusing_for_s = refusing_for_s
         self._is_shutting_down = is_shutting_down
         self._check = check
         self._metrics = metrics
@@ -35,9 +45,12 @@ class Readiness:
         Raises:
             NotReady: If the check fails.
             ServiceEnding: If the process is shutting down.
+            Saturated: If every request has been refused for `SATURATED_AFTER_S` seconds.
         """
         if self._is_shutting_down():
             raise ServiceEnding
+        if self._refusing_for_s() >= SATURATED_AFTER_S:
+            raise Saturated
         async with self._lock:
             if self._is_ready:
                 return

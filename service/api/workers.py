@@ -29,11 +29,17 @@ class WorkerThreads:
             work: The blocking work.
 
         Raises:
-            ClientDisconnect: If the client disconnected; the work stops at its next check of the call.
+            ClientDisconnect: If the client disconnected. Work that waits for a thread is not begun; work that runs stops
+                at its next check of the call.
         """
+
+        def begin() -> T:
+            call.check()
+            return work()
+
         watch = asyncio.create_task(_abandon_on_disconnect(request, call))
         try:
-            return await anyio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(begin, limiter=self._threads, abandon_on_cancel=True)
         except CallAbandoned as error:
             raise ClientDisconnect from error
         finally:

@@ -10,6 +10,7 @@
     │   ├── DeviceUnavailable
     │   ├── DecoderUnavailable
     │   ├── RedisUnusable
+    │   ├── TemporarySpaceUnavailable
     │   ├── PlotUnavailable
     │   ├── InferenceUnavailable
     │   └── BundleError             the model bundle cannot be served
@@ -26,7 +27,10 @@
     │   ├── FieldKindWrong          a file instead of a text, or a text instead of a file
     │   ├── FieldNotUtf8
     │   ├── FieldTooLarge
-    │   └── ClipUnclear             neither audio nor clip_id, or both
+    │   ├── ClipUnclear             neither audio nor clip_id, or both
+    │   └── RequestTooSlow          the client sends its request too slowly
+    │       ├── UploadTooSlow
+    │       └── UploadTimedOut
     ├── AudioError                  the clip cannot be used
     │   ├── UnsupportedAudio        container, codec, sample rate or channel count
     │   ├── AudioUndecodable
@@ -43,11 +47,16 @@
     ├── ClipNotFound
     ├── Overloaded                  the service is at the limit of its work
     │   ├── TooManyRequests
-    │   └── TooManyBytes
+    │   ├── TooManyBytes
+    │   └── TooManyAnswerBytes
     ├── DeadlineExceeded
     ├── DecoderLost                 no process decoded the clip, for a reason outside the clip
+    ├── TemporarySpaceFull
     └── NotReady                    the model cannot answer
         ├── EngineStopped           the device failed, or the engine was closed
+        ├── Saturated               every request has been refused for a while
+        ├── TooManyConnections
+        ├── DescriptorsExhausted
         └── ServiceEnding           shutdown: the process finishes its requests and accepts no others
 
 This module knows no HTTP status codes; `service.api.problems` does.
@@ -147,6 +156,14 @@ class RedisUnusable(StartError, setting="EARMARK_REDIS_URL"):
     template = (
         "Redis at {url} cannot be used: {reason}; accepted: a single Redis server, or a proxy in front of a cluster"
     )
+
+
+class TemporarySpaceUnavailable(StartError):
+    """No temporary file can be written, so no large upload could be received."""
+
+    directory: str
+    reason: str
+    template = "no file can be written in {directory}: {reason}; set TMPDIR to a directory that has free space"
 
 
 class PlotUnavailable(StartError):
@@ -270,6 +287,30 @@ class ClipUnclear(RequestError):
 
     came: str
     template = "the request has {came}; exactly one of audio (a file) and clip_id (of an earlier clip) is accepted"
+
+
+class RequestTooSlow(RequestError):
+    """The client sends its request too slowly."""
+
+
+class UploadTooSlow(RequestTooSlow, setting="EARMARK_MIN_BYTES_PER_S"):
+    """The body arrives more slowly than accepted."""
+
+    n_bytes: int
+    waited_s: float
+    accepted_bytes_per_s: int
+    template = (
+        "{n_bytes} bytes of the body came while the service waited {waited_s:.1f} s for them; after the first seconds at "
+        "least {accepted_bytes_per_s} bytes/s are accepted"
+    )
+
+
+class UploadTimedOut(RequestTooSlow, setting="EARMARK_REQUEST_TIMEOUT_S"):
+    """The body was not complete before the deadline of the request."""
+
+    n_bytes: int
+    timeout_s: float
+    template = "only {n_bytes} bytes of the body came within {timeout_s:g} s; by then the answer must be sent"
 
 
 class AudioError(EarmarkError):
@@ -398,6 +439,20 @@ class TooManyBytes(Overloaded, setting="EARMARK_MAX_BYTES_IN_FLIGHT"):
     template = "uploads in progress would exceed {limit} bytes, the most accepted; try again in {retry_after_s} s"
 
 
+class TooManyAnswerBytes(Overloaded, setting="EARMARK_MAX_ANSWER_BYTES"):
+    """The answers that clients have not read yet are at their limit of bytes."""
+
+    template = (
+        "answers that wait to be read would exceed {limit} bytes, the most accepted; try again in {retry_after_s} s"
+    )
+
+
+class TemporarySpaceFull(EarmarkError):
+    """A temporary file for an upload cannot be written."""
+
+    template = "there is no space for temporary files"
+
+
 class DeadlineExceeded(EarmarkError, setting="EARMARK_REQUEST_TIMEOUT_S"):
     """The answer took too long."""
 
@@ -416,6 +471,24 @@ class EngineStopped(NotReady):
     """The engine cannot embed clips or queries: its device failed, or it was closed."""
 
     template = "the model is not running"
+
+
+class Saturated(NotReady):
+    """Every request has been refused for a while."""
+
+    template = "every request has been refused for a while"
+
+
+class TooManyConnections(NotReady, setting="EARMARK_MAX_CONNECTIONS"):
+    """The number of connections is at its limit."""
+
+    template = "too many connections are open"
+
+
+class DescriptorsExhausted(NotReady):
+    """The process cannot open another file or socket."""
+
+    template = "the process has too many open files"
 
 
 class ServiceEnding(NotReady):

@@ -17,8 +17,8 @@ from service.core.warnings import AnswerWarning
 
 Float32 = NDArray[np.float32]
 
-GROUP_VALUES = 3 << 18
-"""Maximum number of values in the similarity curves that are computed together: 3 MiB of float32. A single curve may be
+GROUP_VALUES = 1 << 19
+"""Maximum number of values in the similarity curves that are computed together: 2 MiB of float32. A single curve may be
 longer."""
 
 
@@ -102,6 +102,16 @@ class GroupedResults(Sequence[QueryResult]):
 
     def __init__(self, search: _Search, group_size: int) -> None:
         self._search, self._group_size = search, group_size
+
+    @property
+    def group_bytes(self) -> int:
+        """Size of the curves of one group, in bytes."""
+        return 2 * 4 * self._group_size * len(self._search.frames)  # similarity and score, float32
+
+    @property
+    def clip_bytes(self) -> int:
+        """Size of the clip's frame embeddings, which are kept in memory until the last result is computed."""
+        return self._search.frames.nbytes
 
     def __len__(self) -> int:
         return len(self._search.queries)

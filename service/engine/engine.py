@@ -175,6 +175,7 @@ class Engine:
                 cached = self.cache.get(clip_id)
             if cached is not None:
                 return cached, True
+            call.check()  # the client may have gone while this call waited
             with closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
                 embedding = embed_clip(blocks, self.batcher, self.manifest, call)
             with call.stage("cache"):

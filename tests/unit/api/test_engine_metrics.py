@@ -37,8 +37,8 @@ def test_batches_and_windows_are_read_at_each_scrape() -> None:
 
 def test_refused_requests_are_counted_by_reason() -> None:
     full = admission(max_bytes=1)
-    with pytest.raises(TooManyBytes), full.admit() as admitted:
-        full.reserve(admitted, 2)
+    with pytest.raises(TooManyBytes), full.receive() as received:
+        full.count(received, 2)
     series = read(FakeEngine(), full)
     refused = {reason: series[f'earmark_requests_refused_total{{reason="{reason}"}}'] for reason in full.refused}
-    assert refused == {"requests": 0, "bytes": 1, "ending": 0}
+    assert refused == {"requests": 0, "bytes": 1, "ending": 0, "answers": 0, "connections": 0, "slow": 0}

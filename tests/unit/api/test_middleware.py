@@ -1,6 +1,7 @@
+import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
 import orjson
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.metrics import Metrics
 from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
 from service.api.problems import MEDIA_TYPE
+from service.connections import OVER_LIMIT
 from service.logs import request_id
 from tests.unit.api.expositions import read_series
 
@@ -20,17 +22,24 @@ pytestmark = pytest.mark.anyio
 class Exchange:
     """One request through the middleware around an app: its messages, its metrics and the number of faults."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, is_shutting_down: Callable[[], bool] = lambda: False) -> None:
         self.metrics = Metrics()
         self.n_faults = 0
         self.messages: list[Message] = []
-        self._middleware = RequestMiddleware(app, self.metrics, self._count_fault)
+        self._middleware = RequestMiddleware(app, self.metrics, self._count_fault, is_shutting_down)
 
-    async def run(self, headers: Mapping[str, str] | None = None, route: str | None = "/localize") -> None:
+    async def run(
+        self,
+        headers: Mapping[str, str] | None = None,
+        route: str | None = "/localize",
+        path: str = "/localize",
+        state: Mapping[str, object] | None = None,
+    ) -> None:
         scope: Scope = {
             "type": "http",
             "method": "POST",
-            "path": "/localize",
+            "path": path,
+            "state": dict(state or {}),
             "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
         }
         if route is not None:
@@ -166,6 +175,39 @@ async def test_requests_are_logged_and_those_of_monitoring_only_at_debug(
     fields = vars(line)
     assert (line.levelno, fields["method"], fields["route"], fields["status"]) == (level, "POST", route, 200)
     assert fields["duration_ms"] >= 0
+
+
+async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+    raise asyncio.CancelledError
+
+
+async def cancelled_late(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise asyncio.CancelledError
+
+
+async def test_a_request_that_is_cancelled_by_the_shutdown_gets_503(caplog: pytest.LogCaptureFixture) -> None:
+    exchange = Exchange(cancelled, is_shutting_down=lambda: True)
+    await exchange.run()
+    assert (exchange.status, orjson.loads(exchange.body)["type"]) == (503, "/problems/ending")
+    assert exchange.count("/localize", 503) == 1
+    assert exchange.n_faults == 0
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("app", [cancelled, cancelled_late])
+async def test_other_cancellations_pass(app: ASGIApp) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await Exchange(app, is_shutting_down=lambda: False).run()
+
+
+@pytest.mark.parametrize(("path", "status"), [("/localize", 503), ("/readyz", 503), ("/livez", 200), ("/metrics", 200)])
+async def test_of_connections_beyond_the_limit_only_liveness_and_metrics_are_answered(path: str, status: int) -> None:
+    exchange = Exchange(answering)
+    await exchange.run(path=path, state={OVER_LIMIT: True})
+    assert exchange.status == status
+    if status == 503:
+        assert orjson.loads(exchange.body)["type"] == "/problems/too-many-connections"
 
 
 async def test_scopes_other_than_http_pass_unchanged() -> None:

@@ -4,8 +4,8 @@ import anyio
 import pytest
 
 from service.api.metrics import Metrics
-from service.api.readiness import Readiness
-from service.core.errors import NotReady, ServiceEnding
+from service.api.readiness import SATURATED_AFTER_S, Readiness
+from service.core.errors import NotReady, Saturated, ServiceEnding
 from service.shutdown import Shutdown
 from tests.unit.api.expositions import read_series
 
@@ -99,6 +99,18 @@ async def test_concurrent_requests_share_one_check_outside_the_event_loop(readin
         model.blocked.set()
     assert model.n_checks == 1
     assert threading.get_ident() not in model.threads
+
+
+async def test_a_service_that_refuses_everybody_for_a_while_is_not_ready(model: Model, metrics: Metrics) -> None:
+    refusing_for_s = [SATURATED_AFTER_S - 1]
+    readiness = Readiness(model.check, metrics, lambda: False, refusing_for_s=lambda: refusing_for_s[0])
+    await readiness.ensure_ready()
+    refusing_for_s[0] = SATURATED_AFTER_S
+    with pytest.raises(Saturated):
+        await readiness.ensure_ready()
+    refusing_for_s[0] = 0
+    await readiness.ensure_ready()
+    assert model.n_checks == 1
 
 
 async def test_a_shutdown_is_reported_without_a_check(readiness: Readiness, model: Model, shutdown: Shutdown) -> None:

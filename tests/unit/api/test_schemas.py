@@ -7,7 +7,7 @@ from service.api import schemas
 from service.api.schemas import ProblemOut, ReadyOut, ResultOut
 
 SCHEMAS = [kind for kind in vars(schemas).values() if isinstance(kind, type) and issubclass(kind, BaseModel)]
-RESULT: dict[str, Any] = {"query": "a dog", "present": False, "clip_score": 0.1, "segments": []}
+RESULT: dict[str, Any] = {"query": "a dog", "present": False, "warnings": [], "clip_score": 0.1, "segments": []}
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)

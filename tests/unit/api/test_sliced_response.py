@@ -1,41 +1,98 @@
+import threading
+from collections.abc import Iterator
+
 import anyio
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from service.api.answer_budget import AnswerBudget
 from service.api.sliced_response import SLICE_BYTES, SlicedResponse
+from service.pace import Pace
+
+pytestmark = pytest.mark.anyio
+
+
+class Client:
+    """A client that records what it receives."""
+
+    def __init__(self) -> None:
+        self.budget = AnswerBudget(1000, retry_after_s=lambda: 1)
+        self.gone = anyio.Event()
+        self.sent: list[Message] = []
+
+    async def receive(self) -> Message:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+
+    def response(self, parts: Iterator[bytes], n_bytes: int | None, timeout_s: float = 60.0) -> SlicedResponse:
+        pace, threads = Pace(timeout_s, min_bytes_per_s=0), anyio.CapacityLimiter(1)
+        return SlicedResponse(parts, n_bytes, pace, threads, self.budget.hold(10), {"Server-Timing": "x"})
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, SLICE_BYTES, 3 * SLICE_BYTES + 1])
-def test_a_body_arrives_complete_and_in_pieces_of_at_most_a_slice(n_bytes: int) -> None:
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        raise AssertionError("nothing is to be received")
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_body_arrives_complete_and_in_pieces_of_at_most_a_slice(n_bytes: int, is_known: bool) -> None:
+    client = Client()
     body = bytes(range(256)) * (n_bytes // 256) + b"x" * (n_bytes % 256)
-    anyio.run(SlicedResponse(body, status_code=201), {"type": "http"}, receive, send)
-    start, *parts = sent
-    assert (start["status"], dict(start["headers"])[b"content-length"]) == (201, str(n_bytes).encode())
+    await client.response(iter([body]), n_bytes if is_known else None)({"type": "http"}, client.receive, client.send)
+    start, *parts = client.sent
+    headers = dict(start["headers"])
+    assert (start["status"], headers[b"content-type"]) == (200, b"application/json")
+    assert headers.get(b"content-length") == (str(n_bytes).encode() if is_known else None)
     assert max(len(part.get("body", b"")) for part in parts) <= SLICE_BYTES
     assert b"".join(part.get("body", b"") for part in parts) == body
     assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
+    assert client.budget.n_bytes == 0
 
 
-class ImpatientResponse(SlicedResponse):
-    patience_s = 0.01
+async def test_a_part_is_made_only_when_the_earlier_parts_were_read_and_outside_the_event_loop() -> None:
+    client, made = Client(), list[int]()
+
+    def parts() -> Iterator[bytes]:
+        for number in range(3):
+            made.append(number)
+            assert threading.get_ident() != loop_thread
+            yield b"x"
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and message.get("more_body"):
+            assert len(made) == len(client.sent)
+        await client.send(message)
+
+    loop_thread = threading.get_ident()
+    await client.response(parts(), None)({"type": "http"}, client.receive, send)
+    assert made == [0, 1, 2]
 
 
-def test_a_client_that_does_not_read_is_disconnected() -> None:
-    async def receive() -> Message:
-        raise AssertionError("nothing is to be received")
+async def test_a_client_that_does_not_read_is_disconnected_and_its_bytes_are_released() -> None:
+    client = Client()
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.body":
             await anyio.sleep_forever()
 
     with pytest.raises(ClientDisconnect):
-        anyio.run(ImpatientResponse(b"x"), {"type": "http"}, receive, send)
+        await client.response(iter([b"x"]), 1, timeout_s=0.01)({"type": "http"}, client.receive, send)
+    assert client.budget.n_bytes == 0
+
+
+async def test_no_more_parts_are_made_for_a_client_that_has_gone() -> None:
+    client, made = Client(), list[int]()
+
+    def parts() -> Iterator[bytes]:
+        for number in range(100):
+            made.append(number)
+            yield b"x"
+
+    async def send(message: Message) -> None:
+        client.gone.set()
+        await anyio.sleep(0.01)
+
+    with pytest.raises(ClientDisconnect):
+        await client.response(parts(), None)({"type": "http"}, client.receive, send)
+    assert len(made) <= 2
+    assert client.budget.n_bytes == 0

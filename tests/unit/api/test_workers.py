@@ -64,6 +64,29 @@ async def test_a_client_that_disconnects_while_the_work_runs_stops_it_within_a_s
                 await WorkerThreads(1).run(client.request, call, work)
 
 
+async def test_work_is_not_begun_if_the_client_disconnects_while_it_waits_for_a_thread() -> None:
+    workers, client, began, done = WorkerThreads(1), Client(), threading.Event(), threading.Event()
+    runs: list[str] = []
+
+    def hold() -> None:
+        began.set()
+        assert done.wait(10)
+
+    async def wait_and_leave() -> None:
+        with pytest.raises(ClientDisconnect):
+            await workers.run(client.request, Call(), lambda: runs.append("work"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.run, Client().request, Call(), hold)
+        assert await anyio.to_thread.run_sync(began.wait, 10)
+        tasks.start_soon(wait_and_leave)
+        await anyio.wait_all_tasks_blocked()
+        client.hang_up()
+        await anyio.wait_all_tasks_blocked()
+        done.set()
+    assert runs == []
+
+
 async def test_a_message_other_than_the_disconnect_does_not_stop_the_work() -> None:
     messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 

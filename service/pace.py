@@ -1,0 +1,60 @@
+"""How slowly a client may send its request and read its answer."""
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+SLOW_START_S = 20.0
+"""Time that a client may always take, whatever its speed, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The slowest accepted pace of a client.
+
+    Attributes:
+        timeout_s: Maximum time for the transfer, in seconds.
+        min_bytes_per_s: Minimum average speed after the first `SLOW_START_S` seconds; 0 for no minimum.
+    """
+
+    timeout_s: float
+    min_bytes_per_s: int
+
+    def allowed_s(self, n_bytes: int) -> float:
+        """Time that the client may have taken after `n_bytes` bytes, in seconds."""
+        by_speed_s = SLOW_START_S + n_bytes / self.min_bytes_per_s if self.min_bytes_per_s else math.inf
+        return min(self.timeout_s, by_speed_s)
+
+
+@dataclass(slots=True)
+class Transfer:
+    """The progress of one upload or one answer. Only the time that is spent waiting for the client counts.
+
+    Attributes:
+        pace: The slowest accepted pace.
+        n_bytes: Bytes transferred so far.
+        waited_s: Time spent waiting for the client so far, in seconds.
+    """
+
+    pace: Pace
+    n_bytes: int = 0
+    waited_s: float = field(default=0.0)
+
+    @contextmanager
+    def wait(self, at_most_s: float = math.inf) -> Generator[None]:
+        """Limits the time of the block, in which the client is waited for.
+
+        Raises:
+            TimeoutError: If the client is slower than the pace, or the block takes longer than `at_most_s`.
+        """
+        began_s = time.monotonic()
+        limit_s = max(0.0, min(self.pace.allowed_s(self.n_bytes) - self.waited_s, at_most_s))
+        try:
+            with anyio.fail_after(limit_s):
+                yield
+        finally:
+            self.waited_s += time.monotonic() - began_s

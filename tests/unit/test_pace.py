@@ -1,0 +1,47 @@
+import time
+
+import anyio
+import pytest
+
+from service.pace import SLOW_START_S, Pace, Transfer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize(("n_bytes", "allowed_s"), [(0, SLOW_START_S), (1000, SLOW_START_S + 10), (10**9, 300.0)])
+def test_the_allowed_time_grows_with_the_bytes_up_to_the_deadline(n_bytes: int, allowed_s: float) -> None:
+    assert Pace(timeout_s=300.0, min_bytes_per_s=100).allowed_s(n_bytes) == allowed_s
+
+
+def test_without_a_minimum_only_the_deadline_holds() -> None:
+    assert Pace(timeout_s=300.0, min_bytes_per_s=0).allowed_s(0) == 300
+
+
+async def test_waits_add_up_over_the_whole_transfer() -> None:
+    transfer = Transfer(Pace(timeout_s=0.1, min_bytes_per_s=0))
+    began_s = time.monotonic()
+    for _ in range(3):
+        with transfer.wait():
+            await anyio.sleep(0.03)
+    with pytest.raises(TimeoutError), transfer.wait():
+        await anyio.sleep_forever()
+    assert 0.09 < time.monotonic() - began_s < 0.5
+
+
+async def test_work_between_the_waits_does_not_count() -> None:
+    transfer = Transfer(Pace(timeout_s=0.1, min_bytes_per_s=0))
+    for _ in range(3):
+        with transfer.wait():
+            await anyio.sleep(0)
+        await anyio.sleep(0.06)
+    assert transfer.waited_s < 0.1
+
+
+async def test_a_wait_has_its_own_limit() -> None:
+    with pytest.raises(TimeoutError), Transfer(Pace(60.0, 0)).wait(at_most_s=0.01):
+        await anyio.sleep_forever()
