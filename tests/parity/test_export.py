@@ -59,7 +59,9 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
         frames = model.served_frames(torch.from_numpy(clip)[None])[0].numpy()
         exact = model.served_queries(encoder.encode(queries)).numpy()
     assert (embeddings * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
-    expected = localize(frames, queries, EncodedQueries(embeddings), manifest, manifest.postprocessing, served.duration_s)
+    expected = localize(
+        frames, queries, EncodedQueries(embeddings), manifest, manifest.postprocessing, served.duration_s
+    )
     for from_torch, from_service in zip(expected, served.results, strict=True):
         np.testing.assert_allclose(from_torch.similarity, from_service.similarity, atol=2e-3)
 
