@@ -12,7 +12,7 @@ The default threshold is the lowest threshold at which at most `FALSE_PRESENCE` 
 Scale, bias and threshold are chosen on tuning scenes; the figures are measured on the scenes of the benchmark.
 
 Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) has a scale and a
-bias for each query already; there, scale and bias apply to the logit of the text-dependent score, and the same fit
+bias for each query already; there, scale and bias apply to the logit of each query, and the same fit
 corrects what is left over. Either way the threshold is chosen on the scores that a bundle with this calibration serves.
 """
 

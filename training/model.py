@@ -33,7 +33,7 @@ class ModelConfig(Protocol):
 class TextDependentSigmoid(nn.Module):
     """Predicts scale and bias of the sigmoid of each text from its embedding: FLAM (arXiv 2505.05335).
 
-    Before training, every scale is 10 and every bias is -8. `service.core.scoring.text_dependent_logits` has the scores.
+    Before training, every scale is 10 and every bias is -8. `service.core.scoring.EncodedQueries` computes the scores.
     """
 
     def __init__(self, dimension: int) -> None:

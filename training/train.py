@@ -57,7 +57,7 @@ def train(recipe: Recipe, out: Path) -> Path:
     - TensorBoard events: losses, scale, bias, speed and validation scores.
 
     Args:
-        recipe: what is trained, on what, and how.
+        recipe: the model, its data, losses and optimizer.
         out: the folder of the run, which is created.
 
     Returns:

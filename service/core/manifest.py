@@ -44,9 +44,9 @@ class Manifest:
         dimension: D, the dimension of the embeddings of both graphs.
         window_frames: Frames in a window, the fixed-length slice that audio.onnx processes.
         overlap_frames: Frames that neighbouring windows share; at most half a window.
-        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. The evidence is the
-            similarity in format 2, and the text-dependent logit in format 3; there, a scale of 1 and a bias of 0 leave
-            the score of the trained model as it is.
+        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. In format 2 the evidence is the
+            similarity. In format 3 it is the logit of the query: the scale of the query * similarity + the bias of the
+            query; there, a `scale` of 1 and a `bias` of 0 keep the scores of the trained model.
         bias: Bias of the calibration.
         postprocessing: The default settings with which scores become segments.
         max_query_tokens: Longer queries are cut to this number of tokens.

@@ -28,7 +28,7 @@ class Calibration:
 
 
 UNCALIBRATED = Calibration(scale=1.0, bias=0.0)
-"""Leaves the evidence of queries with text-dependent sigmoids as it is: the logit of their score."""
+"""Leaves the evidence of queries with text-dependent sigmoids unchanged: it is the logit of their score already."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +59,20 @@ class EncodedQueries:
         return cls(embeddings, np.concatenate(sigmoids) if sigmoids else None)
 
     def evidence(self, similarity: Float32, rows: slice = ALL_ROWS) -> Float32:
-        """Values (R, T) that the calibration turns into scores: the similarities, or text-dependent logits.
+        """Computes the values (R, T) that the calibration turns into scores, from similarities (R, T).
+
+        If the queries share one sigmoid, the evidence is the similarity. If each query has a sigmoid, the evidence is the
+        logit, scale * similarity + bias, with the scale and bias of the query, as in training. FLAM (arXiv 2505.05335)
+        also divides by the prior, sigmoid(logit) / (sigmoid(logit) + sigmoid(bias)). This form scores silence 0.5 and
+        measured worse (`training/EXPERIMENTS.md`).
 
         Args:
-            similarity: Similarities of R of the queries, shape (R, T).
-            rows: The R queries; all queries by default.
+            similarity: Similarities of R of the Q queries.
+            rows: Which of the Q queries they are.
         """
-        return similarity if self.sigmoids is None else text_dependent_logits(similarity, self.sigmoids[rows])
+        if self.sigmoids is None:
+            return similarity
+        return self.sigmoids[rows, :1] * similarity + self.sigmoids[rows, 1:]
 
 
 def similarity(frames: NDArray[np.float16] | Float32, queries: Float32, rows: slice = ALL_ROWS) -> Float32:
@@ -85,24 +92,6 @@ def similarity(frames: NDArray[np.float16] | Float32, queries: Float32, rows: sl
         chunk = frames[begin : begin + _CHUNK_FRAMES].astype(np.float32, copy=False)
         similarities[:, begin : begin + _CHUNK_FRAMES] = (queries @ chunk.T)[rows]
     return np.clip(similarities, -1, 1, out=similarities)
-
-
-def text_dependent_logits(similarity: Float32, sigmoids: Float32) -> Float32:
-    """Logits of the scores of queries that each have a sigmoid, as in FLAM (arXiv 2505.05335).
-
-    The bias of a query tells how likely its text is before anything is heard. FLAM's score is free of it, so that one
-    threshold serves all texts: sigmoid(l) / (sigmoid(l) + sigmoid(bias)) with l = scale * similarity + bias. The logit
-    of this score is log sigmoid(l) - log sigmoid(bias).
-
-    Args:
-        similarity: Shape (Q, T).
-        sigmoids: Scale and bias of each query, shape (Q, 2).
-
-    Returns:
-        Logits, shape (Q, T).
-    """
-    scale, bias = sigmoids[:, :1], sigmoids[:, 1:]  # (Q, 1), (Q, 1)
-    return np.logaddexp(0, -bias) - np.logaddexp(0, -(scale * similarity + bias))
 
 
 def score(evidence: Float32, calibration: Calibration) -> Float32:

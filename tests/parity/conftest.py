@@ -23,5 +23,6 @@ def text_dependent_checkpoint(tiny_pack: Path, tmp_path_factory: pytest.TempPath
     for name, spread in (("log_scale", 0.5), ("bias", 3.0)):
         weight = checkpoint["average"][f"own_sigmoid.{name}.weight"]
         weight += spread * torch.randn(weight.shape, generator=generator)
+    checkpoint["average"]["own_sigmoid.bias.bias"] += 5.0  # from -8, at which a tiny model scores nothing
     torch.save(checkpoint, file)
     return file

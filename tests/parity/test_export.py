@@ -36,7 +36,7 @@ def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
-def test_a_bundle_says_what_its_files_are(exported: Path) -> None:
+def test_the_manifest_of_a_bundle_has_the_facts_of_its_graphs(exported: Path) -> None:
     manifest = verify_bundle(exported)
     assert (manifest.name, manifest.dimension, manifest.window_frames) == ("tiny", 33, 264)
 
@@ -46,22 +46,24 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
     round_to_half(model)
     manifest = verify_bundle(exported)
     clip = example_waveforms(1, manifest.window_samples)[0]
-    asked = ["a tone", "hiss"]
+    queries = ["a tone", "hiss"]
     engine = open_engine(exported, EngineOptions())
     text_encoder = TextEncoder(exported, manifest, EngineOptions())
     try:
-        served = engine.localize(Upload.of_bytes(wav(clip)), asked)
-        queries = text_encoder.encode(asked).embeddings
+        served = engine.localize(Upload.of_bytes(wav(clip)), queries)
+        embeddings = text_encoder.encode(queries).embeddings
     finally:
         engine.close()
         text_encoder.close()
     with torch.inference_mode():
         frames = model.served_frames(torch.from_numpy(clip)[None])[0].numpy()
-        exact = model.served_queries(encoder.encode(asked)).numpy()
-    assert (queries * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
-    expected = localize(frames, asked, EncodedQueries(queries), manifest, manifest.postprocessing, served.duration_s)
-    for ours, theirs in zip(expected, served.results, strict=True):
-        np.testing.assert_allclose(ours.similarity, theirs.similarity, atol=2e-3)
+        exact = model.served_queries(encoder.encode(queries)).numpy()
+    assert (embeddings * exact).sum(axis=1) == pytest.approx(1, abs=TEXT_TOLERANCE)
+    expected = localize(
+        frames, queries, EncodedQueries(embeddings), manifest, manifest.postprocessing, served.duration_s
+    )
+    for from_torch, from_service in zip(expected, served.results, strict=True):
+        np.testing.assert_allclose(from_torch.similarity, from_service.similarity, atol=2e-3)
 
 
 def test_a_changed_weight_is_found_with_the_largest_difference(exported: Path, tiny_checkpoint: Path) -> None:

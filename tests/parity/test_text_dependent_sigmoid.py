@@ -30,8 +30,9 @@ from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, Checkp
 
 SCORE_TOLERANCE = 1e-3
 """Accepted difference of a served score from that of torch for the same query embeddings; cached frames are float16."""
-QUANTIZED_TOLERANCE = 0.06
-"""Accepted difference of a served score from that of torch for the query embeddings of torch, which are not 8-bit."""
+QUANTIZED_TOLERANCE = 0.15
+"""Accepted difference of a served score from that of torch with the float32 query embeddings: those of the tiny model lose
+up to 0.01 of cosine in 8 bits, which a scale of 10 turns into half a logit."""
 
 
 @pytest.fixture(scope="module")

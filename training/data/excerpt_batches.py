@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from service.core.frame_grid import FrameGrid
+from training import seeds
 from training.data.batch import CaptionedBatch, CaptionedFrames, GlobalCaption
 from training.data.datasets import read_dataset
 from training.data.decoding import UnreadableRecordingError, decode, recording_duration_s
@@ -112,7 +113,7 @@ class ExcerptBatches(Dataset[CaptionedBatch]):
         Raises:
             RuntimeError: Almost no draw gave an item.
         """
-        rng = np.random.default_rng([self.seed, index])
+        rng = np.random.default_rng(seeds.numbered(self.seed, index))
         items: list[tuple[Excerpt, NDArray[np.float32]]] = []
         drawn_paths, unreadable = set[Path](), list[str]()
         for _ in range(self.batch * MAX_DRAWS_PER_ITEM):

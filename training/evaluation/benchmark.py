@@ -106,7 +106,9 @@ def draw_benchmark(
     synthesizer = SceneSynthesizer(store, RECIPE, weights)
     recording_labels = [r.label for r in recordings]
     scenes = tuple(
-        _benchmark_scene(f"scene{i:04d}", synthesizer.draw(np.random.default_rng([seed, i])), recording_labels)
+        _benchmark_scene(
+            f"scene{i:04d}", synthesizer.draw(np.random.default_rng(seeds.numbered(seed, i))), recording_labels
+        )
         for i in range(n_scenes)
     )
     labels = tuple(sorted(label for label, count in counts.items() if count >= MIN_RECORDINGS))

@@ -13,7 +13,7 @@ from training.data.decoding import decode
 from training.data.example import Example
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
-from training.evaluation.metrics import compute_figures
+from training.evaluation.metrics import Figures, compute_figures
 from training.evaluation.report import CONFIDENCE_LEVEL, summarize, summarize_figures
 from training.evaluation.retrieval import relevance, retrieval
 from training.evaluation.scored_queries import bootstrap_weights
@@ -71,34 +71,39 @@ def evaluate(
         [postprocessing.median_filter_s for postprocessing in settings.by_label]
         for settings in settings_by_name.values()
     ]
-    scores_by_settings = reported_set.score_clips(localizer, width_choices)
     reports: dict[str, Any] = {}
-    for (name, settings), clip_scores in zip(settings_by_name.items(), scores_by_settings, strict=True):
+    for name, clip_scores in zip(settings_by_name, reported_set.score_clips(localizer, width_choices), strict=True):
+        settings = settings_by_name[name]
         passes = [
             compute_figures(
                 reported_set.scored_queries(clip_scores, pass_index), localizer.grid, weights, settings.by_label
             )
             for pass_index in range(reported_set.n_passes)
         ]
-        reports[name] = {"chosen": settings.chosen, **summarize(passes, reported_set.scored_labels)}
-        for label, postprocessing in zip(reported_set.scored_labels, settings.by_label, strict=True):
-            reports[name]["labels"][label] |= {
-                "median_filter_s": postprocessing.median_filter_s,
-                "threshold": postprocessing.threshold,
-            }
+        reports[name] = _report(passes, settings, reported_set.scored_labels)
     reports["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
+    return {"set": _description(reported_set), "bootstrap": _bootstrap(resamples), "settings": reports}
+
+
+def _report(passes: Sequence[Figures], settings: _Settings, labels: Sequence[str]) -> dict[str, Any]:
+    """The figures of all passes, and the post-processing of each label."""
+    report = {"chosen": settings.chosen, **summarize(passes, labels)}
+    for label, postprocessing in zip(labels, settings.by_label, strict=True):
+        report["labels"][label] |= {
+            "median_filter_s": postprocessing.median_filter_s,
+            "threshold": postprocessing.threshold,
+        }
+    return report
+
+
+def _description(reported_set: EvaluationSet) -> dict[str, Any]:
+    pooled, full = "captions of each recording and captions of others", "all labels in all recordings"
     return {
-        "set": {
-            "name": reported_set.name,
-            "recordings": len(reported_set.clips),
-            "labels": len(reported_set.labels),
-            "passes": reported_set.n_passes,
-            "queries": "captions of each recording and captions of others"
-            if reported_set.pooled
-            else "all labels in all recordings",
-        },
-        "bootstrap": _bootstrap(resamples),
-        "settings": reports,
+        "name": reported_set.name,
+        "recordings": len(reported_set.clips),
+        "labels": len(reported_set.labels),
+        "passes": reported_set.n_passes,
+        "queries": pooled if reported_set.pooled else full,
     }
 
 

@@ -53,7 +53,7 @@ class BatchPlan:
 
 
 class SceneBatches(Dataset[SceneBatch]):
-    """A data set of batches: batch i holds the scenes i * size to (i + 1) * size - 1, and scene j has a seed of its own.
+    """A data set of batches. Batch i holds scenes i * size to (i + 1) * size - 1; scene j is drawn with the seed (seed, j).
 
     Each event has a caption of its label, which is drawn anew for every scene. The caption of a scene joins the captions of
     its events.

@@ -84,17 +84,11 @@ def test_clip_score_is_the_highest_smoothed_score() -> None:
     assert scoring.clip_score(np.float32([[0.1, 0.7, 0.2], [0.3, 0.1, 0.0]])).tolist() == pytest.approx([0.7, 0.3])
 
 
-def test_text_dependent_scores_are_free_of_the_bias_of_the_text() -> None:
-    encoded = scoring.EncodedQueries(np.eye(2, dtype=np.float32), np.float32([[10, -8], [10, -4]]))
-    scores = scoring.score(encoded.evidence(np.float32([[0, 1], [0, 1]])), scoring.UNCALIBRATED)
-    likely, prior = expit([2, 6]), expit([-8, -4])
-    np.testing.assert_allclose(scores, np.stack([[0.5, 0.5], likely / (likely + prior)], axis=1), rtol=1e-6)
-
-
-def test_text_dependent_logits_never_overflow() -> None:
-    logits = scoring.text_dependent_logits(np.float32([[-1, 1]]), np.float32([[1e6, -1e5]]))
-    np.testing.assert_allclose(logits, [[-1e6, 1e5]], rtol=1e-5)
-    assert logits.dtype == np.float32
+def test_each_query_is_scored_by_its_own_sigmoid() -> None:
+    encoded = scoring.EncodedQueries(np.eye(2, dtype=np.float32), np.float32([[10, -8], [20, -4]]))
+    scores = scoring.score(encoded.evidence(np.float32([[0, 1], [0, 0.5]])), scoring.UNCALIBRATED)
+    np.testing.assert_allclose(scores, expit([[-8, 2], [-4, 6]]), rtol=1e-4)
+    assert scores.dtype == np.float32
 
 
 def test_queries_that_share_a_sigmoid_are_scored_by_their_similarity() -> None:

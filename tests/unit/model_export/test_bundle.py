@@ -42,8 +42,8 @@ def test_only_a_bundle_an_empty_folder_or_none_is_replaced(tiny_bundle: Path, tm
 def test_the_licence_of_public_weights_is_named_where_a_tower_began_with_them(
     recipe: dict[str, Any], public: list[str]
 ) -> None:
-    own, *audio, text = licences(recipe_from_dict({"name": "any", **recipe}))
-    assert (own, text.split(",")[0]) == ("Apache-2.0: this model", "Apache-2.0: all-MiniLM-L6-v2")
+    model, *audio, text = licences(recipe_from_dict({"name": "any", **recipe}))
+    assert (model, text.split(",")[0]) == ("Apache-2.0: this model", "Apache-2.0: all-MiniLM-L6-v2")
     assert [name for name in ("YAMNet", "ASiT", "EfficientSED") if name in "".join(audio)] == public
 
 

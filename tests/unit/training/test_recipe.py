@@ -42,19 +42,19 @@ def test_a_tower_without_a_kind_is_compact() -> None:
 
 
 @pytest.mark.parametrize(
-    ("audio", "said"),
+    ("audio", "message"),
     [
         ({"kind": "vggish"}, "vggish"),
         ({"kind": "asit", "width": 1.0}, "width"),
         ({"kind": "asit", "blocks": "x"}, "blocks"),
     ],
 )
-def test_a_tower_that_is_not_there_is_refused_by_name(audio: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_tower_that_does_not_exist_is_refused_by_name(audio: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         recipe_from_dict({"name": "a", "audio": audio})
 
 
-def test_a_teacher_teaches_the_compact_tower_only() -> None:
+def test_a_teacher_needs_the_compact_tower() -> None:
     with pytest.raises(ValueError, match=r"audio\.kind is 'asit'"):
         recipe_from_dict({"name": "a", "audio": {"kind": "asit"}, "teacher": {"folder": "pretrained"}})
 

@@ -5,19 +5,21 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from service.core.manifest import PACKAGED_BUNDLE
 from tests.tiny_pack import LABELS
 from tests.tiny_roberta import build_tiny_roberta
 from tests.tiny_tacos import build_tiny_tacos
 from training.checkpoint import BEST, CHECKPOINT, Run, bundle_weights, load_checkpoint
+from training.data.batch import CaptionedBatch
 from training.data.excerpt_batches import WeightedDataset
 from training.evaluation.run_report import REPORT
 from training.recipe import Recipe, read_recipe, recipe_from_dict
 from training.source import make_source
 from training.towers.asit import AsitConfig
 from training.towers.text import SentenceEncoder
-from training.train import begin, train
+from training.train import begin, mean_frame, part_size, train
 
 
 def tiny(pack: Path, *overrides: str) -> Recipe:
@@ -57,16 +59,16 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_p
     for part in ("model", "average"):
         assert all(torch.equal(whole[part][name], resumed[part][name]) for name in whole[part]), part
     moments, resumed_moments = whole["optimizer"]["state"], resumed["optimizer"]["state"]
-    for number, own in moments.items():
-        assert all(torch.equal(value, resumed_moments[number][name]) for name, value in own.items())
+    for number, values in moments.items():
+        assert all(torch.equal(value, resumed_moments[number][name]) for name, value in values.items())
 
 
-def test_the_model_that_ships_goes_on_with_recordings_of_ones_own(tiny_pack: Path, tmp_path: Path) -> None:
+def test_the_default_model_can_be_fine_tuned_on_other_recordings(tiny_pack: Path, tmp_path: Path) -> None:
     few = ["optimization.steps=1", "optimization.batch=2"]
     train(read_recipe(Path("training/recipes/fine_tune.toml"), [f"data.folder={tiny_pack}", *few]), tmp_path)
     shipped = bundle_weights(PACKAGED_BUNDLE, load_checkpoint(tmp_path / CHECKPOINT)[0])
     for name, value in weights(tmp_path).items():
-        if name != "centre":  # that of its own soundscapes
+        if name != "centre":  # computed from the scenes of this run
             assert torch.allclose(value, shipped[name], atol=1e-2), name
 
 
@@ -92,18 +94,18 @@ def test_every_tower_can_be_trained(tiny_pack: Path, tmp_path: Path, audio: dict
     assert not torch.equal(state["average"]["audio.output.weight"], state["model"]["audio.output.weight"])
 
 
-def test_a_scene_of_a_length_that_the_tower_does_not_take_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
+def test_scenes_of_a_length_that_the_tower_does_not_accept_are_refused(tiny_pack: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"last 4\.0 s, 100 frames; the next length .* is 4\.8 s"):
         train(tiny(tiny_pack, "scenes.scene_s=4.0"), tmp_path)
 
 
-def test_another_recipe_does_not_go_on_with_a_checkpoint(tiny_pack: Path, tmp_path: Path) -> None:
+def test_a_run_does_not_continue_with_another_recipe(tiny_pack: Path, tmp_path: Path) -> None:
     train(tiny(tiny_pack, "optimization.steps=1"), tmp_path)
     with pytest.raises(ValueError, match="another recipe"):
         train(tiny(tiny_pack, "optimization.steps=2"), tmp_path)
 
 
-def test_a_batch_in_parts_is_followed_by_their_mean(tiny_pack: Path, tmp_path: Path) -> None:
+def test_a_batch_in_parts_gives_the_weights_of_the_whole_batch(tiny_pack: Path, tmp_path: Path) -> None:
     quiet = ["optimization.sentence_noise=0.0", "text.dropout=0.0", "optimization.time_mask_s=0.0"]
     quiet += ["optimization.mel_mask_bands=0", "losses.label_contrastive=0.0", "optimization.steps=2"]
     for accumulate in (1, 2):
@@ -113,12 +115,30 @@ def test_a_batch_in_parts_is_followed_by_their_mean(tiny_pack: Path, tmp_path: P
         assert torch.allclose(value, parts[name], atol=1e-4), name
 
 
-def test_a_batch_that_cannot_be_parted_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
+def test_a_batch_that_cannot_be_divided_into_equal_parts_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"optimization\.batch is 4; multiples of 3 are accepted"):
         train(tiny(tiny_pack, "optimization.accumulate=3"), tmp_path)
 
 
-def test_losses_are_scaled_in_fp16_and_the_factor_is_kept(tiny_pack: Path, tmp_path: Path) -> None:
+def test_a_batch_of_12_has_3_parts_of_4() -> None:
+    assert part_size(12, 3) == 4
+
+
+class SampleFrames(nn.Module):
+    """A model whose frames are the samples themselves."""
+
+    def audio(self, waveform: torch.Tensor) -> torch.Tensor:
+        return waveform[..., None]
+
+
+def test_the_mean_frame_leaves_out_the_silence_behind_a_recording() -> None:
+    waveform, valid_frames = torch.tensor([[1.0, 2.0, 99.0], [6.0, 99.0, 99.0]]), torch.tensor([2, 1])
+    batches: Any = [CaptionedBatch(waveform, valid_frames, n_frames=3)] * 16
+    model: Any = SampleFrames()
+    assert mean_frame(model, batches, torch.device("cpu")).tolist() == [3.0]
+
+
+def test_losses_are_scaled_in_fp16_and_the_scale_is_saved(tiny_pack: Path, tmp_path: Path) -> None:
     train(tiny(tiny_pack, "optimization.steps=1", "optimization.precision=fp16"), tmp_path)
     assert state(tmp_path)["scaler"]["scale"] > 1
     assert all(value.isfinite().all() for value in weights(tmp_path).values())

@@ -63,13 +63,6 @@ def test_a_bundle_has_the_figures_of_the_service_that_serves_it(
     assert "middle" in text
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"model": {"sample_rate_hz": 16_000}, "defaults": {}}])
-def test_another_service_is_refused(answer: object) -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
-    with pytest.raises(ValueError, match="http://other answers GET /info otherwise"):
-        ServiceLocalizer(httpx.Client(base_url="http://other", transport=transport))
-
-
 def test_captions_retrieve_their_recordings(tiny_bundle: Path, tmp_path: Path) -> None:
     report = evaluate_retrieval(BundleLocalizer(tiny_bundle), "tones", examples(tmp_path), resamples=20)
     assert report["set"] == {"name": "tones", "recordings": 3, "captions": 3}

@@ -35,7 +35,7 @@ def test_different_scenes_come_again_in_the_same_order(store: AudioStore) -> Non
     assert torch.equal(waveform[:5], torch.cat([b.waveform for b in batches(store)])[:5])
 
 
-def test_regions_are_the_runs_of_each_events_frames_with_one_of_its_labels_captions(store: AudioStore) -> None:
+def test_events_are_the_runs_of_active_frames_with_a_caption_of_their_label(store: AudioStore) -> None:
     for batch in batches(store):
         expected = [
             (b, start, end, int(batch.labels[b, e]))
@@ -43,16 +43,16 @@ def test_regions_are_the_runs_of_each_events_frames_with_one_of_its_labels_capti
             for e, active in enumerate(events)
             for start, end in runs(active.numpy() > 0)
         ]
-        found = [(r.recording, r.first_frame, r.end_frame) for r in batch.events]
-        assert found == [region[:3] for region in expected]
+        regions = [(r.recording, r.first_frame, r.end_frame) for r in batch.events]
+        assert regions == [region[:3] for region in expected]
         assert all(r.text in CAPTIONS[label] for r, (*_, label) in zip(batch.events, expected, strict=True))
 
 
 def test_the_caption_of_a_scene_joins_those_of_its_events(store: AudioStore) -> None:
     for batch in batches(store):
         for caption in batch.captions:
-            own = [event.text for event in batch.events if event.recording == caption.recording]
-            assert caption.text == joined(own)
+            captions = [event.text for event in batch.events if event.recording == caption.recording]
+            assert caption.text == joined(captions)
 
 
 @pytest.mark.parametrize(

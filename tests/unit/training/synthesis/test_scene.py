@@ -21,9 +21,9 @@ def draw(store: AudioStore, recipe: SceneRecipe, seed: int, ambiences: tuple[int
 
 @pytest.mark.parametrize("recipe", [RECIPE, SceneRecipe(scene_s=4.0)])
 def test_the_same_seed_gives_the_same_scene(store: AudioStore, recipe: SceneRecipe) -> None:
-    one, other = (draw(store, recipe, 5, (0, 1)) for _ in range(2))
-    np.testing.assert_array_equal(one.waveform, other.waveform)
-    assert [e.onset_s for e in one.events] == [e.onset_s for e in other.events]
+    first, second = (draw(store, recipe, 5, (0, 1)) for _ in range(2))
+    np.testing.assert_array_equal(first.waveform, second.waveform)
+    assert [e.onset_s for e in first.events] == [e.onset_s for e in second.events]
 
 
 @pytest.mark.parametrize("seed", range(20))
