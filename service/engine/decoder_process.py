@@ -63,11 +63,12 @@ def main(file_descriptor: int, clip_cpu_s: int) -> None:
 
 
 def _warm_up() -> None:
-    """Receives a descriptor and decodes silence, because Python and the libraries load some of their parts at first use."""
-    silence = BytesIO()
-    soundfile.write(silence, np.zeros(_WARM_UP_HZ // 10), _WARM_UP_HZ, format="WAV")
-    for _ in decode(silence, identify(silence), 2 * _WARM_UP_HZ, 1):
-        pass
+    """Decodes silence and receives a descriptor, because Python and the libraries load some of their parts at first use."""
+    for container in ("WAV", "FLAC"):  # PCM and a compressed codec, which different libraries may read
+        silence = BytesIO()
+        soundfile.write(silence, np.zeros(_WARM_UP_HZ // 10), _WARM_UP_HZ, format=container)
+        for _ in decode(silence, identify(silence), 2 * _WARM_UP_HZ, 1):
+            pass
     sender, receiver = socket.socketpair()
     with sender, receiver:
         socket.send_fds(sender, [b"\0"], [sender.fileno()])

@@ -6,8 +6,10 @@ processes. It can still waste CPU time and memory up to the limits, and answer w
 of the same process.
 """
 
+import ctypes
 import os
 import resource
+import sys
 from collections.abc import Callable
 
 from service.engine.syscall_filter import install_syscall_filter
@@ -17,6 +19,7 @@ MEMORY_BYTES = 1 << 30
 PROTECTIONS = ("memory limit", "other limits", "change of user", "system call filter")
 """Names of the protections, in the order in which a process takes them."""
 _NOBODY = 65534
+_CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 of linux/capability.h
 _MAX_OPEN_FILES = 16  # standard streams, the socket twice, the clip
 _CPU_GRACE_S = 5
 
@@ -35,7 +38,7 @@ def enter_sandbox(cpu_s: int) -> dict[str, str]:
     steps: dict[str, Callable[[], None]] = {
         "memory limit": lambda: _limit(resource.RLIMIT_AS, MEMORY_BYTES),  # macOS refuses it
         "other limits": lambda: _set_other_limits(cpu_s),
-        "change of user": _leave_root,
+        "change of user": _give_up_privileges,
         "system call filter": install_syscall_filter,
     }
     missing: dict[str, str] = {}
@@ -62,9 +65,17 @@ def _limit(kind: int, soft: int, hard: int | None = None) -> None:
     resource.setrlimit(kind, (int(min(soft, ceiling)), int(min(hard, ceiling))))
 
 
-def _leave_root() -> None:
-    """Becomes the user nobody if the process runs as root, because root may read the environment of the service."""
+def _give_up_privileges() -> None:
+    """Becomes the user nobody if the process runs as root, and drops the capabilities of any user.
+
+    Root may read the environment of the service. A user other than root may have capabilities by "ambient" inheritance.
+    """
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(_NOBODY)
         os.setuid(_NOBODY)
+    if sys.platform == "linux":
+        header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+        none = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice
+        if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
+            raise OSError(ctypes.get_errno(), f"capset: {os.strerror(ctypes.get_errno())}")
