@@ -35,8 +35,8 @@ class LocalizeForm(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
     audio: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})] | SkipJsonSchema[None] = None
-    """Audio file of the clip: WAV, FLAC, Ogg, MP3 or AIFF, at any common sample rate. Channels are averaged. `GET
-    /info` lists the limits."""
+    """Audio file of the clip: WAV, FLAC, MP3, Ogg, M4A or MP4, WebM, AAC, AIFF and others, at any common sample rate. Tags
+    and other bytes in front of the sound are skipped. Channels are averaged. `GET /info` lists all formats and limits."""
 
     clip_id: str | SkipJsonSchema[None] = None
     """Identifier of an earlier clip, sent instead of `audio`: the `clip.id` of its answer. The service accepts the

@@ -44,7 +44,7 @@ LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     AudioTooLong(3600.0),
     AudioTooLarge(536870912),
     TooManyFields(138),
-    UnsupportedAudio("MP4 or M4A", "WAV, FLAC, Ogg, MP3, AIFF"),
+    UnsupportedAudio("WMA or ASF", "WAV, FLAC, MP3, Ogg, MP4, WebM, AAC, AIFF"),
     NotAForm("application/json"),
     ClipUnclear("neither audio nor clip_id"),
     QueriesMissing(),

@@ -33,7 +33,10 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("localize", help="find sounds in a recording, without a server")
     parser.set_defaults(run=run)
     parser.add_argument(
-        "clip", type=Path, metavar="CLIP", help="a recording: WAV, FLAC, Ogg, MP3 or AIFF; - reads standard input"
+        "clip",
+        type=Path,
+        metavar="CLIP",
+        help="a recording: WAV, FLAC, MP3, Ogg, M4A, WebM, AIFF or another format; - reads standard input",
     )
     parser.add_argument(
         "queries", nargs="+", type=_utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'

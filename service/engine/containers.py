@@ -1,50 +1,83 @@
-"""Identifies the container and codec of a clip from its first bytes, and refuses those that are not accepted.
+"""Identifies the container and codec of a clip from its content, and refuses those that are not accepted.
 
-libsndfile reads many more formats than the service accepts, some of them unsafely: the ADPCM decoders of the version
-that soundfile bundles overflow the heap. So an allow-list decides which clips libsndfile gets to see.
+A reader is chosen by what it will really decode, never by a file name or by a guess of the reader: plain PCM is read by
+`service.engine.pcm_reader` from the layout that the header gives, everything else by the one demuxer of FFmpeg that is
+named here. As players do, bytes in front of a clip that are no part of it (tags, padding, junk) are skipped.
 """
 
+import os
 import re
-import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO, NewType
 
 from service.core.errors import UnsupportedAudio
+from service.engine.mpeg_frames import find_frames, frame_kind
+from service.engine.pcm_layout import NotAcceptedError, PcmLayout, read_aiff, read_au, read_caf, read_w64, read_wav
 
 Container = NewType("Container", str)
-"""Name of an accepted container and codec, for example "WAV PCM", "Ogg Opus" or "MP3"; only `identify` makes it."""
+"""Name of an accepted container and codec, for example "WAV PCM", "Ogg Opus" or "MP3"; only this module makes it."""
 
 ACCEPTED = (
-    "WAV or RF64 (PCM, float), FLAC, Ogg (Vorbis, Opus), MP3, AIFF (PCM, float); 1 to 8 channels, 4000 to 384000 Hz"
+    "WAV, RF64, W64, AIFF, AU and CAF (PCM, float, mu-law, A-law), FLAC, MP3, Ogg (Vorbis, Opus, FLAC), "
+    "MP4 or M4A (AAC, ALAC), WebM or Matroska (Opus, Vorbis), AAC (ADTS), AMR; 1 to 8 channels, 4000 to 384000 Hz"
 )
-_WAV_CODECS = {1: "PCM", 3: "float"}
-_WAV_REFUSED = {2: "MS ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x50: "MP2", 0x55: "MP3"}
-_EXTENSIBLE = 0xFFFE
-_EXTENSIBLE_TAIL = bytes.fromhex("000000001000800000aa00389b71")
-_AIFC_CODECS = {b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64"}
-_OGG_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
-_OGG_REFUSED = {
-    b"\x7fFLAC": "FLAC",
-    b"Speex": "Speex",
-    b"\x80theora": "Theora video",
-    b"fishead": "a skeleton",
-}  # libsndfile decodes none of these
-_REFUSED_FORMATS = {
-    rb"....ftyp": "MP4 or M4A",
-    rb"\x1a\x45\xdf\xa3": "WebM or Matroska",
-    rb"\x30\x26\xb2\x75": "WMA or ASF",
-    rb"\.snd": "AU",
-    rb"caff": "CAF",
-    rb"riff": "W64",
-    rb"RIFX": "big-endian WAV",
-    rb"RIFF....AVI ": "AVI",
-    rb"#!AMR": "AMR",
-    rb"MThd": "MIDI, which holds no sound",
-    rb"\xff[\xf0\xf1\xf8\xf9]": "AAC in ADTS",
-    rb"\s*[<{\[]": "text",
-    rb"PK\x03\x04": "a ZIP archive",
+_OGG_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC"}
+_OGG_REFUSED = {b"Speex": "Speex", b"\x80theora": "Theora video", b"fishead": "a skeleton"}
+_PCM_SIGNATURES: dict[bytes, Callable[[BinaryIO, int], PcmLayout | None]] = {
+    rb"(?:RIFF|RF64|BW64|RIFX)....WAVE": read_wav,
+    rb"riff\x2e\x91\xcf\x11": read_w64,
+    rb"FORM....AIF[FC]": read_aiff,
+    rb"\.snd\0\0": read_au,
+    rb"caff\0\x01": read_caf,
 }
-_MAX_CHUNKS = 64
+_COMPRESSED_SIGNATURES = {
+    rb"fLaC": "FLAC",
+    rb"OggS\0[\x02\x06]": "Ogg",
+    rb"\0\0..ftyp": "MP4",
+    rb"\x1a\x45\xdf\xa3": "WebM",
+    rb"#!AMR(?:-WB)?\n": "AMR",
+}
+_ONLY_AT_START = {rb"....(?:moov|mdat|wide|free|skip|pnot)": "MP4", rb"OggS": "Ogg"}
+"""Signatures too weak to be searched for behind junk."""
+_REFUSED_FORMATS = {
+    rb"\x30\x26\xb2\x75": "WMA or ASF",
+    rb"RIFF....AVI ": "AVI",
+    rb"MThd": "MIDI, which holds no sound",
+    rb"PK\x03\x04": "a ZIP archive",
+    rb"\x1f\x8b": "a gzip archive",
+    rb"7z\xbc\xaf": "a 7z archive",
+    rb"\x89PNG": "a PNG picture",
+    rb"\xff\xd8\xff": "a JPEG picture",
+    rb"GIF8": "a GIF picture",
+    rb"%PDF": "a PDF document",
+    rb"\x7fELF": "a program",
+    rb"FLV\x01": "FLV",
+    rb"\.RMF": "RealMedia",
+    rb"\0\0\x01\xba": "an MPEG program stream",
+    rb"\x47.{187}\x47.{187}\x47": "an MPEG transport stream",
+}
+_TEXT = rb"\s*[<{\[]"
+_ANY = re.compile(b"|".join([*_PCM_SIGNATURES, *_COMPRESSED_SIGNATURES]), re.DOTALL)
+_HEAD_BYTES = 512
 _MAX_TAGS = 8
+_SEARCHED_BYTES = 1 << 18
+"""Length of the junk in front of a clip that is searched, in bytes, tags not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a clip is, and which bytes of the file are the clip.
+
+    Attributes:
+        container: Container and codec.
+        offset: Position of the clip's first byte in the file.
+        pcm: Layout of the samples, if the clip is plain PCM; None if it is compressed.
+    """
+
+    container: Container
+    offset: int
+    pcm: PcmLayout | None = None
 
 
 def identify(clip: BinaryIO) -> Container:
@@ -56,108 +89,90 @@ def identify(clip: BinaryIO) -> Container:
     Raises:
         UnsupportedAudio: If the container or the codec is not accepted.
     """
-    clip.seek(0)
-    head = clip.read(64)
+    return locate(clip).container
+
+
+def locate(clip: BinaryIO) -> Source:
+    """Identifies a clip, and finds where it begins; see `identify`."""
     try:
-        if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-            return Container(f"{'WAV' if head[:4] == b'RIFF' else 'RF64'} {_wav_codec(clip)}")
-        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            return Container(f"AIFF {_aiff_codec(clip, compressed=head[8:12] == b'AIFC')}")
-        if head[:4] == b"fLaC":
-            return Container("FLAC")
-        if head[:4] == b"OggS":
-            return Container(f"Ogg {_ogg_codec(clip)}")
-        if _is_mp3_frame(_after_id3_tags(clip)):
-            return Container("MP3")
+        source = _located(clip)
+    except NotAcceptedError as error:
+        raise UnsupportedAudio(str(error), ACCEPTED) from None
     finally:
         clip.seek(0)
-    raise _unsupported(_refused_format(head))
+    if source is None:
+        clip.seek(0)
+        head = clip.read(_HEAD_BYTES)
+        clip.seek(0)
+        raise UnsupportedAudio(_refused_format(head), ACCEPTED)
+    return source
 
 
-def _unsupported(came: str) -> UnsupportedAudio:
-    return UnsupportedAudio(came, ACCEPTED)
+def _located(clip: BinaryIO) -> Source | None:
+    clip.seek(0)
+    head = clip.read(_HEAD_BYTES)
+    if _matches(_REFUSED_FORMATS, head):
+        return None
+    start = _after_tags(clip)
+    clip.seek(start)
+    content = clip.read(_SEARCHED_BYTES)
+    if source := _source_at(clip, start, content[:64], content):
+        return source
+    match, frames = _ANY.search(content), find_frames(content)
+    if match and (frames is None or match.start() < frames[0]):
+        return _source_at(clip, start + match.start(), content[match.start() :][:64], content[match.start() :])
+    return Source(Container(frames[1]), start + frames[0]) if frames else None
+
+
+def _source_at(clip: BinaryIO, offset: int, head: bytes, content: bytes) -> Source | None:
+    """Identifies the clip that begins at an offset of the file; None if none begins there."""
+    for signature, read_layout in _PCM_SIGNATURES.items():
+        if re.match(signature, head, re.DOTALL):
+            layout = read_layout(clip, offset)
+            return Source(Container("CAF" if layout is None else layout.name), offset, layout)
+    kind = _matches(_COMPRESSED_SIGNATURES | _ONLY_AT_START, head) or frame_kind(head)
+    if kind is None:
+        return None
+    return Source(Container(f"Ogg {_ogg_codec(content)}" if kind == "Ogg" else kind), offset)
+
+
+def _matches(signatures: dict[bytes, str], head: bytes) -> str | None:
+    return next((name for signature, name in signatures.items() if re.match(signature, head, re.DOTALL)), None)
 
 
 def _refused_format(head: bytes) -> str:
     """Names the format of a clip that is not accepted, for the error message."""
-    for signature, name in _REFUSED_FORMATS.items():
-        if re.match(signature, head, re.DOTALL):
-            return name
+    if name := _matches(_REFUSED_FORMATS | {_TEXT: "text"}, head):
+        return name
     return f"in no known audio container (first bytes {head[:8].hex(' ')})"
 
 
-def _chunk(clip: BinaryIO, chunk_name: bytes, byte_order: str, size: int) -> bytes:
-    """Reads the first `size` bytes of the first chunk with a name, in a file of chunks such as RIFF or AIFF.
-
-    Returns fewer bytes if the chunk is shorter, and none if there is no such chunk before the sound data.
-    """
-    clip.seek(12)
-    for _ in range(_MAX_CHUNKS):
-        header = clip.read(8)
-        if len(header) < 8:
-            break
-        name, length = struct.unpack(f"{byte_order}4sI", header)
-        if name == chunk_name:
-            return clip.read(min(length, size))
-        if name == b"data" or not (name.isascii() and name.decode().isprintable()):
-            break
-        clip.seek(length + length % 2, 1)
-    return b""
-
-
-def _wav_codec(clip: BinaryIO) -> str:
-    form = _chunk(clip, b"fmt ", "<", 40)
-    if len(form) < 16:
-        raise _unsupported("WAV without a fmt chunk before its data")
-    (tag,) = struct.unpack_from("<H", form)
-    if tag == _EXTENSIBLE and len(form) == 40 and form[26:] == _EXTENSIBLE_TAIL:
-        (tag,) = struct.unpack_from("<H", form, 24)
-    if tag not in _WAV_CODECS:
-        raise _unsupported(f"WAV with {_WAV_REFUSED.get(tag, f'codec {tag:#06x}')}")
-    return _WAV_CODECS[tag]
-
-
-def _aiff_codec(clip: BinaryIO, compressed: bool) -> str:
-    common = _chunk(clip, b"COMM", ">", 22)
-    if len(common) < (22 if compressed else 18):
-        raise _unsupported("AIFF without a COMM chunk")
-    codec = common[18:22] if compressed else b"NONE"
-    if codec not in _AIFC_CODECS:
-        raise _unsupported(f"AIFF-C with codec {codec.decode('latin-1')!r}")
-    return "float" if codec[:2].lower() == b"fl" else "PCM"
-
-
-def _ogg_codec(clip: BinaryIO) -> str:
-    clip.seek(0)
-    page = clip.read(27 + 255 + 16)
+def _ogg_codec(page: bytes) -> str:
     packet = page[27 + page[26] :] if len(page) > 27 else b""
     for signature, name in _OGG_CODECS.items():
         if packet.startswith(signature):
             return name
     for signature, name in _OGG_REFUSED.items():
         if packet.startswith(signature):
-            raise _unsupported(f"Ogg with {name}")
-    raise _unsupported(f"Ogg with an unknown codec (first bytes {packet[:8].hex(' ')})")
+            raise NotAcceptedError(f"Ogg with {name}")
+    raise NotAcceptedError(f"Ogg with an unknown codec (first bytes {packet[:8].hex(' ')})")
 
 
-def _after_id3_tags(clip: BinaryIO) -> bytes:
-    """Reads the first 10 bytes after any ID3v2 tags."""
-    clip.seek(0)
+def _after_tags(clip: BinaryIO) -> int:
+    """Position of the first byte behind any ID3v2 and APE tags in front of a clip."""
+    n_bytes = clip.seek(0, os.SEEK_END)
+    position = 0
     for _ in range(_MAX_TAGS):
-        head = clip.read(10)
-        if len(head) < 10 or head[:3] != b"ID3":
-            return head
-        length = (head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 | head[9] & 127
-        clip.seek(length, 1)
-    return b""
-
-
-def _is_mp3_frame(head: bytes) -> bool:
-    """Whether bytes start with the header of an MPEG audio layer III frame with a valid bit rate and sample rate."""
-    return (
-        len(head) >= 4
-        and head[0] == 0xFF
-        and head[1] & 0xE6 == 0xE2
-        and head[2] >> 4 not in (0x0, 0xF)
-        and head[2] >> 2 & 3 != 3
-    )
+        clip.seek(position)
+        head = clip.read(16)
+        if head[:3] == b"ID3" and len(head) >= 10:
+            length = 10 + ((head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 | head[9] & 127)
+            length += 10 * bool(head[5] & 16)  # a footer
+        elif head[:8] == b"APETAGEX" and len(head) == 16:
+            length = 32 + int.from_bytes(head[12:16], "little")
+        else:
+            break
+        if position + length >= n_bytes:
+            break  # the length is damaged; the search begins here
+        position += length
+    return position

@@ -4,20 +4,24 @@ The length in a clip's header is not trusted: the clip is read in blocks until i
 stays bounded even if a file of a few hundred bytes claims to hold gigabytes.
 """
 
-import contextlib
 import itertools
 import os
-from collections.abc import Generator, Iterator
-from typing import BinaryIO, cast
+from collections.abc import Generator, Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
-import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
 import soxr  # pyright: ignore[reportMissingTypeStubs] - it ships some for its compiled part only
 from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioNotFinite, AudioTooLong, AudioUndecodable, UnsupportedAudio
 from service.core.warnings import AnswerWarning
-from service.engine.containers import ACCEPTED, Container
+from service.engine.clip_checks import ClipChecks
+from service.engine.clip_report import ClipReport
+from service.engine.containers import ACCEPTED, Container, Source, locate
+from service.engine.ffmpeg_reader import read_compressed
+from service.engine.pcm_reader import read_pcm
+from service.engine.sample_range import SampleRange, sample_range
+from service.engine.sound_block import SoundBlock
 
 Float32 = NDArray[np.float32]
 DecodedBlocks = Generator[Float32, None, tuple[AnswerWarning, ...]]
@@ -26,33 +30,16 @@ DecodedBlocks = Generator[Float32, None, tuple[AnswerWarning, ...]]
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_CHANNELS = 8
 LARGEST_SAMPLE = 2.0**31  # 32-bit integers stored as floats; larger samples make the energies of a spectrum overflow
-_BLOCK_VALUES = 1 << 13  # samples of all channels in one read; a read that meets damage loses its whole block
-_FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF"}
-_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
-
-
-class _TolerantFile:
-    """A clip as libsndfile sees it: a seek to an impossible position, which a damaged clip may cause, is ignored."""
-
-    def __init__(self, clip: BinaryIO) -> None:
-        self.read, self.tell, self._seek = clip.read, clip.tell, clip.seek
-
-    def seek(self, offset: int, whence: int) -> None:
-        with contextlib.suppress(ValueError, OSError, OverflowError):  # soundfile would print a traceback and continue
-            self._seek(offset, whence)
-
-
-class _SequentialFile(soundfile.SoundFile):
-    """A clip that is only read forward: soundfile would seek after each block, which fails on damaged clips."""
-
-    def seekable(self) -> bool:
-        return False
+_FIRST_LOOK_VALUES = 1 << 19
+"""Samples of all channels at the start of a compressed clip that decide how the clip is scaled: 2 MiB of floats."""
 
 
 def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s: float) -> DecodedBlocks:
     """Decodes a clip to mono samples at a given rate, block by block.
 
-    From a clip that is truncated or damaged, the samples before the damage are decoded.
+    From a clip that is truncated or damaged, what can be decoded is decoded; a lost stretch between is silent. Whether
+    samples far outside [-1, 1] are scaled is decided before the first block: by a first pass over all samples of a PCM clip
+    of floats, and by the first 2 MiB of samples of a compressed clip, which would have to be decoded twice otherwise.
 
     Args:
         clip: The upload, seekable; it is read from its first byte and must not change while it is decoded.
@@ -63,6 +50,9 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
     Yields:
         Finite samples, shape (N,), where N varies; concatenated, the blocks are the clip.
 
+    Returns:
+        The warnings about the clip.
+
     Raises:
         UnsupportedAudio: If the codec, sample rate or number of channels is not accepted.
         AudioUndecodable: If no sample can be read because the clip is damaged.
@@ -70,58 +60,116 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
         AudioNotFinite: If a sample is NaN, infinite or larger than `LARGEST_SAMPLE`.
         AudioTooLong: If the clip is longer than `max_clip_s`.
     """
-    clip.seek(0)
-    try:
-        file = _SequentialFile(cast(BinaryIO, _TolerantFile(clip)))
-    except soundfile.LibsndfileError as error:
-        raise AudioUndecodable(container, _reason(error)) from error
-    with file:
-        _check_format(file)
-        blocks = _mono_blocks(file, container, max_clip_s)
-        first = next(blocks, None)
-        if first is None:
-            raise AudioEmpty(clip.seek(0, os.SEEK_END))
-        yield from _resample(itertools.chain([first], blocks), file.samplerate, sample_rate_hz)
-        return ()
+    source = locate(clip)
+    if source.container != container:
+        raise AudioUndecodable(container, "its content changed while it was read")
+    report = ClipReport()
+    sections = _sections(_checked(_read(clip, source, report), max_clip_s))
+    if source.pcm is None:
+        sections, levels = _first_look(sections)
+    elif source.pcm.codec == "float":
+        first_pass = _checked(_read(clip, source, ClipReport()), max_clip_s)
+        levels = sample_range(block.samples for block in first_pass)
+    else:
+        levels = SampleRange(1.0, 0.0)
+    checks = ClipChecks(report)
+    yield from _resample(_mono(sections, levels, checks, report), sample_rate_hz)
+    if not checks.has_sound:
+        raise AudioEmpty(clip.seek(0, os.SEEK_END))
+    checks.finish()
+    return report.warnings()
 
 
-def _check_format(file: soundfile.SoundFile) -> None:
-    if file.format not in _FORMATS or file.subtype not in _SUBTYPES:
-        raise UnsupportedAudio(f"{file.format} with {file.subtype}", ACCEPTED)
-    if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
-        raise UnsupportedAudio(f"sampled at {file.samplerate} Hz", ACCEPTED)
-    if not 1 <= file.channels <= MAX_CHANNELS:
-        raise UnsupportedAudio(f"of {file.channels} channels", ACCEPTED)
+def _read(clip: BinaryIO, source: Source, report: ClipReport) -> Iterator[SoundBlock]:
+    if source.pcm is None:
+        return read_compressed(clip, source, report)
+    if source.pcm.rate_hz == 0 or source.pcm.channels == 0:
+        raise AudioUndecodable(source.container, "its header gives no sample rate or no channel")
+    if source.pcm.offset is None:
+        raise AudioUndecodable(source.container, "it has a header but no sound data")
+    _check_format(source.pcm.rate_hz, source.pcm.channels)
+    return read_pcm(clip, source.pcm, report)
 
 
-def _mono_blocks(file: soundfile.SoundFile, container: Container, max_clip_s: float) -> Iterator[Float32]:
-    """Yields blocks of the mean over all channels, shape (N,), at the clip's original sample rate."""
-    buffer = np.empty((_BLOCK_VALUES // file.channels, file.channels), np.float32)
-    max_samples = round(max_clip_s * file.samplerate)
-    n_samples = 0
-    while True:
-        try:
-            block = file.read(out=buffer)  # (N, channels)
-        except soundfile.LibsndfileError as error:
-            if n_samples == 0:
-                raise AudioUndecodable(container, _reason(error)) from error
-            return
-        if len(block) == 0:
-            return
-        largest = np.abs(block).max(axis=1)  # (N,)
-        if not largest.max() <= LARGEST_SAMPLE:  # also true for NaN
-            raise AudioNotFinite((n_samples + int(np.argmin(largest <= LARGEST_SAMPLE))) / file.samplerate)
-        n_samples += len(block)
-        if n_samples > max_samples:
+def _check_format(rate_hz: int, channels: int) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UnsupportedAudio(f"sampled at {rate_hz} Hz", ACCEPTED)
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UnsupportedAudio(f"of {channels} channels", ACCEPTED)
+
+
+def _checked(blocks: Iterable[SoundBlock], max_clip_s: float) -> Iterator[SoundBlock]:
+    """Passes blocks on, while they are finite, of an accepted format, and not too long together."""
+    before_s, rate_hz, n_samples = 0.0, 0, 0
+    for block in blocks:
+        if block.rate_hz != rate_hz:
+            before_s += n_samples / max(1, rate_hz)
+            rate_hz, n_samples = block.rate_hz, 0
+        _check_format(block.rate_hz, block.samples.shape[1])
+        if not -LARGEST_SAMPLE <= block.samples.min() <= block.samples.max() <= LARGEST_SAMPLE:  # also true for NaN
+            largest = np.abs(block.samples).max(axis=1)  # (N,)
+            bad = n_samples + int(np.argmin(largest <= LARGEST_SAMPLE))
+            raise AudioNotFinite(before_s + bad / rate_hz)
+        n_samples += len(block.samples)
+        if n_samples > round((max_clip_s - before_s) * rate_hz):
             raise AudioTooLong(max_clip_s)
-        yield block.mean(axis=1, dtype=np.float32)
+        yield block
 
 
-def _resample(blocks: Iterator[Float32], from_hz: int, to_hz: int) -> Iterator[Float32]:
-    """Resamples with an anti-alias filter; N samples become max(1, round(N * to_hz / from_hz)) samples."""
-    if from_hz == to_hz:
-        yield from blocks
-        return
+def _sections(blocks: Iterable[SoundBlock]) -> Iterator[SoundBlock]:
+    """Cuts blocks anew, to sections of one second; a section is shorter at the end and before the format changes."""
+    parts: list[Float32] = []
+    rate_hz, n_samples = 0, 0
+    for block in blocks:
+        if parts and (block.rate_hz != rate_hz or block.samples.shape[1] != parts[0].shape[1]):
+            yield SoundBlock(np.concatenate(parts), rate_hz)
+            parts, n_samples = [], 0
+        rate_hz, samples = block.rate_hz, block.samples
+        while n_samples + len(samples) >= rate_hz:
+            missing = rate_hz - n_samples
+            yield SoundBlock(np.concatenate([*parts, samples[:missing]]), rate_hz)
+            parts, n_samples, samples = [], 0, samples[missing:]
+        if len(samples):
+            parts.append(samples)
+            n_samples += len(samples)
+    if parts:
+        yield SoundBlock(np.concatenate(parts), rate_hz)
+
+
+def _first_look(sections: Iterator[SoundBlock]) -> tuple[Iterator[SoundBlock], SampleRange]:
+    """Measures the range of the first sections, and returns all sections."""
+    first: list[SoundBlock] = []
+    while sum(section.samples.size for section in first) < _FIRST_LOOK_VALUES:
+        section = next(sections, None)
+        if section is None:
+            break
+        first.append(section)
+    return itertools.chain(first, sections), sample_range(section.samples for section in first)
+
+
+def _mono(
+    sections: Iterable[SoundBlock], levels: SampleRange, checks: ClipChecks, report: ClipReport
+) -> Iterator[tuple[Float32, int]]:
+    """Yields the mix of the channels of each section, shape (N,), and its sample rate."""
+    divisor = levels.divisor
+    if divisor != 1:
+        report.scaled(levels.peak, divisor)
+    for section in sections:
+        scaled = section if divisor == 1 else SoundBlock(section.samples / np.float32(divisor), section.rate_hz)
+        yield checks.mix(scaled), section.rate_hz
+
+
+def _resample(blocks: Iterator[tuple[Float32, int]], to_hz: int) -> Iterator[Float32]:
+    """Resamples each run of blocks of one rate with an anti-alias filter.
+
+    N samples of a run become max(1, round(N * to_hz / from_hz)) samples.
+    """
+    for from_hz, run in itertools.groupby(blocks, key=lambda block: block[1]):
+        samples = (block for block, _ in run)
+        yield from samples if from_hz == to_hz else _resampled_run(samples, from_hz, to_hz)
+
+
+def _resampled_run(blocks: Iterable[Float32], from_hz: int, to_hz: int) -> Iterator[Float32]:
     stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
     n_in, n_out = 0, 0
     for block in blocks:
@@ -132,7 +180,3 @@ def _resample(blocks: Iterator[Float32], from_hz: int, to_hz: int) -> Iterator[F
     missing = max(0, max(1, round(n_in * to_hz / from_hz)) - n_out)
     tail = stream.resample_chunk(np.zeros(0, np.float32), last=True)
     yield np.pad(tail, (0, max(0, missing - len(tail))))[:missing]
-
-
-def _reason(error: soundfile.LibsndfileError) -> str:
-    return str(error.error_string).rstrip(".")

@@ -17,7 +17,7 @@ def _clip_id(content: bytes) -> str:
 
 
 def test_ids_are_the_digests_of_the_documented_values() -> None:
-    facts = f'[2, "{"0" * 64}", [16000, 640, 250, 50]]'  # embedding version, audio graph, grid and windows
+    facts = f'[3, "{"0" * 64}", [16000, 640, 250, 50]]'  # embedding version, audio graph, grid and windows
     model_id = hashlib.sha256(facts.encode()).hexdigest()
     assert model_id_of(MANIFEST) == model_id
     content_digest = hashlib.sha256(b"RIFF").hexdigest()

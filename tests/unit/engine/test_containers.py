@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.errors import UnsupportedAudio
-from service.engine.containers import identify
+from service.engine.containers import identify, locate
 from tests.clips import encoded, tones
 
 TONE = tones([("low", 0, 1)], 1)
@@ -41,6 +41,12 @@ def _fmt(tag: int) -> bytes:
         ("MP3", "MPEG_LAYER_III", "MP3"),
         ("AIFF", "PCM_S8", "AIFF PCM"),
         ("AIFF", "FLOAT", "AIFF float"),
+        ("WAV", "ULAW", "WAV mu-law"),
+        ("WAV", "ALAW", "WAV A-law"),
+        ("AU", "PCM_16", "AU PCM"),
+        ("AU", "ULAW", "AU mu-law"),
+        ("CAF", "PCM_24", "CAF PCM"),
+        ("W64", "PCM_16", "W64 PCM"),
     ],
 )
 def test_accepted_containers_are_named(container: str, subtype: str, name: str) -> None:
@@ -58,22 +64,19 @@ def test_chunks_before_the_format_and_tags_before_mp3_are_skipped() -> None:
     [
         (encoded(TONE, container="WAV", subtype="IMA_ADPCM"), "WAV with IMA ADPCM"),
         (encoded(TONE, container="WAV", subtype="MS_ADPCM"), "WAV with MS ADPCM"),
-        (encoded(TONE, container="WAV", subtype="ULAW"), "WAV with mu-law"),
         (encoded(TONE, container="AIFF", subtype="IMA_ADPCM"), "AIFF-C with codec 'ima4'"),
-        (encoded(TONE, container="AU"), "AU"),
-        (encoded(TONE, container="CAF"), "CAF"),
-        (encoded(TONE, container="W64"), "W64"),
+        (encoded(TONE, container="AIFF", subtype="IMA_ADPCM").replace(b"AIFC", b"AIFF"), "AIFF with codec 'ima4'"),
+        (encoded(TONE, container="W64", subtype="IMA_ADPCM"), "W64 with IMA ADPCM"),
+        (b".snd" + struct.pack(">5I", 24, 100, 23, 8_000, 1), "AU with encoding 23"),
         (_wav((b"fmt ", _fmt(0x1234))), "WAV with codec 0x1234"),
         (_wav((b"fmt ", struct.pack("<H", 0xFFFE) + bytes(38))), "WAV with codec 0xfffe"),
         (_wav((b"data", bytes(4)), (b"fmt ", _fmt(1))), "WAV without a fmt chunk"),
         (b"FORM\0\0\0\4AIFF", "AIFF without a COMM chunk"),
-        (_id3(20) + encoded(TONE, subtype="IMA_ADPCM"), "in no known audio container"),
+        (_id3(20) + encoded(TONE, subtype="IMA_ADPCM"), "WAV with IMA ADPCM"),
         (b"OggS" + bytes(22) + b"\x01\x08Speex   ", "Ogg with Speex"),
-        (b"OggS" + bytes(22) + b"\x01\x33\x7fFLAC" + bytes(40), "Ogg with FLAC"),
         (b"OggS", "Ogg with an unknown codec"),
-        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
-        (b"\x1a\x45\xdf\xa3", "WebM"),
-        (b"\xff\xf1\x50\x80", "AAC"),
+        (b"PK\x03\x04" + encoded(TONE, container="FLAC"), "a ZIP archive"),
+        (b"%PDF-1.7", "a PDF document"),
         (b"\xff\xfd\x90\x00", "in no known audio container"),  # MPEG layer II
         (b'{"a": 1}', "text"),
         (b"x", "in no known audio container (first bytes 78)"),
@@ -86,6 +89,37 @@ def test_other_formats_are_refused_and_the_error_names_the_format_and_the_accept
     assert came in str(caught.value)
     assert "FLAC" in caught.value.accepted
     assert file.tell() == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\0\0\0\x20ftypM4A ", "MP4"),
+        (b"\0\0\0\x08wide", "MP4"),
+        (b"\x1a\x45\xdf\xa3\x9f", "WebM"),
+        (b"#!AMR\n\x3c", "AMR"),
+        (b"#!AMR-WB\n\x04", "AMR"),
+        (b"\xff\xf1\x50\x80\x20\x00\xfc", "AAC"),
+        (b"OggS\0\2" + bytes(20) + b"\x01\x33\x7fFLAC" + bytes(40), "Ogg FLAC"),
+    ],
+)
+def test_compressed_containers_are_told_by_their_first_bytes(head: bytes, name: str) -> None:
+    assert identify(io.BytesIO(head)) == name
+
+
+def test_a_clip_is_found_behind_junk_of_bounded_length() -> None:
+    flac = encoded(TONE, container="FLAC")
+    junk = np.random.default_rng(0).integers(0, 256, 200_000, np.uint8).tobytes()
+    source = locate(io.BytesIO(junk + flac))
+    assert (source.container, source.offset) == ("FLAC", len(junk))
+    with pytest.raises(UnsupportedAudio):
+        identify(io.BytesIO(2 * junk + flac))
+
+
+def test_a_tag_longer_than_the_file_is_not_believed() -> None:
+    mp3 = encoded(TONE, container="MP3", subtype="MPEG_LAYER_III")
+    source = locate(io.BytesIO(b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + mp3))
+    assert (source.container, source.offset) == ("MP3", 10)
 
 
 prefixes = st.sampled_from(

@@ -1,0 +1,96 @@
+"""Files that consist of chunks with a name and a length, such as RIFF, AIFF, W64 and CAF, and tags behind them."""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAX_CHUNKS = 256
+_W64_HEADER_BYTES, _W64_NAME_BYTES = 24, 4
+_SEARCHED_BYTES = 1 << 16
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk: its four-byte name, the position of its content, and the length that its header gives."""
+
+    name: bytes
+    offset: int
+    n_bytes: int
+
+
+def walk_iff(clip: BinaryIO, position: int, byte_order: str) -> Iterator[Chunk]:
+    """Walks the chunks of a RIFF or IFF file from a position on; the file is at a chunk's content when it is yielded.
+
+    Chunks have even lengths. Some programs forget the padding, so both places of the next chunk are tried.
+    """
+    for _ in range(MAX_CHUNKS):
+        clip.seek(position)
+        header = clip.read(8)
+        if len(header) < 8 or not _is_name(header[:4]):
+            return
+        name, n_bytes = struct.unpack(f"{byte_order}4sI", header)
+        yield Chunk(name, position + 8, n_bytes)
+        position += 8 + n_bytes
+        if n_bytes % 2:
+            clip.seek(position + 1)
+            padded = clip.read(4)
+            clip.seek(position)
+            position += 0 if _is_name(clip.read(4)) and not _is_name(padded) else 1
+
+
+def walk_long_chunks(clip: BinaryIO, position: int, kind: str) -> Iterator[Chunk]:
+    """Walks chunks with 64-bit lengths: those of "W64", whose names are GUIDs, or those of "CAF"."""
+    for _ in range(MAX_CHUNKS):
+        clip.seek(position)
+        if kind == "W64":
+            header = clip.read(_W64_HEADER_BYTES)
+            n_bytes = struct.unpack_from("<q", header, 16)[0] - len(header) if len(header) == _W64_HEADER_BYTES else -1
+            following = position + len(header) + (n_bytes + 7) // 8 * 8
+        else:
+            header = clip.read(12)
+            n_bytes = struct.unpack_from(">q", header, 4)[0] if len(header) == 12 else -1
+            following = position + len(header) + n_bytes
+        if len(header) < 12:
+            return
+        yield Chunk(header[:_W64_NAME_BYTES], position + len(header), n_bytes)
+        if n_bytes < 0 or following > 1 << 62:
+            return
+        position = following
+
+
+def ends_in_chunks(clip: BinaryIO, position: int, byte_order: str | None) -> bool:
+    """Whether a file has nothing behind a position but chunks of its own, tags and padding.
+
+    Args:
+        clip: The file.
+        position: Position behind the sound data.
+        byte_order: Byte order of the lengths of IFF chunks; None if no such chunks can follow.
+    """
+    end = clip.seek(0, os.SEEK_END)
+    if byte_order is not None:
+        for chunk in walk_iff(clip, position, byte_order):
+            if chunk.name in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
+                return False  # another file begins
+            if chunk.offset + chunk.n_bytes > end:
+                break
+            position = chunk.offset + chunk.n_bytes
+    return is_tag_or_padding(clip, position)
+
+
+def is_tag_or_padding(clip: BinaryIO, position: int) -> bool:
+    """Whether a file ends at a position, or only with a tag (ID3, APE, Lyrics3) or with zeros behind it."""
+    clip.seek(position)
+    rest = clip.read(_SEARCHED_BYTES).lstrip(b"\0")
+    return not rest or is_tag(rest)
+
+
+def is_tag(content: bytes) -> bool:
+    """Whether bytes begin with a tag of a kind that players skip."""
+    return content.startswith(_TAGS)
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and name.isascii() and name.decode().isprintable()

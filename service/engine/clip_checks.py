@@ -1,0 +1,131 @@
+"""Checks of a clip's sound, second by second while it is decoded, and the mix of its channels to one.
+
+The checks must stay cheap beside the embedding; service/README.md has the figures.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine.clip_report import ClipReport
+from service.engine.sample_range import HIGHEST_PEAK
+from service.engine.sound_block import SoundBlock
+
+Float32 = NDArray[np.float32]
+
+_CANCEL_RATIO = 0.2
+"""Energy of the mix, relative to that of a mix of unrelated channels, below which the channels cancel each other."""
+_FADE_S = 0.01
+_SILENT_PEAK = 2.0**-16
+"""Half of the smallest step of 16 bits."""
+_LARGE_OFFSET = 0.02
+_EXTREME = 0.01
+_LOWEST_CLIPPED_RANGE = 0.1
+_EACH_EXTREME_SHARE = 0.1
+_NARROW_HZ = 2_000
+_NARROW_RATIO = 1e-6
+_SHORTEST_S = 0.1
+"""Shortest clip that is judged by its offset or bandwidth, in seconds."""
+
+
+class ClipChecks:
+    """The checks of one clip; add its sections in order, then report."""
+
+    def __init__(self, report: ClipReport) -> None:
+        self._report = report
+        self._weights: Float32 | None = None
+        self._position_s, self._n_samples, self._sum, self._peak = 0.0, 0, 0.0, 0.0
+        self._n_clipped, self._has_high = 0, False
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether any sample was added."""
+        return self._n_samples > 0
+
+    def mix(self, section: SoundBlock) -> Float32:
+        """Mixes a section of at most about a second to one channel, shape (N,), and checks it.
+
+        The mix is the mean of the channels. If the channels cancel each other, so that the energy of the mean is less than
+        a fifth of the energy that unrelated channels would give, the mix is the channel with the most energy. Between the
+        two, the mix fades within 10 ms.
+        """
+        samples = section.samples  # (N, C)
+        onset_s, offset_s = self._position_s, self._position_s + len(samples) / section.rate_hz
+        self._position_s = offset_s
+        low, high = float(samples.min()), float(samples.max())
+        if max(high, -low) > HIGHEST_PEAK:
+            self._report.samples_clipped(onset_s, offset_s)
+            samples, low, high = np.clip(samples, -1, 1), max(low, -1), min(high, 1)
+        mono = samples[:, 0] if samples.shape[1] == 1 else self._mixed(samples, section.rate_hz, onset_s, offset_s)
+        self._check(mono, low, high, section.rate_hz)
+        return mono
+
+    def _mixed(self, samples: Float32, rate_hz: int, onset_s: float, offset_s: float) -> Float32:
+        channels = samples.shape[1]
+        weights = np.full(channels, 1 / channels, np.float32)
+        mixed = samples @ weights  # (N,)
+        mean_energy = float(np.vdot(samples, samples)) / channels
+        if channels * float(np.dot(mixed, mixed)) < _CANCEL_RATIO * mean_energy:
+            self._report.channels_cancelled(onset_s, offset_s)
+            loudest = int(np.argmax(np.einsum("nc,nc->c", samples, samples)))
+            weights = np.eye(channels, dtype=np.float32)[loudest]
+            mixed = np.ascontiguousarray(samples[:, loudest])
+        before = self._weights if self._weights is not None and len(self._weights) == channels else weights
+        self._weights = weights
+        if not np.array_equal(before, weights):
+            fade = np.linspace(0, 1, min(len(samples), round(_FADE_S * rate_hz)), dtype=np.float32)
+            old = samples[: len(fade)] @ before
+            mixed = mixed.copy()
+            mixed[: len(fade)] += (1 - fade) * (old - mixed[: len(fade)])
+        return mixed
+
+    def _check(self, mono: Float32, low: float, high: float, rate_hz: int) -> None:
+        """Checks a section, given its mix and the lowest and highest sample of its channels."""
+        self._peak = max(self._peak, high, -low)
+        self._n_samples += len(mono)
+        self._sum += float(mono.sum(dtype=np.float64))
+        if high - low > _LOWEST_CLIPPED_RANGE:
+            self._n_clipped += _count_clipped(mono)
+        if not self._has_high:
+            self._has_high = _has_high_frequencies(mono, rate_hz)
+
+    def finish(self) -> None:
+        """Reports what holds for the whole clip."""
+        report = self._report
+        if self._peak < _SILENT_PEAK:
+            report.add("digital-silence", "the clip holds nothing but digital silence, so no sound can be heard in it")
+            return
+        mean = self._sum / self._n_samples
+        if abs(mean) > _LARGE_OFFSET and self._position_s >= _SHORTEST_S:
+            report.add(
+                "dc-offset", f"the samples have a constant offset of {mean:.3f}; the recording device may be faulty"
+            )
+        if self._n_clipped > self._n_samples / 2:
+            percent = 100 * self._n_clipped / self._n_samples
+            report.add("clipped", f"{percent:.0f} % of the samples are clipped, so the sound is distorted")
+        if not self._has_high and self._position_s >= _SHORTEST_S:
+            report.add("narrow-band", "the clip has no energy above 2 kHz, so many sounds cannot be recognized in it")
+
+
+def _count_clipped(mono: Float32) -> int:
+    """Number of samples at the extremes of a section, if the section stays long at both; otherwise 0."""
+    low, high = float(mono.min()), float(mono.max())
+    margin = _EXTREME * (high - low)
+    n_high, n_low = int(np.count_nonzero(mono >= high - margin)), int(np.count_nonzero(mono <= low + margin))
+    return n_high + n_low if min(n_high, n_low) > _EACH_EXTREME_SHARE * len(mono) else 0
+
+
+def _has_high_frequencies(mono: Float32, rate_hz: int) -> bool:
+    """Whether a section has energy above 2 kHz: more than a millionth of all its energy."""
+    if rate_hz <= 2 * _NARROW_HZ or len(mono) < 64:
+        return False
+    power = np.abs(np.fft.rfft(mono * _hann(len(mono)))) ** 2
+    first = int(np.ceil(_NARROW_HZ * len(mono) / rate_hz))
+    total = float(power[1:].sum())
+    return total > _SILENT_PEAK**2 and float(power[first:].sum()) > _NARROW_RATIO * total
+
+
+@lru_cache(maxsize=4)
+def _hann(n_samples: int) -> Float32:
+    return np.hanning(n_samples).astype(np.float32)

@@ -1,0 +1,76 @@
+"""A part of a file as FFmpeg sees it, and facts about it that FFmpeg does not report."""
+
+import contextlib
+import os
+import struct
+from typing import BinaryIO
+
+from service.engine.mpeg_frames import info_frame_duration_s
+
+_OGG_SEARCHED_BYTES = 1 << 17
+_OGG_HEADER_BYTES = 27
+_MAX_BOXES = 10_000
+
+
+class ClipView:
+    """The bytes of a file from one position to another, as a file; FFmpeg reads a clip through it.
+
+    A seek to an impossible position, as damage may cause, goes to the nearest possible one.
+    """
+
+    def __init__(self, clip: BinaryIO, start: int, end: int) -> None:
+        self._clip, self._start, self._end = clip, start, end
+        clip.seek(start)
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """Reads at most `n_bytes` bytes, all that are left if it is negative."""
+        n_left = max(0, self._end - self._clip.tell())
+        return self._clip.read(n_left if n_bytes < 0 else min(n_bytes, n_left))
+
+    def tell(self) -> int:
+        """Current position."""
+        return self._clip.tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves to a position and returns it."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell()}.get(whence, len(self))
+        with contextlib.suppress(ValueError, OSError, OverflowError):
+            self._clip.seek(self._start + min(max(0, origin + offset), len(self)))
+        return self.tell()
+
+    def mp3_header_s(self) -> float | None:
+        """Length of an MP3 that begins with a frame which gives it (Xing, Info), in seconds; None without such a frame."""
+        self.seek(0)
+        return info_frame_duration_s(self.read(512))
+
+    def has_ogg_end(self) -> bool:
+        """Whether the last page of an Ogg clip is complete and marked as the end of its stream."""
+        self.seek(len(self) - _OGG_SEARCHED_BYTES)
+        content = self.read(_OGG_SEARCHED_BYTES)
+        last = content.rfind(b"OggS\0")
+        page = content[last:] if last >= 0 else b""
+        if len(page) < _OGG_HEADER_BYTES or not page[5] & 4:
+            return False
+        sizes = page[_OGG_HEADER_BYTES:][: page[_OGG_HEADER_BYTES - 1]]
+        return len(page) >= _OGG_HEADER_BYTES + len(sizes) + sum(sizes)
+
+    def mp4_end(self) -> int:
+        """Position behind the last box of an MP4 clip; another clip, or something else, may follow."""
+        position = 0
+        for _ in range(_MAX_BOXES):
+            self.seek(position)
+            header = self.read(16)
+            if len(header) < 8:
+                break
+            n_bytes, name = struct.unpack_from(">I4s", header)
+            if not (name.isascii() and name.decode().isprintable()) or (position > 0 and name == b"ftyp"):
+                return position
+            if n_bytes == 1 and len(header) == 16:
+                (n_bytes,) = struct.unpack_from(">Q", header, 8)
+            if n_bytes < 8:
+                break
+            position += n_bytes
+        return len(self)

@@ -1,0 +1,293 @@
+"""Reads compressed clips with FFmpeg (PyAV), restricted to the demuxer and the decoders of an allow-list.
+
+FFmpeg does not choose: the container is identified from its content before, and only its demuxer is opened. Only codecs of
+`_FORMATS` are decoded, in one thread; other streams, such as video, are never decoded. FFmpeg reads the clip through this
+module only, so it opens neither files nor sockets.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+import av
+import numpy as np
+from av import logging
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard
+from numpy.typing import NDArray
+
+from service.core.errors import AudioEmpty, AudioUndecodable, UnsupportedAudio
+from service.engine.chunks import is_tag_or_padding
+from service.engine.clip_report import ClipReport
+from service.engine.clip_view import ClipView
+from service.engine.containers import ACCEPTED, Source
+from service.engine.links import split_links
+from service.engine.mpeg_frames import frame_kind
+from service.engine.sound_block import SoundBlock
+from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, TimestampTimeline, flac_sample_number
+
+Float32 = NDArray[np.float32]
+
+_PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8")
+_FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "FLAC": ("flac", ("flac",)),
+    "MP3": ("mp3", ("mp3float",)),
+    "AAC": ("aac", ("aac",)),
+    "Ogg": ("ogg", ("vorbis", "opus", "flac")),
+    "MP4": ("mp4", ("aac", "alac", "mp3float", "opus", "flac", "amrnb", "amrwb", *_PCM)),
+    "WebM": ("matroska", ("opus", "vorbis", "aac", "flac", "mp3float", "alac", *_PCM)),
+    "AMR": ("amr", ("amrnb", "amrwb")),
+    "CAF": ("caf", ("aac", "alac", "opus")),
+}
+"""Demuxer and accepted decoders by the first word of a container's name."""
+
+_PROBED_BYTES = 1 << 20
+_PROBED_US = 5_000_000
+_MAX_STREAMS = 64
+_MERGED_SAMPLES = 1 << 13
+_SILENCE_S = 1.0
+_MAX_READ_FAILURES = 100
+_TRUNCATED_S = 0.1
+"""Shortest difference between header and sound that is reported; encoders pad the ends. FLAC gives exact lengths."""
+_TOLERANCE_S = {"vorbis": 0.06, "matroska": 0.1}
+"""Inaccuracy of timestamps, by decoder or demuxer; 12 ms for all others."""
+_USUAL_TOLERANCE_S, _EXACT_S = 0.012, 1e-6
+_LONGEST_HEADER_S = 1e9
+_LONGEST_FRAME_BYTES = 1 << 13
+_LONGEST_TAG_BYTES = 1 << 10
+
+
+def read_compressed(clip: BinaryIO, source: Source, report: ClipReport) -> Iterator[SoundBlock]:
+    """Decodes a compressed clip, block by block.
+
+    Args:
+        clip: The clip, seekable.
+        source: Container of the clip, and where it begins.
+        report: Is told what is lost.
+
+    Raises:
+        UnsupportedAudio: If the clip has no sound, or its codec is not accepted.
+        AudioUndecodable: If no sound can be decoded because the clip is damaged.
+        AudioEmpty: If the clip holds no sample.
+    """
+    logging.set_level(None)
+    position_s = 0.0
+    links = split_links(clip, source.container, source.offset, clip.seek(0, os.SEEK_END))
+    for index, (start, end) in enumerate(links):
+        decoding = _Decoding(ClipView(clip, start, end), source, report, start_s=position_s)
+        try:
+            yield from _merged(decoding.blocks())
+        except (UnsupportedAudio, AudioUndecodable, AudioEmpty):
+            if index == 0:
+                raise
+            report.rest(end - start)
+        position_s = decoding.position_s
+
+
+def _open(view: ClipView, source: Source) -> InputContainer:
+    demuxer, decoders = _FORMATS[source.container.split()[0]]
+    options = {
+        "format_whitelist": demuxer,
+        "codec_whitelist": ",".join(decoders),
+        "protocol_whitelist": "none",
+        "probesize": str(_PROBED_BYTES),
+        "analyzeduration": str(_PROBED_US),
+        "max_streams": str(_MAX_STREAMS),
+    }
+    try:
+        opened = av.open(cast(Any, view), "r", format=demuxer, options=options, metadata_errors="replace")
+    except (FFmpegError, UnicodeError, MemoryError) as error:
+        raise AudioUndecodable(source.container, _reason(error)) from error
+    return cast(InputContainer, opened)
+
+
+def _stream(container: InputContainer, source: Source) -> AudioStream:
+    """Chooses the audio stream that players choose, and leaves all other streams undecoded."""
+    _, decoders = _FORMATS[source.container.split()[0]]
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AudioStream):
+        raise UnsupportedAudio(f"{source.container} without sound", ACCEPTED)
+    codec = cast(Any, stream.codec_context)
+    if codec is None or codec.codec.name not in decoders:
+        raise UnsupportedAudio(f"{source.container} with {codec.codec.name if codec else 'an unknown codec'}", ACCEPTED)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    codec.thread_count = 1
+    if codec.codec.name == "flac":
+        codec.options = {"err_detect": "crccheck+explode"}  # a damaged frame would be loud noise
+    return stream
+
+
+class _Decoding:
+    """One pass over a link.
+
+    Attributes:
+        position_s: Length of the sound so far, that of earlier links included, in seconds.
+    """
+
+    def __init__(self, view: ClipView, source: Source, report: ClipReport, start_s: float) -> None:
+        self.position_s = self._start_s = start_s
+        self._view, self._source, self._report = view, source, report
+        self._kind = source.container.split()[0]
+        self._block_samples = 0
+        self._failure: str | None = None
+        self._failed_at_end = b""
+        self._longest_bytes, self._last = 0, b""
+
+    def blocks(self) -> Iterator[SoundBlock]:
+        """Yields the sound of the stream, with silence where sound is lost."""
+        with _open(self._view, self._source) as container:
+            stream = _stream(container, self._source)
+            self._tick_s = float(stream.time_base or 0)
+            timeline = self._timeline(container, stream)
+            for packet in self._packets(container, stream):
+                facts = PacketFacts(bytes(packet), None)
+                if timeline.skip(facts):
+                    continue
+                try:
+                    frames = packet.decode()
+                except (FFmpegError, MemoryError) as error:
+                    self._failure, self._failed_at_end = _reason(error), facts.content or b"\0"
+                    timeline.failed(facts)
+                    continue
+                if frames:
+                    self._failed_at_end = b""
+                    self._longest_bytes, self._last = max(self._longest_bytes, len(self._last)), facts.content
+                    yield from self._placed(frames, facts.content, timeline)
+            self._finish(self._header_s(container, stream), timeline)
+
+    def _packets(self, container: InputContainer, stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
+        """Yields the packets of the stream; reading continues behind a place that cannot be read."""
+        for _ in range(_MAX_READ_FAILURES):
+            try:
+                yield from container.demux(stream)
+                return
+            except (FFmpegError, MemoryError) as error:
+                self._failure = _reason(error)
+
+    def _placed(self, frames: list[AudioFrame], content: bytes, timeline: Timeline) -> Iterator[SoundBlock]:
+        """Yields the sound of a packet, behind silence of the length that is lost before it."""
+        blocks = [SoundBlock(_samples(frame), frame.sample_rate) for frame in frames]
+        rate_hz = blocks[0].rate_hz
+        self._block_samples = max(self._block_samples, len(blocks[0].samples))
+        facts = PacketFacts(content, self._time_s(frames[0], content))
+        gap = round(timeline.gap_s(facts, self.position_s) * rate_hz)
+        if gap > 0:
+            self._report.lost(self.position_s, self.position_s + gap / rate_hz)
+            yield from _silence(gap, blocks[0].samples.shape[1], rate_hz)
+        duration_s = sum(len(block.samples) / block.rate_hz for block in blocks)
+        self.position_s += gap / rate_hz + duration_s
+        timeline.decoded(facts, duration_s)
+        yield from (block for block in blocks if len(block.samples))
+
+    def _time_s(self, frame: AudioFrame, content: bytes) -> float | None:
+        if self._source.container == "FLAC":
+            number = flac_sample_number(content, self._block_samples)
+            return None if number is None else self._start_s + number / frame.sample_rate
+        return None if frame.pts is None else frame.pts * self._tick_s
+
+    def _timeline(self, container: InputContainer, stream: AudioStream) -> Timeline:
+        if self._kind in ("MP3", "AAC"):
+            return ByteTimeline(cast(BinaryIO, self._view))
+        if self._kind == "FLAC":
+            end_s = self._start_s + (self._header_s(container, stream) or 0)
+            return TimestampTimeline(0.0, end_s, _EXACT_S, _EXACT_S)
+        base_s = None if stream.start_time is None else stream.start_time * self._tick_s - self._start_s
+        names = stream.codec_context.codec.name, _FORMATS[self._kind][0]
+        tolerance_s = max(_TOLERANCE_S.get(name, _USUAL_TOLERANCE_S) for name in names)
+        end_s = self._start_s + (0 if container.duration is None else container.duration / av.time_base)
+        return TimestampTimeline(base_s, end_s, tolerance_s, min(tolerance_s, _USUAL_TOLERANCE_S))
+
+    def _header_s(self, container: InputContainer, stream: AudioStream) -> float | None:
+        """Length of the link as its header gives it, in seconds; None if FFmpeg would only estimate it."""
+        seconds = None
+        if self._kind == "MP3":
+            seconds = self._view.mp3_header_s()
+        elif self._kind == "WebM" and container.duration is not None:
+            seconds = container.duration / av.time_base
+        elif self._kind in ("FLAC", "MP4", "CAF") and stream.duration is not None:
+            seconds = stream.duration * self._tick_s
+        return seconds if seconds is not None and 0 < seconds < _LONGEST_HEADER_S else None
+
+    def _finish(self, header_s: float | None, timeline: Timeline) -> None:
+        """Reports what is missing at the end of the link, or raises if no sound was decoded."""
+        length_s = self.position_s - self._start_s
+        if length_s == 0:
+            if self._failure is None and not header_s:
+                raise AudioEmpty(len(self._view))
+            raise AudioUndecodable(self._source.container, self._failure or "it holds no sound that can be decoded")
+        missing_s = 0 if header_s is None else header_s - length_s
+        has_end = self._kind != "Ogg" or self._view.has_ogg_end()
+        if missing_s > (_EXACT_S if self._kind == "FLAC" else _TRUNCATED_S):
+            self._report.truncated(self.position_s, self.position_s + missing_s)
+        elif isinstance(timeline, ByteTimeline):
+            self._report_rest(timeline)
+        elif self._kind == "MP4":
+            self._report_behind(self._view.mp4_end())
+        elif not has_end or (self._failed_at_end and header_s is None):
+            self._report.truncated(self.position_s, None)
+        elif self._kind == "FLAC" and len(self._last[self._longest_bytes :].strip(b"\0")) > _LONGEST_TAG_BYTES:
+            self._report.rest(
+                len(self._last) - self._longest_bytes
+            )  # FFmpeg takes what follows for a part of the frame
+        elif self._failed_at_end and not self._failed_at_end.startswith((b"TAG", b"ID3")):
+            self._report.rest(len(self._failed_at_end))
+
+    def _report_rest(self, timeline: ByteTimeline) -> None:
+        """Reports the bytes behind the last frame: the start of a frame that was cut off, or something else."""
+        self._view.seek(timeline.end)
+        is_cut = frame_kind(self._view.read(16)) == self._kind
+        if timeline.is_cut or (is_cut and len(self._view) - timeline.end < _LONGEST_FRAME_BYTES):
+            self._report.truncated(self.position_s, None)
+        else:
+            self._report_behind(timeline.end)
+
+    def _report_behind(self, end: int) -> None:
+        """Reports the bytes behind a position, if they are more than a tag or padding."""
+        if end < len(self._view) and not is_tag_or_padding(cast(BinaryIO, self._view), end):
+            self._report.rest(len(self._view) - end)
+
+
+def _samples(frame: AudioFrame) -> Float32:
+    """Samples of a frame as floats, shape (N, C); full scale of an integer is [-1, 1)."""
+    values = cast(NDArray[Any], frame.to_ndarray())
+    values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
+    if values.dtype == np.uint8:
+        return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if values.dtype.kind == "i":
+        return values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
+    return values if values.dtype == np.float32 else values.astype(np.float32)
+
+
+def _silence(n_samples: int, channels: int, rate_hz: int) -> Iterator[SoundBlock]:
+    step = max(1, round(_SILENCE_S * rate_hz))
+    for first in range(0, n_samples, step):
+        yield SoundBlock(np.zeros((min(step, n_samples - first), channels), np.float32), rate_hz)
+
+
+def _merged(blocks: Iterator[SoundBlock]) -> Iterator[SoundBlock]:
+    """Joins the short blocks of a codec, because every block has a cost."""
+    parts: list[Float32] = []
+    rate_hz, n_samples = 0, 0
+    for block in blocks:
+        if parts and (block.rate_hz != rate_hz or block.samples.shape[1] != parts[0].shape[1]):
+            yield SoundBlock(np.concatenate(parts), rate_hz)
+            parts, n_samples = [], 0
+        parts.append(block.samples)
+        rate_hz = block.rate_hz
+        n_samples += len(block.samples)
+        if n_samples >= _MERGED_SAMPLES:
+            yield SoundBlock(np.concatenate(parts), rate_hz)
+            parts, n_samples = [], 0
+    if parts:
+        yield SoundBlock(np.concatenate(parts), rate_hz)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, FFmpegError) else str(error)
+    return (text or type(error).__name__).rstrip(".")

@@ -1,0 +1,50 @@
+import io
+import struct
+
+import pytest
+
+from service.engine.chunks import MAX_CHUNKS, Chunk, ends_in_chunks, is_tag_or_padding, walk_iff, walk_long_chunks
+
+
+def test_iff_chunks_are_walked_in_order() -> None:
+    content = b"abcd\2\0\0\0xx" + b"efgh\3\0\0\0yyy\0" + b"ijkl\xff\xff\xff\xff"
+    assert list(walk_iff(io.BytesIO(content), 0, "<")) == [
+        Chunk(b"abcd", 8, 2),
+        Chunk(b"efgh", 18, 3),
+        Chunk(b"ijkl", 30, 2**32 - 1),
+    ]
+
+
+def test_the_walk_is_bounded() -> None:
+    assert len(list(walk_iff(io.BytesIO(b"abcd\0\0\0\0" * 1000), 0, "<"))) == MAX_CHUNKS
+    assert len(list(walk_long_chunks(io.BytesIO((b"abcd" + bytes(8)) * 1000), 0, "CAF"))) == MAX_CHUNKS
+
+
+@pytest.mark.parametrize("n_bytes", [-1, -(2**63), 2**63 - 1])
+def test_absurd_lengths_end_the_walk(n_bytes: int) -> None:
+    for kind, content in (
+        ("CAF", b"abcd" + struct.pack(">q", n_bytes)),
+        ("W64", bytes(16) + struct.pack("<q", n_bytes)),
+    ):
+        assert len(list(walk_long_chunks(io.BytesIO(content + bytes(50)), 0, kind))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rest", "ends"),
+    [
+        (b"", True),
+        (bytes(999), True),
+        (b"TAGx", True),
+        (b"\0\0APETAGEX", True),
+        (b"x", False),
+        (bytes(9) + b"RIFF", False),
+    ],
+)
+def test_tags_and_padding(rest: bytes, ends: bool) -> None:
+    assert is_tag_or_padding(io.BytesIO(b"1234" + rest), 4) is ends
+
+
+def test_another_file_behind_the_chunks_is_not_a_chunk() -> None:
+    assert ends_in_chunks(io.BytesIO(b"LIST\2\0\0\0ab"), 0, "<")
+    assert not ends_in_chunks(io.BytesIO(b"LIST\2\0\0\0abRIFF\0\0\0\0WAVE"), 0, "<")
+    assert not ends_in_chunks(io.BytesIO(b"LIST\xff\0\0\0ab"), 0, "<")

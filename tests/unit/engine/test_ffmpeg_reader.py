@@ -1,0 +1,334 @@
+"""All the sound that a careful player plays is heard, and what is lost is reported and keeps its place in time."""
+
+import functools
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.core.errors import AudioEmpty, AudioError, AudioUndecodable, UnsupportedAudio
+from service.core.warnings import AnswerWarning
+from service.engine.containers import identify
+from service.engine.decoding import decode
+from tests.av_clips import ID3V1, ape_tag, av_encoded, chirps, damaged, id3v2
+from tests.clips import encoded
+
+RATE_HZ = 16_000
+DURATION_S = 4.0
+FRAME_S = 0.04
+PADDED_S = {
+    "mp3_cbr_without_header": 0.11,
+    "mp3_vbr_without_header": 0.08,
+    "m4a_aac": 0.05,
+    "m4a_fragmented": 0.1,
+    "adts_aac": 0.08,
+}
+"""Longest padding at both ends that an encoder adds and that nothing in the clip describes, in seconds."""
+JUNK = np.random.default_rng(7).integers(0, 127, 3_000, np.uint8).tobytes()  # without bytes that begin a frame
+
+ENCODERS: dict[str, tuple[int, Callable[[np.ndarray, int], bytes]]] = {
+    "flac": (16_000, lambda sound, rate: av_encoded(sound, rate, "flac", "flac")),
+    "flac_small_frames": (
+        44_100,
+        lambda sound, rate: av_encoded(sound, rate, "flac", "flac", codec_options={"frame_size": "1024"}),
+    ),
+    "mp3_cbr": (44_100, lambda sound, rate: av_encoded(sound, rate, "mp3", "libmp3lame", 64_000)),
+    "mp3_vbr": (
+        22_050,
+        lambda sound, rate: av_encoded(sound, rate, "mp3", "libmp3lame", codec_options={"flags": "+qscale"}),
+    ),
+    "mp3_cbr_without_header": (
+        16_000,
+        lambda sound, rate: av_encoded(sound, rate, "mp3", "libmp3lame", 32_000, None, {"write_xing": "0"}),
+    ),
+    "mp3_vbr_without_header": (
+        44_100,
+        lambda sound, rate: av_encoded(
+            sound, rate, "mp3", "libmp3lame", 0, {"flags": "+qscale"}, {"write_xing": "0", "id3v2_version": "0"}
+        ),
+    ),
+    "ogg_opus": (48_000, lambda sound, rate: av_encoded(sound, rate, "ogg", "libopus", 32_000)),
+    "ogg_vorbis": (44_100, lambda sound, rate: encoded(sound[:, 0], rate, "OGG", "VORBIS", sound.shape[1])),
+    "webm_opus": (48_000, lambda sound, rate: av_encoded(sound, rate, "webm", "libopus", 32_000)),
+    "m4a_aac": (44_100, lambda sound, rate: av_encoded(sound, rate, "mp4", "aac", 64_000)),
+    "m4a_alac": (44_100, lambda sound, rate: av_encoded(sound, rate, "mp4", "alac")),
+    "m4a_fragmented": (
+        16_000,
+        lambda sound, rate: av_encoded(
+            sound, rate, "mp4", "aac", 32_000, None, {"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"}
+        ),
+    ),
+    "mov_pcm": (44_100, lambda sound, rate: av_encoded(sound, rate, "mov", "pcm_s16le")),
+    "adts_aac": (44_100, lambda sound, rate: av_encoded(sound, rate, "adts", "aac", 64_000)),
+    "caf_alac": (44_100, lambda sound, rate: av_encoded(sound, rate, "caf", "alac")),
+}
+CHAINABLE = sorted(set(ENCODERS) - {"m4a_aac", "m4a_alac", "m4a_fragmented", "mov_pcm", "caf_alac"})
+TAGGED = ["flac", "mp3_cbr", "mp3_vbr", "mp3_cbr_without_header", "mp3_vbr_without_header", "ogg_opus", "adts_aac"]
+
+
+@functools.cache
+def source(rate_hz: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    return chirps(DURATION_S, rate_hz, channels, seed)
+
+
+@functools.cache
+def clip_of(kind: str, channels: int = 1, seed: int = 0) -> bytes:
+    rate_hz, encode = ENCODERS[kind]
+    return encode(source(rate_hz, channels, seed), rate_hz)
+
+
+def heard(clip: bytes, rate_hz: int = RATE_HZ) -> tuple[np.ndarray, tuple[AnswerWarning, ...]]:
+    file = io.BytesIO(clip)
+    blocks = decode(file, identify(file), rate_hz, 60)
+    parts = []
+    while True:
+        try:
+            parts.append(next(blocks))
+        except StopIteration as end:
+            return np.concatenate(parts), end.value
+
+
+def codes(warnings: tuple[AnswerWarning, ...]) -> list[str]:
+    return [warning.code for warning in warnings]
+
+
+def alignment(samples: np.ndarray, expected: np.ndarray, first_s: float, last_s: float) -> float:
+    """Correlation of two sounds in a stretch, at the best shift of at most 110 ms."""
+    reach = round(0.11 * RATE_HZ)
+    first, last = round(first_s * RATE_HZ), round(last_s * RATE_HZ)
+    wanted = expected[first:last]
+    return max(
+        float(np.corrcoef(samples[first + shift : last + shift], wanted)[0, 1]) for shift in range(-reach, reach + 1, 4)
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_a_clip_is_heard_from_start_to_end_without_a_warning(kind: str, channels: int) -> None:
+    samples, warnings = heard(clip_of(kind, channels))
+    assert len(samples) / RATE_HZ == pytest.approx(DURATION_S, abs=PADDED_S.get(kind, FRAME_S))
+    assert warnings == ()
+    assert alignment(samples, source(RATE_HZ)[:, 0], 0.5, 3.5) > 0.5
+
+
+@pytest.mark.parametrize("kind", TAGGED)
+@pytest.mark.parametrize(
+    ("front", "behind"),
+    [
+        (id3v2(5_000), ID3V1),
+        (id3v2(300) + id3v2(5), ape_tag() + ID3V1),
+        (ape_tag(), ape_tag()),
+        (JUNK, b""),
+        (bytes(4_000), bytes(4_000)),
+        (id3v2(1_000) + JUNK, b""),
+    ],
+    ids=["id3", "two_id3", "ape", "junk", "padding", "id3_junk"],
+)
+def test_tags_padding_and_junk_around_a_clip_change_nothing(kind: str, front: bytes, behind: bytes) -> None:
+    clip = clip_of(kind)
+    whole, _ = heard(clip)
+    samples, warnings = heard(front + clip + behind)
+    assert len(samples) == pytest.approx(len(whole), abs=FRAME_S * RATE_HZ)
+    np.testing.assert_allclose(samples[: len(whole) - 2_000], whole[: len(whole) - 2_000], atol=1e-4)
+    assert warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["flac", "mp3_cbr", "mp3_vbr_without_header", "adts_aac", "m4a_aac"])
+def test_junk_behind_a_clip_is_reported(kind: str) -> None:
+    whole, _ = heard(clip_of(kind))
+    samples, warnings = heard(clip_of(kind) + 10 * JUNK)
+    assert len(samples) == pytest.approx(len(whole), abs=FRAME_S * RATE_HZ)
+    assert codes(warnings) == ["data-after-end"]
+
+
+@pytest.mark.parametrize("kind", CHAINABLE)
+def test_clips_behind_one_another_are_all_heard(kind: str) -> None:
+    samples, warnings = heard(clip_of(kind) + clip_of(kind, seed=1) + clip_of(kind, seed=2))
+    assert len(samples) / RATE_HZ == pytest.approx(
+        3 * DURATION_S, abs=3 * PADDED_S.get(kind, 0.06 if kind.startswith("mp3") else FRAME_S / 3)
+    )
+    assert warnings == ()
+    for seed in range(3):
+        expected = np.concatenate([source(RATE_HZ, seed=number)[:, 0] for number in range(seed + 1)])
+        start_s = seed * DURATION_S
+        shifted = samples[round((len(samples) / 3 - len(expected) / (seed + 1)) * seed) :]  # encoders pad every clip
+        assert alignment(shifted, expected, start_s + 1, start_s + 3) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("flac", 1), ("flac_small_frames", 2)),
+        (("ogg_vorbis", 2), ("ogg_opus", 1)),
+        (("ogg_opus", 2), ("ogg_vorbis", 1)),
+        (("mp3_cbr", 2), ("mp3_vbr", 1)),
+    ],
+)
+def test_a_change_of_rate_channels_or_codec_between_clips_is_followed(first: tuple, second: tuple) -> None:
+    samples, warnings = heard(clip_of(*first) + clip_of(*second))
+    assert len(samples) / RATE_HZ == pytest.approx(2 * DURATION_S, abs=0.15 if "mp3" in first[0] else FRAME_S)
+    assert warnings == ()
+    assert alignment(samples, np.tile(source(RATE_HZ)[:, 0], 2), 5.5, 7.5) > 0.5
+
+
+def test_the_second_of_two_mp4_clips_is_not_played_but_reported() -> None:
+    clip = clip_of("m4a_aac")
+    samples, warnings = heard(clip + clip)
+    assert len(samples) / RATE_HZ == pytest.approx(DURATION_S, abs=PADDED_S["m4a_aac"])
+    assert codes(warnings) == ["data-after-end"]
+    assert str(len(clip)) in warnings[0].message
+
+
+DAMAGED = [
+    "flac",
+    "flac_small_frames",
+    "ogg_opus",
+    "ogg_vorbis",
+    "m4a_alac",
+    "mp3_cbr",
+    "mp3_cbr_without_header",
+    "adts_aac",
+]
+
+
+@pytest.mark.parametrize("n_bytes", [40, 2_000])
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_sound_behind_damage_keeps_its_time_and_the_loss_is_reported(kind: str, n_bytes: int) -> None:
+    rate_hz, encode = ENCODERS[kind]
+    long = np.concatenate([source(rate_hz, seed=seed) for seed in range(3)])
+    clip = encode(long, rate_hz)
+    samples, warnings = heard(damaged(clip, 0.5, n_bytes))
+    expected = np.concatenate([source(RATE_HZ, seed=seed)[:, 0] for seed in range(3)])
+    assert len(samples) / RATE_HZ == pytest.approx(12, abs=0.12)
+    assert alignment(samples, expected, 10.0, 11.5) > 0.5
+    if n_bytes == 2_000 or kind.startswith(("flac", "ogg")):  # the other codecs have no checksums
+        assert codes(warnings) == ["sound-lost"]
+        (lost,) = warnings
+        assert lost.onset_s is not None
+        assert lost.offset_s is not None
+        assert 4 < lost.onset_s < lost.offset_s < 9
+        silent = samples[round(lost.onset_s * RATE_HZ) + 300 : round(lost.offset_s * RATE_HZ) - 300]
+        assert np.abs(silent).max(initial=0) < 0.01
+
+
+def test_a_damaged_flac_loses_exactly_the_damaged_frame() -> None:
+    clip = clip_of("flac")
+    samples, (lost,) = heard(damaged(clip, 0.5, 40))
+    assert len(samples) == DURATION_S * RATE_HZ
+    assert lost.onset_s is not None
+    assert lost.offset_s is not None
+    first, last = round(lost.onset_s * RATE_HZ), round(lost.offset_s * RATE_HZ)
+    assert first % 1_152 == 0
+    assert last - first == 1_152
+    whole, _ = heard(clip)
+    np.testing.assert_array_equal(np.delete(samples, range(first, last)), np.delete(whole, range(first, last)))
+    assert not samples[first:last].any()
+
+
+def test_a_flac_whose_first_frame_is_damaged_keeps_its_times() -> None:
+    clip = clip_of("flac")
+    first_frame = clip.index(b"\xff\xf8", 42)
+    samples, (lost,) = heard(clip[: first_frame + 20] + bytes(50) + clip[first_frame + 70 :])
+    assert (lost.onset_s, lost.offset_s) == (0, 1_152 / RATE_HZ)
+    whole, _ = heard(clip)
+    np.testing.assert_array_equal(samples[1_152:], whole[1_152:])
+
+
+def test_two_damaged_places_are_reported_apart() -> None:
+    long = np.concatenate([source(16_000, seed=seed) for seed in range(3)])
+    clip = damaged(damaged(av_encoded(long, 16_000, "flac", "flac"), 0.2, 40), 0.7, 40)
+    _, warnings = heard(clip)
+    assert codes(warnings) == ["sound-lost", "sound-lost"]
+    assert [round(warning.onset_s or 0) for warning in warnings] == [pytest.approx(2, abs=1), pytest.approx(8, abs=1)]
+
+
+@pytest.mark.parametrize("kind", ["flac", "mp3_cbr", "mp3_vbr", "webm_opus"])
+def test_a_clip_that_is_cut_short_is_reported_up_to_the_end_that_its_header_gives(kind: str) -> None:
+    clip = clip_of(kind)
+    samples, (warning,) = heard(clip[: len(clip) * 6 // 10])
+    assert warning.code == "clip-truncated"
+    assert warning.onset_s == pytest.approx(len(samples) / RATE_HZ, abs=0.001)
+    assert warning.offset_s == pytest.approx(DURATION_S, abs=FRAME_S)
+
+
+@pytest.mark.parametrize("kind", ["ogg_opus", "ogg_vorbis", "adts_aac", "mp3_cbr_without_header"])
+def test_a_clip_that_is_cut_short_without_a_length_in_its_header_is_reported_too(kind: str) -> None:
+    clip = clip_of(kind)
+    cut = len(clip) - 307 if kind.startswith("ogg") else len(clip) * 6 // 10 // 144 * 144 + 50
+    _, (warning,) = heard(clip[:cut])
+    assert (warning.code, warning.onset_s) == ("clip-truncated", None)
+
+
+def test_the_last_of_several_flac_clips_is_reported_if_it_is_cut_short() -> None:
+    clip = clip_of("flac")
+    samples, (warning,) = heard(clip + clip[: len(clip) // 2])
+    assert warning.code == "clip-truncated"
+    assert warning.onset_s == pytest.approx(len(samples) / RATE_HZ)
+    assert warning.offset_s == pytest.approx(2 * DURATION_S)
+
+
+def test_compressed_sound_that_was_never_scaled_is_scaled_back() -> None:
+    # Vorbis keeps any amplitude; soundfile's writer takes floats beyond full scale
+    loud, warnings = heard(encoded(source(16_000)[:, 0] * 20_000, 16_000, "OGG", "VORBIS"))
+    assert codes(warnings) == ["samples-out-of-range"]
+    assert 0.1 < np.abs(loud).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "came"),
+    [
+        ("matroska", "ac3", "WebM with ac3"),
+        ("matroska", "mp2", "WebM with mp2"),
+        ("matroska", "pcm_f32le", "WebM with pcm_f32le"),
+        ("mp2", "mp2", "in no known audio container"),
+        ("mpegts", "mp2", "an MPEG transport stream"),
+        ("flv", "aac", "FLV"),
+    ],
+)
+def test_other_codecs_and_containers_that_ffmpeg_knows_are_refused(container: str, codec: str, came: str) -> None:
+    clip = av_encoded(chirps(1, 44_100), 44_100, container, codec)
+    with pytest.raises(UnsupportedAudio) as caught:
+        heard(clip)
+    assert came in str(caught.value)
+
+
+def test_a_playlist_is_refused_and_opens_nothing() -> None:
+    for playlist in (
+        b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"<MPD></MPD>",
+    ):
+        with pytest.raises(UnsupportedAudio):
+            heard(playlist)
+
+
+def test_a_flac_without_samples_is_empty_and_its_header_alone_is_damaged() -> None:
+    header = clip_of("flac")[: clip_of("flac").index(b"\xff\xf8", 42)]
+    with pytest.raises(AudioEmpty):
+        heard(header[:22] + bytes(4) + header[26:])  # the number of samples is 0
+    with pytest.raises(AudioUndecodable, match="no sound that can be decoded"):
+        heard(header)
+
+
+def test_amr_is_heard() -> None:
+    samples, warnings = heard(av_encoded(chirps(DURATION_S, 8_000), 8_000, "amr", "libopencore_amrnb", 12_200))
+    assert len(samples) / RATE_HZ == pytest.approx(DURATION_S, abs=FRAME_S)
+    assert "narrow-band" not in codes(warnings)
+
+
+@given(
+    st.sampled_from(sorted(ENCODERS)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8)
+)
+@settings(deadline=None, max_examples=60)
+def test_any_damage_gives_finite_samples_or_an_audio_error(kind: str, damage: list[tuple[float, int]]) -> None:
+    content = bytearray(clip_of(kind))
+    for place, value in damage:
+        content[min(int(place**3 * len(content)), len(content) - 1)] = value
+    try:
+        samples, _ = heard(bytes(content))
+    except AudioError:
+        return
+    assert np.isfinite(samples).all()
