@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 if an argument, a setting or a file cannot be used. In that case one line on standard
         error says why.
     """
+    _open_standard_streams()
     args = _parser().parse_args(argv)
     try:
         args.run(args)
@@ -67,7 +68,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
     from service.server import bind, run
-    from service.settings import engine_options, read_settings, redis_options
+    from service.settings import engine_options, ignored_service_links, read_settings, redis_options
     from service.temporary_space import check_temporary_space
 
     settings, shutdown = read_settings(), Shutdown()
@@ -78,6 +79,8 @@ def serve(_args: argparse.Namespace) -> None:
 
     configure_logging(settings.log_level, settings.log_format)
     check_temporary_space()
+    if links := ignored_service_links():
+        log.info("variables that Kubernetes sets for a Service are no settings and are ignored", extra={"names": links})
     _limit_heaps()
     threadpool_limits(1, "blas")  # small products: BLAS threads would only take CPU time from the model
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
@@ -92,7 +95,7 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
-            app = create_app(engine, settings, _version(), shutdown, [decoders.degraded])
+            app = create_app(engine, settings, _version(), shutdown, [decoders.degraded], model_checked=True)
             run(app, listener, connection_limits(settings), shutdown, settings.grace_s)
         except KeyboardInterrupt:
             log.info("interrupted")
@@ -100,6 +103,15 @@ def serve(_args: argparse.Namespace) -> None:
             engine.close()
     if shutdown.has_failed:
         raise SystemExit(EXIT_DEVICE_FAILED)
+
+
+def _open_standard_streams() -> None:
+    """Opens the standard streams that are closed on /dev/null, so that no socket gets the number of such a stream."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def _limit_heaps() -> None:

@@ -18,6 +18,7 @@ from service.api.operator_routes import OperatorRoutes
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, not_http_response, problem_of, too_slow_response
 from service.api.readiness import Readiness
+from service.api.root_path import RootPathMiddleware, under_root_path
 from service.connections import ConnectionLimits
 from service.engine.interface import LocalizationEngine
 from service.pace import Pace
@@ -41,6 +42,8 @@ def create_app(
     version: str,
     shutdown: Shutdown,
     degraded: Sequence[Callable[[], list[str]]] = (),
+    *,
+    model_checked: bool = False,
 ) -> FastAPI:
     """Builds the app.
 
@@ -50,6 +53,7 @@ def create_app(
         version: Version of the service.
         shutdown: Shutdown state of the process: once it has begun, new requests are refused.
         degraded: Functions that return the names of optional parts that do not work, besides those of the cache.
+        model_checked: Whether the model has just passed its check, so that the first request need not check it.
     """
     metrics = Metrics()
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
@@ -66,6 +70,7 @@ def create_app(
         metrics,
         is_shutting_down=lambda: shutdown.has_begun,
         refusing_for_s=lambda: admission.refusing_for_s,
+        is_ready=model_checked,
     )
     app = FastAPIOffline(  # serves the assets of /docs, so that /docs needs no other host
         title="Earmark",
@@ -91,19 +96,22 @@ def create_app(
         is_shutting_down=lambda: shutdown.has_begun,
         refuse_connection=admission.refuse_connection,
     )
+    if settings.root_path:
+        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)  # added last, so it is the outermost
     metrics.declare_routes(_known_statuses())
     return app
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
     """What the connections of clients may do under an operator's settings."""
-    return ConnectionLimits(
-        limit_connections(settings.max_connections),
-        settings.keep_alive_s,
-        Pace(settings.request_timeout_s, settings.min_bytes_per_s),
-        not_http_response(),
-        too_slow_response(),
-    )
+    with under_root_path(settings.root_path):
+        return ConnectionLimits(
+            limit_connections(settings.max_connections),
+            settings.keep_alive_s,
+            Pace(settings.request_timeout_s, settings.min_bytes_per_s),
+            not_http_response(),
+            too_slow_response(),
+        )
 
 
 def _operation_id(route: APIRoute) -> str:

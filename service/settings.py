@@ -14,6 +14,7 @@ from service.core.manifest import PACKAGED_BUNDLE
 from service.engine.caching.redis_link import ACCEPTED_URLS, check_url, without_secrets
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
+from service.service_links import find_service_links
 
 PREFIX = "EARMARK_"
 _MIN_KEY_CHARS = 16
@@ -21,6 +22,10 @@ _MIN_KEY_CHARS = 16
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _without_trailing_slash(value: object) -> object:
+    return value.rstrip("/") if isinstance(value, str) else value
 
 
 def _check_redis_url(url: SecretStr) -> SecretStr:
@@ -61,6 +66,12 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     """TCP port to listen on; 0 takes any free port. Change it if another process uses the port, or to run several
     processes on one machine."""
+
+    root_path: Annotated[str, BeforeValidator(_without_trailing_slash)] = Field(
+        "", max_length=200, pattern=r"^(/[A-Za-z0-9._~-]+)*$"
+    )
+    """Path prefix under which a proxy publishes the service, such as `/earmark`; empty for none. Set it if the proxy
+    does not publish the service at the root of its host. The proxy may remove the prefix or keep it."""
 
     bundle: Path = PACKAGED_BUNDLE
     """Directory of the model bundle. Change it to serve a model other than the packaged one."""
@@ -172,22 +183,29 @@ def variable(field: str) -> str:
 
 
 def read_settings() -> Settings:
-    """Reads the settings from the environment.
+    """Reads the settings from the environment; ignores the service links of Kubernetes.
 
     Raises:
         SettingUnknown: If an EARMARK_* variable is set that is not a setting.
         SettingInvalid: If the value of a setting is not accepted.
     """
     known = [variable(field) for field in Settings.model_fields]
+    links = ignored_service_links()
     for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+        if name.upper().startswith(PREFIX) and name.upper() not in known and name not in links:
             raise SettingUnknown(name, difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0])
+    shadowed = {name: field.default for name, field in Settings.model_fields.items() if variable(name) in links}
     try:
-        return Settings()  # pyright: ignore[reportCallIssue] - the fields come from the environment
+        return Settings(**shadowed)  # the other fields come from the environment
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         accepted = first["msg"].removeprefix("Input should be ")
         raise SettingInvalid(variable(str(first["loc"][0])), repr(first["input"]), accepted) from error
+
+
+def ignored_service_links() -> list[str]:
+    """Names of the environment variables that are service links of Kubernetes instead of settings."""
+    return find_service_links(os.environ, PREFIX)
 
 
 def engine_options(settings: Settings) -> EngineOptions:

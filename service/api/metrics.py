@@ -68,7 +68,9 @@ class Metrics:
             registry=self._registry,
         )
         self._ready = Gauge(
-            "earmark_ready", "1 if the model passed its last check, otherwise 0.", registry=self._registry
+            "earmark_ready",
+            "1 if the model passed its last check and the process is not shutting down, otherwise 0.",
+            registry=self._registry,
         )
         self._model = Gauge(
             "earmark_model_info",

@@ -82,7 +82,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if scope.get("state", {}).get(OVER_LIMIT) and scope["path"] not in _ALWAYS_ANSWERED:
+            if scope.get("state", {}).get(OVER_LIMIT) and _path(scope) not in _ALWAYS_ANSWERED:
                 await problem_response(self._refuse_connection())(scope, receive, send_with_id)
             else:
                 await self._app(scope, receive, send_with_id)
@@ -105,3 +105,8 @@ class RequestMiddleware:
         self._metrics.end_request(route, status, seconds)
         fields = {"method": scope["method"], "route": route, "status": status, "duration_ms": round(seconds * 1000, 1)}
         log.log(logging.DEBUG if route in _QUIET_ROUTES else logging.INFO, "request", extra=fields)
+
+
+def _path(scope: Scope) -> str:
+    """The path of a request, without the path prefix of the service."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))

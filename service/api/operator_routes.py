@@ -89,6 +89,7 @@ class OperatorRoutes:
 
     async def get_metrics(self) -> Response:
         """Returns all counters, gauges and histograms."""
+        self._readiness.update_metric()
         return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def get_problem_type(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.api.root_path import current_root_path
 from service.core import errors
 from service.core.errors import EarmarkError
 from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
@@ -44,8 +45,8 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """URI of the problem type, relative to the service."""
-        return f"/problems/{self.name}"
+        """URI of the problem type, relative to the host that publishes the service."""
+        return f"{current_root_path.get()}/problems/{self.name}"
 
 
 INTERNAL_ERROR = Problem(

@@ -19,6 +19,7 @@ class Readiness:
         metrics: Metrics in which the state is recorded.
         is_shutting_down: Returns whether the process is shutting down.
         refusing_for_s: Returns the time for which every request has been refused, in seconds.
+        is_ready: Whether the model has just passed its check.
     """
 
     def __init__(
@@ -27,17 +28,22 @@ class Readiness:
         metrics: Metrics,
         is_shutting_down: Callable[[], bool],
         refusing_for_s: Callable[[], float] = lambda: 0.0,
+        is_ready: bool = False,
     ) -> None:
         self._refusing_for_s = refusing_for_s
         self._is_shutting_down = is_shutting_down
         self._check = check
         self._metrics = metrics
-        self._is_ready = False
         self._lock = anyio.Lock()
+        self._set_ready(is_ready)
 
     def invalidate(self) -> None:
         """Marks the model as not ready, so that the next `ensure_ready` checks it."""
         self._set_ready(False)
+
+    def update_metric(self) -> None:
+        """Records the current state in the metrics; a process that is shutting down is not ready."""
+        self._metrics.set_ready(self._is_ready and not self._is_shutting_down())
 
     async def ensure_ready(self) -> None:
         """Returns if the model is ready; checks the model first if it has not passed a check since the last fault.
@@ -62,4 +68,4 @@ class Readiness:
 
     def _set_ready(self, ready: bool) -> None:
         self._is_ready = ready
-        self._metrics.set_ready(ready)
+        self.update_metric()

@@ -9,7 +9,7 @@ from service.core.errors import SettingInvalid, SettingUnknown
 from service.core.manifest import PACKAGED_BUNDLE
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
-from service.settings import PREFIX, Settings, read_settings, redis_options, variable
+from service.settings import PREFIX, Settings, ignored_service_links, read_settings, redis_options, variable
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,24 @@ def test_an_unknown_name_stops_the_start_and_the_nearest_setting_is_suggested(
     with pytest.raises(SettingUnknown) as caught:
         read_settings()
     assert str(caught.value) == f"{name} is not a setting; did you mean {nearest}?"
+
+
+def test_service_links_of_kubernetes_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = {
+        "EARMARK_PORT": "tcp://10.0.0.1:9000",
+        "EARMARK_PORT_9000_TCP_ADDR": "10.0.0.1",
+        "EARMARK_SERVICE_HOST": "10.0.0.1",
+        "EARMARK_REDIS_SERVICE_PORT": "6379",
+    }
+    for name, value in links.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().port == 8000
+    assert ignored_service_links() == sorted(links)
+    monkeypatch.setenv("EARMARK_PORT", "9001")  # as the container's own variables replace service links
+    assert read_settings().port == 9001
+    monkeypatch.setenv("EARMARK_SERVICE_HOTS", "10.0.0.1")
+    with pytest.raises(SettingUnknown):
+        read_settings()
 
 
 @pytest.mark.parametrize(

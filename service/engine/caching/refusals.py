@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 from redis.exceptions import (
     AskError,
@@ -18,6 +18,7 @@ from redis.exceptions import (
 )
 
 from service.engine.caching.reporting import CacheCounts
+from service.logs import Throttle
 
 Refusal = Literal["full", "read_only", "disk", "cluster", "not_a_store", "permission", "other"]
 
@@ -41,7 +42,6 @@ _CLASSES: tuple[tuple[Refusal, tuple[type[ResponseError], ...]], ...] = (
     ("permission", (NoPermissionError,)),
 )
 _TEXTS: tuple[tuple[Refusal, str], ...] = (("disk", "MISCONF"), ("not_a_store", "unknown command"))
-_LOG_PAUSE_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -66,19 +66,17 @@ class Refusals:
     """
 
     def __init__(self, counts: CacheCounts, clock: Callable[[], float] = time.monotonic) -> None:
-        self._counts, self._clock = counts, clock
+        self._counts = counts
         self._lock = threading.Lock()
-        self._next_line_s = dict.fromkeys(get_args(Refusal), -float("inf"))
+        self._throttles = {refusal: Throttle(clock) for refusal in MEANINGS}
 
     def add(self, error: ResponseError, operation: str) -> Refusal:
         """Counts an error reply to an operation, logs the reply if a line is due, and returns its kind."""
         refusal = refusal_of(error)
         self._counts.add("refusals", refusal)
         with self._lock:
-            due = self._clock() >= self._next_line_s[refusal]
-            if due:
-                self._next_line_s[refusal] = self._clock() + _LOG_PAUSE_S
-        if due:
+            is_due = self._throttles[refusal].is_due()
+        if is_due:
             log.warning(
                 "redis refuses requests: %s", MEANINGS[refusal], extra={"refusal": refusal, "operation": operation}
             )

@@ -120,3 +120,21 @@ async def test_a_shutdown_is_reported_without_a_check(readiness: Readiness, mode
     with pytest.raises(ServiceEnding):
         await readiness.ensure_ready()
     assert model.n_checks == 1
+
+
+async def test_a_model_that_has_been_checked_is_ready_at_once(
+    model: Model, metrics: Metrics, shutdown: Shutdown
+) -> None:
+    readiness = Readiness(model.check, metrics, lambda: shutdown.has_begun, is_ready=True)
+    assert read_series(metrics)["earmark_ready"] == 1
+    await readiness.ensure_ready()
+    assert model.n_checks == 0
+
+
+async def test_a_process_that_shuts_down_is_not_ready(
+    readiness: Readiness, metrics: Metrics, shutdown: Shutdown
+) -> None:
+    await readiness.ensure_ready()
+    shutdown.begin()
+    readiness.update_metric()
+    assert read_series(metrics)["earmark_ready"] == 0
