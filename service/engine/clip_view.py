@@ -3,6 +3,7 @@
 import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from service.engine.mpeg_frames import info_frame_duration_s
@@ -59,18 +60,27 @@ class ClipView:
 
     def mp4_end(self) -> int:
         """Position behind the last box of an MP4 clip; another clip, or something else, may follow."""
+        end = 0
+        for _, end in self._mp4_boxes():
+            pass
+        return min(end, len(self)) if end else len(self)
+
+    def has_mp4_index(self) -> bool:
+        """Whether an MP4 clip has the box "moov", which says where the sound lies and is often the last of the file."""
+        return any(name == b"moov" for name, _ in self._mp4_boxes())
+
+    def _mp4_boxes(self) -> Iterator[tuple[bytes, int]]:
+        """Yields the name and the end of each box of the first MP4 clip."""
         position = 0
         for _ in range(_MAX_BOXES):
             self.seek(position)
             header = self.read(16)
             if len(header) < 8:
-                break
+                return
             n_bytes, name = struct.unpack_from(">I4s", header)
             if not (name.isascii() and name.decode().isprintable()) or (position > 0 and name == b"ftyp"):
-                return position
+                return
             if n_bytes == 1 and len(header) == 16:
                 (n_bytes,) = struct.unpack_from(">Q", header, 8)
-            if n_bytes < 8:
-                break
-            position += n_bytes
-        return len(self)
+            position = position + n_bytes if n_bytes >= 8 else len(self)
+            yield name, position

@@ -101,7 +101,9 @@ def _open(view: ClipView, source: Source) -> InputContainer:
     try:
         opened = av.open(cast(Any, view), "r", format=demuxer, options=options, metadata_errors="replace")
     except (FFmpegError, UnicodeError, MemoryError) as error:
-        raise AudioUndecodable(source.container, _reason(error)) from error
+        is_cut = demuxer == "mp4" and not view.has_mp4_index()
+        reason = "its index is missing, as in a file that is cut short" if is_cut else _reason(error)
+        raise AudioUndecodable(source.container, reason) from error
     return cast(InputContainer, opened)
 
 

@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.api.metrics import UPLOAD_AND_STAGES, Metrics
+from service.engine.clip_warnings import CLIP_WARNINGS
 from tests.unit.api.conftest import Post
 from tests.unit.api.expositions import parse_series, read_series
 
@@ -84,6 +85,16 @@ def test_stages_clips_and_queries_are_summed() -> None:
     assert series['earmark_clips_total{cached="true"}'] == 1
     assert series["earmark_clip_seconds_sum"] == 42.5
     assert series["earmark_queries_sum"] == 5
+
+
+def test_every_code_of_a_warning_about_a_clip_has_a_series_from_the_start_and_counts_once_a_clip() -> None:
+    metrics = Metrics()
+    assert all(read_series(metrics)[f'earmark_clip_warnings_total{{code="{code}"}}'] == 0 for code in CLIP_WARNINGS)
+    metrics.count_clip(30.0, cached=False, n_queries=4, warning_codes=["sound-lost", "sound-lost", "dc-offset"])
+    series = read_series(metrics)
+    assert series['earmark_clip_warnings_total{code="sound-lost"}'] == 1
+    assert series['earmark_clip_warnings_total{code="dc-offset"}'] == 1
+    assert series['earmark_clip_warnings_total{code="clipped"}'] == 0
 
 
 def test_a_registered_collector_is_read_at_each_scrape() -> None:

@@ -45,6 +45,12 @@ def test_the_end_of_mp4() -> None:
     assert view_of(large + clip).mp4_end() == 24
 
 
+def test_the_index_of_mp4() -> None:
+    clip = av_encoded(SOUND, 48_000, "mp4", "aac")
+    assert view_of(clip).has_mp4_index()
+    assert not view_of(clip[: len(clip) // 2]).has_mp4_index()  # the index is the last box
+
+
 def test_the_length_that_an_mp3_gives() -> None:
     clip = av_encoded(SOUND, 48_000, "mp3", "libmp3lame", 64_000, None, {"id3v2_version": "0"})
     assert round(view_of(clip).mp3_header_s() or 0, 3) == 1.0

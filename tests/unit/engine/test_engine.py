@@ -58,6 +58,18 @@ def test_results_carry_the_warnings_about_their_query_also_from_the_cache(engine
         assert codes == [[], ["query-language-unknown"], ["query-cut"]]
 
 
+def test_an_answer_has_the_warnings_about_its_clip_also_from_the_cache(engine: Engine) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
+    clip = wav(noise * 32_768)
+    first = engine.localize(Upload.of_bytes(clip), ["low"])
+    assert [warning.code for warning in first.warnings] == ["samples-out-of-range"]
+    assert engine.localize(Upload.of_bytes(clip), ["low"]).warnings == first.warnings
+    assert engine.localize(KnownClip(first.clip_id), ["high"]).warnings == first.warnings
+    scaled = engine.localize(Upload.of_bytes(wav(noise)), ["low"])
+    assert scaled.warnings == ()
+    np.testing.assert_allclose(first.results[0].score, scaled.results[0].score, atol=1e-3)
+
+
 @pytest.mark.parametrize("duration_s", [0.0001, 0.5, 1.0, 30.0])
 def test_silence_gives_no_segment(engine: Engine, duration_s: float) -> None:
     answer = engine.localize(Upload.of_bytes(wav(tones([], duration_s))), [*WORDS, "zebra"])

@@ -313,6 +313,12 @@ def test_a_flac_without_samples_is_empty_and_its_header_alone_is_damaged() -> No
         heard(header)
 
 
+def test_an_mp4_that_is_cut_before_its_index_says_so() -> None:
+    clip = clip_of("m4a_aac")
+    with pytest.raises(AudioUndecodable, match="its index is missing, as in a file that is cut short"):
+        heard(clip[: len(clip) // 2])
+
+
 def test_amr_is_heard() -> None:
     samples, warnings = heard(av_encoded(chirps(DURATION_S, 8_000), 8_000, "amr", "libopencore_amrnb", 12_200))
     assert len(samples) / RATE_HZ == pytest.approx(DURATION_S, abs=FRAME_S)
