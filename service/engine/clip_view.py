@@ -60,10 +60,8 @@ class ClipView:
 
     def mp4_end(self) -> int:
         """Position behind the last box of an MP4 clip; another clip, or something else, may follow."""
-        end = 0
-        for _, end in self._mp4_boxes():
-            pass
-        return min(end, len(self)) if end else len(self)
+        ends = [end for _, end in self._mp4_boxes()]
+        return min(ends[-1], len(self)) if ends else len(self)
 
     def has_mp4_index(self) -> bool:
         """Whether an MP4 clip has the box "moov", which says where the sound lies and is often the last of the file."""
