@@ -68,7 +68,7 @@ class _Transport(asyncio.Transport):
         super().__init__()
         self._transport, self._lingers = transport, lingers
         self.n_written = 0
-        self.is_lingering = False
+        self.lingering_since_s: float | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.n_written += len(data)
@@ -79,11 +79,16 @@ class _Transport(asyncio.Transport):
         if self.is_closing():
             return
         if self._lingers():
-            self.is_lingering = True
+            self.lingering_since_s = time.monotonic()
             self._transport.write_eof()
             self._transport.resume_reading()
         else:
             self._transport.close()
+
+    @property
+    def is_lingering(self) -> bool:
+        """Whether only our side of the connection is closed, and what the client still sends is dropped."""
+        return self.lingering_since_s is not None
 
     def is_closing(self) -> bool:
         return self.is_lingering or self._transport.is_closing()
@@ -174,14 +179,21 @@ class Connection(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered, and the client has received the last answer."""
+        return not self.has_request and self._transport.get_write_buffer_size() == 0
+
+    @property
     def idle_since_s(self) -> float:
-        """Time since which the connection has waited for a request or for its end; later than any time otherwise."""
-        return float("inf") if self.has_request else self._idle_since_s
+        """Time of the last answer, or of the connection."""
+        return self._idle_since_s
 
     def check(self, now_s: float) -> None:
         """Closes the connection if it has been idle for too long, or its client is too slow."""
-        if self._transport.is_lingering:
-            if now_s - self._received_at_s > _LINGER_IDLE_S or now_s - self._idle_since_s > _LINGER_S:
+        since_s = self._transport.lingering_since_s
+        if since_s is not None:
+            is_quiet = now_s - max(since_s, self._received_at_s) > _LINGER_IDLE_S
+            if is_quiet or now_s - since_s > _LINGER_S:
                 self._transport.abort()
         elif self._reads_too_slowly(now_s):
             self._transport.abort()
@@ -212,7 +224,7 @@ class Connection(H11Protocol):
 
     def _close_idlest_peer(self) -> bool:
         """Closes the connection that has been idle for longest; returns whether there was one."""
-        peers = [peer for peer in self._peers if peer is not self and not peer.has_request]
+        peers = [peer for peer in self._peers if peer is not self and peer.is_idle]
         if not peers:
             return False
         idlest = min(peers, key=lambda peer: peer.idle_since_s)
@@ -231,5 +243,5 @@ class Connection(H11Protocol):
                 h11.Data(data=bytes(answer.body)),
                 h11.EndOfMessage(),
             ]
-            self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
+            self.transport.write(b"".join(self.http_state.send(event) or b"" for event in events))
         self.transport.close()

@@ -1,6 +1,5 @@
 """The routes POST /localize and HEAD /clips/{clip_id}, which use the engine."""
 
-import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -117,7 +116,7 @@ class LocalizeRoutes:
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
         headers = {"Server-Timing": timing}
-        return SlicedResponse(answer.parts, answer.n_bytes, self._pace, self._writers, answer.held, headers)
+        return SlicedResponse(answer.beginning, answer.rest, self._pace, self._writers, answer.held, headers)
 
     async def _body(self, request: Request, received: ReceivedRequest, call: Call) -> AsyncIterator[bytes]:
         """Yields the body of a request as it arrives, and counts it."""
@@ -155,7 +154,7 @@ class LocalizeRoutes:
         results = localization.results
         if not isinstance(results, GroupedResults):
             body = b"".join(parts)
-            return _Answer(iter([body]), len(body), self._budget.hold(len(body)))
+            return _Answer(body, None, self._budget.hold(len(body)))
         held = self._budget.hold(results.group_bytes, localization.clip_id, results.clip_bytes)
         while not self._beginners.acquire(timeout=_CALL_CHECK_S):
             call.check()
@@ -163,7 +162,7 @@ class LocalizeRoutes:
             beginning = next(parts) + next(parts)  # a failure of the first group is still answered with a problem
         finally:
             self._beginners.release()
-        return _Answer(itertools.chain([beginning], parts), None, held)
+        return _Answer(beginning, parts, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +170,11 @@ class _Answer:
     """An answer that is about to be sent.
 
     Attributes:
-        parts: The parts of its body.
-        n_bytes: Size of the body; None if it is not known before the last part is made.
+        beginning: Its body, or the beginning of its body.
+        rest: The other parts of the body, which are made when they are taken; None if the body is complete.
         held: The bytes that the answer holds until it is sent.
     """
 
-    parts: Iterator[bytes]
-    n_bytes: int | None
+    beginning: bytes
+    rest: Iterator[bytes] | None
     held: HeldBytes

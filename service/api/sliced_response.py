@@ -18,9 +18,9 @@ class SlicedResponse(Response):
     """A JSON answer whose parts are made while it is sent; a body of 75 MB in one piece would block the event loop.
 
     Args:
-        parts: The parts of the body. All but the first are made in a worker thread when the client has read the earlier
-            parts, so the answer never waits in memory as a whole.
-        n_bytes: Size of the body for the Content-Length header; None if it is not known.
+        beginning: The body, or its beginning.
+        rest: The other parts of the body, if it is not complete. Each is made in a worker thread when the client has
+            read the earlier parts, so the answer never waits in memory as a whole.
         pace: The slowest accepted pace of the client.
         threads: Limit on the worker threads that make parts.
         held: Bytes that the answer holds; released when it is sent or given up.
@@ -31,18 +31,18 @@ class SlicedResponse(Response):
 
     def __init__(
         self,
-        parts: Iterator[bytes],
-        n_bytes: int | None,
+        beginning: bytes,
+        rest: Iterator[bytes] | None,
         pace: Pace,
         threads: anyio.CapacityLimiter,
         held: HeldBytes,
         headers: dict[str, str],
     ) -> None:
-        self._parts, self._pace, self._threads, self._held = parts, pace, threads, held
+        self._beginning, self._rest, self._pace, self._threads, self._held = beginning, rest, pace, threads, held
         super().__init__(headers=headers)
-        del self.headers["content-length"]
-        if n_bytes is not None:
-            self.headers["content-length"] = str(n_bytes)
+        del self.headers["content-length"]  # that of an empty body
+        if rest is None:
+            self.headers["content-length"] = str(len(beginning))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Sends the response.
@@ -62,8 +62,8 @@ class SlicedResponse(Response):
             self._held.release()
 
     async def _send_parts(self, send: Send, gone: "asyncio.Task[None]") -> None:
-        transfer = Transfer(self._pace)
-        while part := await anyio.to_thread.run_sync(next, self._parts, b"", limiter=self._threads):
+        transfer, part = Transfer(self._pace), self._beginning
+        while part:
             for start in range(0, len(part), SLICE_BYTES):
                 if gone.done():
                     raise ClientDisconnect
@@ -71,6 +71,9 @@ class SlicedResponse(Response):
                 with transfer.wait():
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 transfer.n_bytes += len(piece)
+            part = b""
+            if self._rest is not None:
+                part = await anyio.to_thread.run_sync(next, self._rest, b"", limiter=self._threads)
 
 
 async def _wait_until_gone(receive: Receive) -> None:
