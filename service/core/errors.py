@@ -17,6 +17,7 @@
     │       ├── BundleFileMissing
     │       ├── ChecksumMismatch
     │       ├── ManifestInvalid
+    │       ├── TokenizerInvalid
     │       └── GraphMismatch       inputs, outputs or shapes of a graph do not fit the bundle format
     ├── RequestError                the service cannot read the request
     │   ├── NotAForm
@@ -206,6 +207,13 @@ class ManifestInvalid(BundleError):
     came: str
     accepted: str
     template = "manifest.json: {field} is {came}; accepted: {accepted}"
+
+
+class TokenizerInvalid(BundleError):
+    """The tokenizer cannot be read or used."""
+
+    reason: str
+    template = "tokenizer.json cannot be used: {reason}; accepted: a tokenizer of the library tokenizers"
 
 
 class GraphMismatch(BundleError):

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import math
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,8 +26,23 @@ TOKENIZER = "tokenizer.json"
 MODEL_CARD = "MODEL_CARD.md"
 BUNDLE_FILES = (AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, MODEL_CARD)
 
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_WINDOW_S = 600.0
+MAX_WINDOW_SAMPLES = 1 << 24
+MAX_TEXT_CHARS = 10_000
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_POSITIVE_INTEGERS = ("sample_rate_hz", "hop_samples", "dimension", "window_frames", "max_query_tokens")
+_LARGEST = {
+    "sample_rate_hz": 384_000,
+    "hop_samples": MAX_WINDOW_SAMPLES,
+    "dimension": 65_536,
+    "window_frames": MAX_WINDOW_SAMPLES,
+    "max_query_tokens": 4096,
+}
+"""Largest value of the fields that are integers above 0: far above those of any model, and low enough for any memory."""
+_LARGEST_CALIBRATION = 1e6
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = _shown.maxlong = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,19 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require_known_format(self.format_version)
-        for name in _POSITIVE_INTEGERS:
-            _require(getattr(self, name) > 0, name, getattr(self, name), "an integer above 0")
+        for name, largest in _LARGEST.items():
+            _require(0 < getattr(self, name) <= largest, name, getattr(self, name), f"an integer from 1 to {largest}")
+        _require(
+            self.window_samples <= min(MAX_WINDOW_SAMPLES, MAX_WINDOW_S * self.sample_rate_hz),
+            "window_frames * hop_samples",
+            self.window_samples,
+            f"at most {MAX_WINDOW_SAMPLES} samples and at most {MAX_WINDOW_S:g} s",
+        )
         half = self.window_frames // 2
         _require(0 <= self.overlap_frames <= half, "overlap_frames", self.overlap_frames, f"0 to {half}")
-        _require(math.isfinite(self.scale) and self.scale > 0, "scale", self.scale, "a finite number above 0")
-        _require(math.isfinite(self.bias), "bias", self.bias, "a finite number")
+        largest = _LARGEST_CALIBRATION
+        _require(0 < self.scale <= largest, "scale", self.scale, f"a number above 0 and at most {largest:g}")
+        _require(abs(self.bias) <= largest, "bias", self.bias, f"a number from {-largest:g} to {largest:g}")
         modes = get_args(QueryNormalization)
         _require(self.query_normalization in modes, "query_normalization", self.query_normalization, ", ".join(modes))
         _require(set(self.files) == set(BUNDLE_FILES), "files", sorted(self.files), ", ".join(BUNDLE_FILES))
@@ -136,6 +158,8 @@ class Manifest:
             document = json.loads(text)
         except ValueError as error:
             raise ManifestInvalid("the document", f"not JSON ({error})", "a JSON object") from error
+        except RecursionError as error:
+            raise ManifestInvalid("the document", "nested too deeply", "a JSON object") from error
         if (
             isinstance(document, dict) and "format_version" in document
         ):  # checked first: other formats have other fields
@@ -167,8 +191,12 @@ def read_manifest(directory: Path) -> Manifest:
         BundleFileMissing: If manifest.json does not exist.
         ManifestInvalid: If manifest.json is invalid; see `Manifest.from_json`.
     """
+    path = _existing(directory, MANIFEST)
+    n_bytes = path.stat().st_size
+    if n_bytes > MAX_MANIFEST_BYTES:
+        raise ManifestInvalid("the document", f"{n_bytes} bytes long", f"at most {MAX_MANIFEST_BYTES} bytes")
     try:
-        text = _existing(directory, MANIFEST).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ManifestInvalid("the document", f"not UTF-8 ({error})", "a JSON object in UTF-8") from error
     return Manifest.from_json(text)
@@ -188,8 +216,10 @@ def _existing(directory: Path, name: str) -> Path:
 
 
 def _require(holds: bool, name: str, came: object, accepted: str) -> None:
+    """Raises `ManifestInvalid` with a short form of `name` and `came`, which come from the document, unless `holds`."""
     if not holds:
-        raise ManifestInvalid(name, repr(came), accepted)
+        field = name if name.isprintable() and len(name) <= _shown.maxstring else _shown.repr(name)
+        raise ManifestInvalid(field, _shown.repr(came), accepted)
 
 
 def _require_known_format(version: object) -> None:
@@ -219,7 +249,10 @@ def _read(value: Any, name: str, kind: Any) -> Any:
         return value
     if kind is float:
         _require(type(value) in (int, float), name, value, "a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ManifestInvalid(name, _shown.repr(value), "a number") from error
     if kind == tuple[str, ...]:
         _require(isinstance(value, list), name, value, "a list of texts")
         return tuple(_read(item, f"{name}[{index}]", str) for index, item in enumerate(value))
@@ -227,4 +260,15 @@ def _read(value: Any, name: str, kind: Any) -> Any:
         _require(isinstance(value, dict), name, value, "an object of texts")
         return {key: _read(item, f"{name}[{key}]", str) for key, item in value.items()}
     _require(isinstance(value, str) and value.strip() != "", name, value, "a text that is not empty")
+    _require(len(value) <= MAX_TEXT_CHARS, name, value, f"at most {MAX_TEXT_CHARS} characters")
+    _require(_is_unicode(value), name, value, "Unicode text")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which JSON can contain and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from service.core.errors import GraphMismatch
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
@@ -14,6 +13,7 @@ from service.core.query_warnings import cut_warning, language_warning
 from service.core.scoring import EncodedQueries
 from service.core.warnings import AnswerWarning
 from service.engine.options import EngineOptions
+from service.engine.query_tokenizer import open_tokenizer
 from service.engine.sessions import GraphSession, failures_as_mismatch
 
 Float32 = NDArray[np.float32]
@@ -87,12 +87,11 @@ class TextEncoder:
 
         Raises:
             DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
+            TokenizerInvalid: If the tokenizer cannot be used.
             GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
         """
         self._manifest = manifest
-        self._tokenizer = Tokenizer.from_file(str(bundle_dir / TOKENIZER))
-        self._tokenizer.enable_truncation(manifest.max_query_tokens)  # pyright: ignore[reportUnknownMemberType] - its stub types no kwargs
-        self._tokenizer.no_padding()
+        self._tokenizer = open_tokenizer(bundle_dir / TOKENIZER, manifest.max_query_tokens)
         self._session = GraphSession(
             bundle_dir / TEXT_GRAPH,
             options,

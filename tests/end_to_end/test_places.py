@@ -1,5 +1,7 @@
-"""`earmark serve` where it must run: beside a Kubernetes Service of its name, behind a prefix, and without a reader."""
+"""`earmark serve` beside a Kubernetes Service of its name, behind a path prefix, without a reader, with a bad bundle."""
 
+import hashlib
+import json
 import os
 import re
 import signal
@@ -7,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -81,3 +84,33 @@ def test_a_prefix_is_part_of_problem_types_also_before_the_app(tiny_bundle: Path
         client.sendall(b"no HTTP\r\n\r\n")
         assert b'"type":"/sound/problems/not-http"' in b"".join(iter(lambda: client.recv(65_536), b""))
     _stop(process)
+
+
+def _break_tokenizer(bundle: Path) -> str:
+    (bundle / "tokenizer.json").write_text('{"version": "1.0", "model": {}}')
+    document = json.loads((bundle / "manifest.json").read_text())
+    document["files"]["tokenizer.json"] = hashlib.sha256((bundle / "tokenizer.json").read_bytes()).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(document))
+    return "tokenizer.json cannot be used: "
+
+
+def _nest_manifest(bundle: Path) -> str:
+    (bundle / "manifest.json").write_text("[" * 200_000)
+    return "manifest.json: the document is nested too deeply"
+
+
+def _lengthen_windows(bundle: Path) -> str:
+    document = json.loads((bundle / "manifest.json").read_text()) | {"window_frames": 16_000_000}
+    (bundle / "manifest.json").write_text(json.dumps(document))
+    return "manifest.json: window_frames * hop_samples is "
+
+
+@pytest.mark.parametrize("harm", [_break_tokenizer, _nest_manifest, _lengthen_windows])
+def test_a_broken_bundle_stops_the_start_with_one_line(tiny_bundle_copy: Path, harm: Callable[[Path], str]) -> None:
+    message = harm(tiny_bundle_copy)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
+    settings = {"EARMARK_PORT": "0", "EARMARK_BUNDLE": str(tiny_bundle_copy), "EARMARK_LOG_LEVEL": "error"}
+    run = subprocess.run(COMMAND, env=inherited | settings, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(f"earmark: {message}")
+    assert run.stderr.count("\n") == 1

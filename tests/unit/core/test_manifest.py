@@ -110,3 +110,74 @@ def test_a_missing_file_is_refused_by_name(tiny_bundle_copy: Path, name: str) ->
     (tiny_bundle_copy / name).unlink()
     with pytest.raises(BundleFileMissing, match=name):
         verify_bundle(tiny_bundle_copy)
+
+
+HUGE = "9" * 4000
+
+
+@pytest.mark.parametrize("field", ["sample_rate_hz", "hop_samples", "dimension", "window_frames", "max_query_tokens"])
+@pytest.mark.parametrize("value", ["0", "-1", "1" + "0" * 12, HUGE, f"-{HUGE}", "1e400", "NaN", "1.0"])
+def test_an_absurd_number_is_refused_in_one_line(field: str, value: str) -> None:
+    document = json.loads(MANIFEST.to_json())
+    document[field] = "here"
+    _assert_refused(json.dumps(document).replace('"here"', value))
+
+
+@pytest.mark.parametrize("field", ["scale", "bias"])
+@pytest.mark.parametrize("value", ["1e400", "-1e400", "NaN", "1e300", "-1e300", HUGE])
+def test_an_absurd_calibration_is_refused_in_one_line(field: str, value: str) -> None:
+    document = json.loads(MANIFEST.to_json())
+    document[field] = "here"
+    _assert_refused(json.dumps(document).replace('"here"', value))
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(MANIFEST.postprocessing)])
+@pytest.mark.parametrize("value", ["1e400", "-1", "NaN", "1e300", HUGE])
+def test_an_absurd_default_is_refused_in_one_line(field: str, value: str) -> None:
+    document = json.loads(MANIFEST.to_json())
+    document["postprocessing"][field] = "here"
+    _assert_refused(json.dumps(document).replace('"here"', value))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"window_frames": 31_536_000 * 25, "overlap_frames": 0},
+        {"window_frames": 16_000, "hop_samples": 1000},
+        {"sample_rate_hz": 1, "hop_samples": 1, "window_frames": 601, "overlap_frames": 0},
+        {"overlap_frames": -1},
+        {"name": "\ud800"},
+        {"name": "x" * 20_000},
+        {"licences": ["x\ud800"]},
+        {"x" * 100_000: 1},
+        {"a\nb": 1},
+        {"files": {"a\nb" * 1000: "0" * 64}},
+        {"trained_on": [[[[[[[[[]]]]]]]]]},
+    ],
+    ids=lambda changes: repr(changes)[:40],
+)
+def test_other_absurd_values_are_refused_in_one_line(changes: dict) -> None:
+    _assert_refused(_changed(**changes))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 500_000, '{"name":' * 100_000, '{"format_version": 2, "a": ' + "[" * 900 + "]" * 900 + "}", HUGE * 2]
+)
+def test_deeply_nested_json_is_refused_in_one_line(text: str) -> None:
+    _assert_refused(text)
+
+
+def test_a_manifest_of_several_megabytes_is_refused(tiny_bundle_copy: Path) -> None:
+    with (tiny_bundle_copy / "manifest.json").open("a") as file:
+        file.write(" " * (1 << 20))
+    with pytest.raises(ManifestInvalid, match=r"the document is 10[0-9]* bytes long; accepted: at most 1048576 bytes"):
+        verify_bundle(tiny_bundle_copy)
+
+
+def _assert_refused(text: str) -> None:
+    with pytest.raises(ManifestInvalid) as caught:
+        Manifest.from_json(text)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.encode()
+    assert len(line) < 600
