@@ -75,7 +75,7 @@ def test_the_engine_gives_the_curves_and_the_segments_of_the_checkpoint(
             np.testing.assert_allclose(served.score, curve, atol=QUANTIZED_TOLERANCE)
             np.testing.assert_array_equal(again.score, served.score)
 
-        quantized = engine._encode_queries(QUERIES, Call())
+        quantized, _ = engine._encode_queries(QUERIES, Call())
         evidence = quantized.evidence(similarity(localizer.embed(clip), quantized.embeddings))
         curves = score_curves(evidence, localizer.calibration, localizer.grid, settings).extended
         for query, curve, served in zip(QUERIES, curves, first, strict=True):
