@@ -133,10 +133,15 @@ class DecoderHandle:
         self._process.wait(_EXIT_WAIT_S)
         self._log_thread.join(_LOG_WAIT_S)
 
-    def end_after_failure(self) -> int | None:
-        """Ends the process; returns its exit status if it ended by itself or by the hand of another, otherwise None."""
+    def end_after_failure(self, error: Exception) -> int | None:
+        """Ends the process after a failure of `decode`.
+
+        Returns:
+            The exit status if the process ended without the service; None if it hung or sent nonsense and was killed now.
+        """
+        has_closed = isinstance(error, EOFError | ConnectionError)
         try:
-            return self._process.wait(_DEATH_WAIT_S)
+            return self._process.wait(_DEATH_WAIT_S if has_closed else 0)
         except subprocess.TimeoutExpired:
             return None
         finally:

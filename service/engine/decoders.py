@@ -238,7 +238,7 @@ def _end_failed(process: DecoderHandle, container: Container, error: Exception, 
     Raises:
         AudioUndecodable: If the process had not ended by itself: it hangs or sent nonsense, so the clip is not tried again.
     """
-    exit_status = process.end_after_failure()
+    exit_status = process.end_after_failure(error)
     fields = {"container": container, "exit_status": exit_status, "error": type(error).__name__, "is_last": is_last}
     log.warning("a decoder process failed", extra=fields)
     if exit_status is None:
