@@ -19,7 +19,7 @@ from service.engine.clip_checks import ClipChecks
 from service.engine.clip_report import ClipReport
 from service.engine.containers import ACCEPTED, Container, Source, locate
 from service.engine.ffmpeg_reader import read_compressed
-from service.engine.pcm_reader import read_pcm
+from service.engine.pcm_reader import count_frames, read_pcm
 from service.engine.sample_range import SampleRange, sample_range
 from service.engine.sound_block import SoundBlock
 
@@ -64,11 +64,11 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
     if source.container != container:
         raise AudioUndecodable(container, "its content changed while it was read")
     report = ClipReport()
-    sections = _sections(_checked(_read(clip, source, report), max_clip_s))
+    sections = _sections(_checked(_read(clip, source, report, max_clip_s), max_clip_s))
     if source.pcm is None:
         sections, levels = _first_look(sections)
     elif source.pcm.codec == "float":
-        first_pass = _checked(_read(clip, source, ClipReport()), max_clip_s)
+        first_pass = _checked(_read(clip, source, ClipReport(), max_clip_s), max_clip_s)
         levels = sample_range(block.samples for block in first_pass)
     else:
         levels = SampleRange(1.0, 0.0)
@@ -80,14 +80,16 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
     return report.warnings()
 
 
-def _read(clip: BinaryIO, source: Source, report: ClipReport) -> Iterator[SoundBlock]:
+def _read(clip: BinaryIO, source: Source, report: ClipReport, max_clip_s: float) -> Iterator[SoundBlock]:
     if source.pcm is None:
-        return read_compressed(clip, source, report)
+        return read_compressed(clip, source, report, max_clip_s)
     if source.pcm.rate_hz == 0 or source.pcm.channels == 0:
         raise AudioUndecodable(source.container, "its header gives no sample rate or no channel")
     if source.pcm.offset is None:
         raise AudioUndecodable(source.container, "it has a header but no sound data")
     _check_format(source.pcm.rate_hz, source.pcm.channels)
+    if count_frames(clip, source.pcm) > round(max_clip_s * source.pcm.rate_hz):
+        raise AudioTooLong(max_clip_s)
     return read_pcm(clip, source.pcm, report)
 
 

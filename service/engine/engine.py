@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from service.core.errors import ClipNotFound
+from service.core.errors import AudioEmpty, AudioError, AudioNotFinite, AudioTooLong, ClipNotFound
 from service.core.localization import localize
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
@@ -46,6 +46,11 @@ def decode_in_this_process(clip: BinaryIO, sample_rate_hz: int, max_clip_s: floa
             return end.value
         call.check()
         yield block
+
+
+_REMEMBERED_REFUSALS = 4096
+_LASTING_REFUSALS = (AudioTooLong, AudioNotFinite, AudioEmpty)
+"""Errors that depend on nothing but the clip. A clip that is undecodable may have lost its decoder for other reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class Engine:
         self._model = model
         self._decode = decode
         self._query_cache: LruCache[_ReadQuery] = LruCache(options.cached_queries, size=lambda _: 1)
+        self._refused_clips: LruCache[AudioError] = LruCache(_REMEMBERED_REFUSALS, size=lambda _: 1)
         self._embedding_locks = KeyedLocks()
 
     def localize(
@@ -175,15 +181,26 @@ class Engine:
                 cached = self.cache.get(clip_id)
             if cached is not None:
                 return cached, True
+            refused = self._refused_clips.get(clip_id)
+            if refused is not None:
+                raise type(refused)(**refused.data)
             call.check()  # the client may have gone while this call waited
-            with closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
-                embedding = embed_clip(blocks, self.batcher, self.manifest, call)
+            embedding = self._embed(clip_id, file, call)
             with call.stage("cache"):
                 if embedding.is_sound():
                     self.cache.put(clip_id, embedding)
                 else:
                     log.error("the model gave frames that are not finite or not of unit norm; they are not cached")
         return embedding, False
+
+    def _embed(self, clip_id: str, file: BinaryIO, call: Call) -> ClipEmbedding:
+        """Decodes and embeds a clip; remembers a refusal, so that the same bytes are not decoded again."""
+        try:
+            with closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
+                return embed_clip(blocks, self.batcher, self.manifest, call)
+        except _LASTING_REFUSALS as error:
+            self._refused_clips.put(clip_id, type(error)(**error.data))
+            raise
 
     def _encode_queries(
         self, queries: Sequence[str], call: Call

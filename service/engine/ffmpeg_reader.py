@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioUndecodable, UnsupportedAudio
 from service.engine.chunks import is_tag_or_padding
+from service.engine.claimed_length import check_claimed_length
 from service.engine.clip_report import ClipReport
 from service.engine.clip_view import ClipView
 from service.engine.containers import ACCEPTED, Source
@@ -61,13 +62,14 @@ _LONGEST_FRAME_BYTES = 1 << 13
 _LONGEST_TAG_BYTES = 1 << 10
 
 
-def read_compressed(clip: BinaryIO, source: Source, report: ClipReport) -> Iterator[SoundBlock]:
+def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip_s: float) -> Iterator[SoundBlock]:
     """Decodes a compressed clip, block by block.
 
     Args:
         clip: The clip, seekable.
         source: Container of the clip, and where it begins.
         report: Is told what is lost.
+        max_clip_s: Length above which a clip is refused by its header, in seconds.
 
     Raises:
         UnsupportedAudio: If the clip has no sound, or its codec is not accepted.
@@ -80,7 +82,7 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport) -> Itera
     for index, (start, end) in enumerate(links):
         decoding = _Decoding(ClipView(clip, start, end), source, report, start_s=position_s)
         try:
-            yield from _merged(decoding.blocks())
+            yield from _merged(decoding.blocks(max_clip_s))
         except (UnsupportedAudio, AudioUndecodable, AudioEmpty):
             if index == 0:
                 raise
@@ -141,11 +143,14 @@ class _Decoding:
         self._failed_at_end = b""
         self._longest_bytes, self._last = 0, b""
 
-    def blocks(self) -> Iterator[SoundBlock]:
+    def blocks(self, max_clip_s: float) -> Iterator[SoundBlock]:
         """Yields the sound of the stream, with silence where sound is lost."""
         with _open(self._view, self._source) as container:
             stream = _stream(container, self._source)
             self._tick_s = float(stream.time_base or 0)
+            position = self._view.tell()  # reading the header moves it, and FFmpeg continues to read from it
+            check_claimed_length(self._header_s(container, stream), max_clip_s - self._start_s)
+            self._view.seek(position)
             timeline = self._timeline(container, stream)
             for packet in self._packets(container, stream):
                 facts = PacketFacts(bytes(packet), None)
@@ -234,9 +239,7 @@ class _Decoding:
         elif not has_end or (self._failed_at_end and header_s is None):
             self._report.truncated(self.position_s, None)
         elif self._kind == "FLAC" and len(self._last[self._longest_bytes :].strip(b"\0")) > _LONGEST_TAG_BYTES:
-            self._report.rest(
-                len(self._last) - self._longest_bytes
-            )  # FFmpeg takes what follows for a part of the frame
+            self._report.rest(len(self._last) - self._longest_bytes)  # FFmpeg counts this to the frame
         elif self._failed_at_end and not self._failed_at_end.startswith((b"TAG", b"ID3")):
             self._report.rest(len(self._failed_at_end))
 

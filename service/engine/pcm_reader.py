@@ -24,9 +24,7 @@ def read_pcm(clip: BinaryIO, layout: PcmLayout, report: ClipReport) -> Iterator[
     """
     if layout.offset is None:
         return
-    n_present = max(0, clip.seek(0, os.SEEK_END) - layout.offset)
-    n_bytes = n_present if layout.n_bytes is None else min(n_present, layout.n_bytes)
-    n_frames = n_bytes // layout.frame_bytes
+    n_frames = count_frames(clip, layout)
     block_frames = max(1, _BLOCK_BYTES // layout.frame_bytes)
     for first in range(0, n_frames, block_frames):
         clip.seek(layout.offset + first * layout.frame_bytes)
@@ -37,6 +35,15 @@ def read_pcm(clip: BinaryIO, layout: PcmLayout, report: ClipReport) -> Iterator[
         report.truncated(n_frames / layout.rate_hz, layout.n_bytes // layout.frame_bytes / layout.rate_hz)
     if layout.n_rest_bytes:
         report.rest(layout.n_rest_bytes)
+
+
+def count_frames(clip: BinaryIO, layout: PcmLayout) -> int:
+    """Number of samples of all channels that the file holds; what its header claims beyond its end does not count."""
+    if layout.offset is None:
+        return 0
+    n_present = max(0, clip.seek(0, os.SEEK_END) - layout.offset)
+    n_bytes = n_present if layout.n_bytes is None else min(n_present, layout.n_bytes)
+    return n_bytes // layout.frame_bytes
 
 
 def to_float(content: bytes, codec: str, width_bytes: int, byte_order: str) -> NDArray[np.float32]:

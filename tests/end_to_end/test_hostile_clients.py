@@ -336,3 +336,15 @@ def test_work_of_clients_that_have_gone_is_not_begun(run: Run) -> None:
         time.sleep(1)
         assert service.metric("earmark_windows_total") == 0
         assert service.post(SHORT).status_code == 200
+
+
+def test_hours_of_silence_in_a_small_file_are_refused_at_once(run: Run) -> None:
+    clip = flac(36_000)
+    assert len(clip) < 2_000_000
+    with run() as service:
+        for _ in range(2):
+            began_s = time.monotonic()
+            answer = service.post(clip)
+            assert (answer.status_code, answer.json()["type"]) == (413, "/problems/audio-too-long")
+            assert time.monotonic() - began_s < 2
+        assert service.metric("earmark_windows_total") == 0

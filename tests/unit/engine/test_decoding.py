@@ -141,6 +141,26 @@ def test_a_flac_that_claims_any_length_gives_its_samples_in_bounded_memory(claim
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 100_000
 
 
+@pytest.mark.parametrize("claimed_s", [2.5, 36_000, 20 * 86_400])
+def test_a_clip_that_claims_to_be_too_long_is_refused_before_it_is_decoded(claimed_s: float) -> None:
+    clip = _flac_claiming(encoded(tones([("low", 0, 1)], 1.0), container="FLAC"), round(claimed_s * 16_000))
+    with pytest.raises(AudioTooLong):
+        next(decode(io.BytesIO(clip), identify(io.BytesIO(clip)), 16_000, 2.0))
+
+
+def test_a_clip_that_claims_to_be_short_is_measured() -> None:
+    clip = _flac_claiming(encoded(np.zeros(48_000, np.float32), container="FLAC"), 16_000)
+    with pytest.raises(AudioTooLong):
+        _decoded(clip, max_clip_s=2.0)
+
+
+@pytest.mark.parametrize("n_bytes", [64_002, 1_000_000])
+def test_pcm_that_is_too_long_is_refused_before_it_is_read(n_bytes: int) -> None:
+    clip = io.BytesIO(_wav_header(16_000, 1, bytes(n_bytes), 0xFFFFFFFF))
+    with pytest.raises(AudioTooLong):
+        next(decode(clip, identify(clip), 16_000, 2.0))
+
+
 def test_a_small_file_of_long_silence_is_refused_at_the_limit_in_bounded_memory() -> None:
     bomb = encoded(np.zeros(16_000 * 600, np.float32), container="FLAC")
     assert len(bomb) < 200_000

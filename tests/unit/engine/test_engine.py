@@ -3,15 +3,26 @@ import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.errors import AudioEmpty, AudioTooLarge, ClipNotFound, QueryEmpty, TooManyQueries, UnsupportedAudio
+from service.core.errors import (
+    AudioEmpty,
+    AudioError,
+    AudioTooLarge,
+    ClipNotFound,
+    QueryEmpty,
+    TooManyQueries,
+    UnsupportedAudio,
+)
 from service.engine.caching.tiers import memory_cache
+from service.engine.call import Call
 from service.engine.clip import KnownClip, Upload
+from service.engine.decoding import DecodedBlocks
 from service.engine.encoders import AudioEncoder
 from service.engine.engine import Engine, decode_in_this_process, open_engine
 from service.engine.loaded_model import LoadedModel
@@ -224,3 +235,25 @@ def test_a_long_clip_streams_through_in_bounded_memory(engine: Engine) -> None:
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 16_000 * 390 * 4 / 2
+
+
+def test_a_clip_that_was_refused_is_not_decoded_again(tiny_bundle: Path) -> None:
+    decoded: list[float] = []
+
+    def decode(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> DecodedBlocks:
+        decoded.append(max_clip_s)
+        return (yield from decode_in_this_process(clip, sample_rate_hz, max_clip_s, call))
+
+    engine = open_engine(tiny_bundle, EngineOptions(max_clip_s=1.0), decode=decode)
+    try:
+        for clip in (wav(tones([], 1.5)), wav(np.zeros(0, np.float32))):
+            messages: list[str] = []
+            for _ in range(3):
+                with pytest.raises(AudioError) as refused:
+                    engine.localize(Upload.of_bytes(clip), ["low"])
+                messages.append(str(refused.value))
+            assert len(set(messages)) == 1
+        assert len(decoded) == 2
+        assert engine.localize(Upload.of_bytes(wav(tones([], 0.5))), ["low"]).duration_s == 0.5
+    finally:
+        engine.close()
