@@ -9,6 +9,7 @@ from typing import BinaryIO
 MAX_CHUNKS = 256
 _W64_HEADER_BYTES, _W64_NAME_BYTES = 24, 4
 _SEARCHED_BYTES = 1 << 16
+_MAX_TAGS = 8
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
 
 
@@ -82,9 +83,30 @@ def ends_in_chunks(clip: BinaryIO, position: int, byte_order: str | None) -> boo
 
 def is_tag_or_padding(clip: BinaryIO, position: int) -> bool:
     """Whether a file ends at a position, or only with a tag (ID3, APE, Lyrics3) or with zeros behind it."""
-    clip.seek(position)
-    rest = clip.read(_SEARCHED_BYTES).lstrip(b"\0")
-    return not rest or is_tag(rest)
+    for _ in range(_MAX_TAGS):
+        clip.seek(position)
+        content = clip.read(_SEARCHED_BYTES)
+        rest = content.lstrip(b"\0")
+        if not rest:
+            return True
+        position += len(content) - len(rest) + tag_bytes(rest)
+        if not tag_bytes(rest):
+            return False
+    return True
+
+
+def tag_bytes(content: bytes) -> int:
+    """Length of the tag that bytes begin with, as its header gives it; 0 if they begin with no tag.
+
+    A Lyrics3 tag has no length in front; it counts as the rest of what is searched.
+    """
+    if content.startswith(b"ID3") and len(content) >= 10:
+        length = (content[6] & 127) << 21 | (content[7] & 127) << 14 | (content[8] & 127) << 7 | content[9] & 127
+        return 10 + length + 10 * bool(content[5] & 16)  # with a footer
+    if content.startswith(b"APETAGEX") and len(content) >= 16:
+        has_header = len(content) >= 24 and content[23] & 0xA0 == 0xA0  # this is the header, not a lonely footer
+        return int.from_bytes(content[12:16], "little") + 32 if has_header else 32
+    return 128 if content.startswith(b"TAG") else len(content) * content.startswith(b"LYRICS")
 
 
 def is_tag(content: bytes) -> bool:

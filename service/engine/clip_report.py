@@ -8,6 +8,7 @@ from service.engine.clip_warnings import CLIP_WARNINGS
 _MAX_STRETCHES = 16
 """Largest number of stretches that are reported for one code; later ones extend the last."""
 _MAX_OTHERS = 16
+_FEWEST_REST_BYTES = 16
 _JOIN_S = 1.0
 """Stretches of one code that lie closer together become one, in seconds."""
 
@@ -49,7 +50,9 @@ class ClipReport:
         self._append(AnswerWarning("clip-truncated", message, end_s, claimed_s))
 
     def rest(self, n_bytes: int) -> None:
-        """Records that bytes behind the end of the clip were not decoded."""
+        """Records that bytes behind the end of the clip were not decoded; a few bytes hold no sound and do not count."""
+        if n_bytes < _FEWEST_REST_BYTES:
+            return
         self.add("data-after-end", f"the last {n_bytes} bytes of the file lie behind the end of the clip; not decoded")
 
     def add(self, code: str, message: str) -> None:
@@ -63,7 +66,10 @@ class ClipReport:
         self._append(AnswerWarning(code, message))
 
     def _append(self, warning: AnswerWarning) -> None:
-        if len(self._warnings) < _MAX_OTHERS:
+        is_known = warning.onset_s is None and any(
+            other.code == warning.code and other.onset_s is None for other in self._warnings
+        )
+        if not is_known and len(self._warnings) < _MAX_OTHERS:
             self._warnings.append(warning)
 
     def warnings(self) -> tuple[AnswerWarning, ...]:

@@ -47,16 +47,17 @@ class ClipView:
         self.seek(0)
         return info_frame_duration_s(self.read(512))
 
-    def has_ogg_end(self) -> bool:
-        """Whether the last page of an Ogg clip is complete and marked as the end of its stream."""
-        self.seek(len(self) - _OGG_SEARCHED_BYTES)
+    def ogg_end(self) -> tuple[bool, int]:
+        """Whether the last page of an Ogg clip is complete and marked as the end of its stream, and the page's end."""
+        first = self.seek(max(0, len(self) - _OGG_SEARCHED_BYTES))
         content = self.read(_OGG_SEARCHED_BYTES)
         last = content.rfind(b"OggS\0")
         page = content[last:] if last >= 0 else b""
-        if len(page) < _OGG_HEADER_BYTES or not page[5] & 4:
-            return False
+        if len(page) < _OGG_HEADER_BYTES:
+            return False, len(self)
         sizes = page[_OGG_HEADER_BYTES:][: page[_OGG_HEADER_BYTES - 1]]
-        return len(page) >= _OGG_HEADER_BYTES + len(sizes) + sum(sizes)
+        n_bytes = _OGG_HEADER_BYTES + len(sizes) + sum(sizes)
+        return bool(page[5] & 4) and len(page) >= n_bytes, first + last + n_bytes
 
     def mp4_end(self) -> int:
         """Position behind the last box of an MP4 clip; another clip, or something else, may follow."""

@@ -229,7 +229,7 @@ class _Decoding:
                 raise AudioEmpty(len(self._view))
             raise AudioUndecodable(self._source.container, self._failure or "it holds no sound that can be decoded")
         missing_s = 0 if header_s is None else header_s - length_s
-        has_end = self._kind != "Ogg" or self._view.has_ogg_end()
+        has_end, end = self._view.ogg_end() if self._kind == "Ogg" else (True, len(self._view))
         if missing_s > (_EXACT_S if self._kind == "FLAC" else _TRUNCATED_S):
             self._report.truncated(self.position_s, self.position_s + missing_s)
         elif isinstance(timeline, ByteTimeline):
@@ -238,6 +238,8 @@ class _Decoding:
             self._report_behind(self._view.mp4_end())
         elif not has_end or (self._failed_at_end and header_s is None):
             self._report.truncated(self.position_s, None)
+        elif self._kind == "Ogg":
+            self._report_behind(end)
         elif self._kind == "FLAC" and len(self._last[self._longest_bytes :].strip(b"\0")) > _LONGEST_TAG_BYTES:
             self._report.rest(len(self._last) - self._longest_bytes)  # FFmpeg counts this to the frame
         elif self._failed_at_end and not self._failed_at_end.startswith((b"TAG", b"ID3")):

@@ -4,6 +4,7 @@ import struct
 import pytest
 
 from service.engine.chunks import MAX_CHUNKS, Chunk, ends_in_chunks, is_tag_or_padding, walk_iff, walk_long_chunks
+from tests.av_clips import ID3V1, ape_tag, id3v2
 
 
 def test_iff_chunks_are_walked_in_order() -> None:
@@ -34,8 +35,10 @@ def test_absurd_lengths_end_the_walk(n_bytes: int) -> None:
     [
         (b"", True),
         (bytes(999), True),
-        (b"TAGx", True),
-        (b"\0\0APETAGEX", True),
+        (b"TAG" + bytes(125), True),
+        (b"\0\0" + ape_tag() + ID3V1, True),
+        (id3v2(70_000), True),
+        (id3v2(50) + b"\xff\xfb", False),
         (b"x", False),
         (bytes(9) + b"RIFF", False),
     ],

@@ -35,5 +35,15 @@ def test_every_warning_has_a_documented_code() -> None:
     report.scaled(2e4, 32_768)
     report.truncated(1, 2)
     report.truncated(1, None)
+    report.rest(300)
     report.rest(3)
     assert {warning.code for warning in report.warnings()} <= set(CLIP_WARNINGS)
+
+
+def test_a_warning_about_the_whole_clip_is_given_once_and_a_few_bytes_are_no_rest() -> None:
+    report = ClipReport()
+    report.rest(15)
+    assert report.warnings() == ()
+    report.rest(16)
+    report.rest(17)
+    assert [warning.code for warning in report.warnings()] == ["data-after-end"]

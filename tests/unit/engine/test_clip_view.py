@@ -29,10 +29,11 @@ def test_a_seek_to_an_impossible_position_goes_to_the_nearest() -> None:
 
 def test_the_end_mark_of_ogg() -> None:
     clip = av_encoded(SOUND, 48_000, "ogg", "libopus")
-    assert view_of(clip).has_ogg_end()
-    assert not view_of(clip[:-1]).has_ogg_end()
-    assert not view_of(clip[: clip.rindex(b"OggS")]).has_ogg_end()
-    assert not view_of(b"").has_ogg_end()
+    assert view_of(clip).ogg_end() == (True, len(clip))
+    assert view_of(clip + b"x" * 900).ogg_end() == (True, len(clip))
+    assert not view_of(clip[:-1]).ogg_end()[0]
+    assert not view_of(clip[: clip.rindex(b"OggS")]).ogg_end()[0]
+    assert not view_of(b"").ogg_end()[0]
 
 
 def test_the_end_of_mp4() -> None:

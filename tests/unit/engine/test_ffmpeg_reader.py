@@ -136,7 +136,7 @@ def test_tags_padding_and_junk_around_a_clip_change_nothing(kind: str, front: by
     assert warnings == ()
 
 
-@pytest.mark.parametrize("kind", ["flac", "mp3_cbr", "mp3_vbr_without_header", "adts_aac", "m4a_aac"])
+@pytest.mark.parametrize("kind", ["flac", "mp3_cbr", "mp3_vbr_without_header", "adts_aac", "m4a_aac", "ogg_opus"])
 def test_junk_behind_a_clip_is_reported(kind: str) -> None:
     whole, _ = heard(clip_of(kind))
     samples, warnings = heard(clip_of(kind) + 10 * JUNK)

@@ -102,3 +102,10 @@ def test_junk_and_tags_before_a_file_are_skipped() -> None:
     for front in (b"ID3\4\0\0\0\0\0\5" + bytes(5), b"junk" * 100, bytes(512)):
         samples, warnings = read(front + clip)
         assert (len(samples), warnings) == (1_000, [])
+
+
+def test_a_tagged_mp3_behind_a_wav_file_is_not_taken_for_a_tag() -> None:
+    clip = encoded(np.full(1_000, 0.5, np.float32))
+    mp3 = av_encoded(chirps(1.0, 44_100), 44_100, "mp3", "libmp3lame", 64_000)
+    assert mp3.startswith(b"ID3")
+    assert read(clip + mp3)[1] == [("data-after-end", None, None)]
