@@ -5,25 +5,30 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from service import temporary_space
 from service.api.admission import Admission
+from service.api.allowed_methods import allow_head_for_documentation
 from service.api.cache_metrics import CacheMetrics
+from service.api.compression import Compression
 from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
 from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import OTHER_ROUTE, Metrics
-from service.api.middleware import CLIENT_GONE, RequestMiddleware
+from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
 from service.api.operator_routes import OperatorRoutes
+from service.api.origins import OriginGuard, is_loopback
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, not_http_response, problem_of, too_slow_response
 from service.api.readiness import Readiness
+from service.api.request_target import OriginFormTargets
 from service.api.root_path import RootPathMiddleware, under_root_path
 from service.connections import ConnectionLimits
 from service.engine.interface import LocalizationEngine
 from service.pace import Pace
 from service.server import limit_connections
-from service.settings import Settings
+from service.settings import Settings, split_origins
 from service.shutdown import Shutdown
 
 DESCRIPTION = """
@@ -89,6 +94,8 @@ def create_app(
     )
     add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
+    allow_head_for_documentation(app)
+    _add_middleware(app, settings)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,
@@ -98,8 +105,25 @@ def create_app(
     )
     if settings.root_path:
         app.add_middleware(RootPathMiddleware, root_path=settings.root_path)  # added last, so it is the outermost
+    app.add_middleware(OriginFormTargets)
     metrics.declare_routes(_known_statuses())
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Adds what every request passes after it is logged, the innermost first."""
+    app.add_middleware(Compression)
+    allowed = split_origins(settings.allowed_origins)
+    if allowed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_private_network=True,
+            expose_headers=[REQUEST_ID, "Server-Timing", "Retry-After"],
+        )
+    app.add_middleware(OriginGuard, allowed=allowed, is_local=is_loopback(settings.host))
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
@@ -130,5 +154,5 @@ def _known_statuses() -> dict[str, set[int]]:
         "/info": {200},
         "/metrics": {200},
         "/problems/{name}": {200, 404},
-        OTHER_ROUTE: {404, 503},
+        OTHER_ROUTE: {403, 404, 503},
     }

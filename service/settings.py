@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from service.engine.options import EngineOptions
 from service.service_links import find_service_links
 
 PREFIX = "EARMARK_"
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _MIN_KEY_CHARS = 16
 
 
@@ -50,6 +52,19 @@ def _check_redis_key(key: SecretStr) -> SecretStr:
         accepted = f"at least {_MIN_KEY_CHARS} characters, or empty"
         raise SettingInvalid(variable("redis_key"), f"a key of {length} characters", accepted)
     return key
+
+
+def _check_origins(origins: str) -> str:
+    for origin in split_origins(origins):
+        if not _ORIGIN.fullmatch(origin):
+            accepted = "origins such as https://example.com or http://localhost:3000, separated by commas, or *"
+            raise SettingInvalid(variable("allowed_origins"), repr(origin), accepted)
+    return origins
+
+
+def split_origins(origins: str) -> tuple[str, ...]:
+    """The origins in the value of `EARMARK_ALLOWED_ORIGINS`, in lower case."""
+    return tuple(origin.strip().lower() for origin in origins.split(",") if origin.strip())
 
 
 class Settings(BaseSettings):
@@ -167,6 +182,11 @@ class Settings(BaseSettings):
     cached_queries: int = Field(4096, ge=0)
     """Number of query embeddings that are kept in memory; 0 disables the query cache. Raise it if clients use more
     distinct queries than this."""
+
+    allowed_origins: Annotated[str, AfterValidator(_check_origins)] = ""
+    """Web sites whose pages may use the service from a browser, separated by commas, such as `https://example.com`; `*`
+    allows all. Pages of the service itself need no setting. Set it if a page of another site sends requests, or if a
+    proxy on this machine gives the service a host name of its own."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     """Lowest severity that is logged. Set `debug` to also log requests to `/livez`, `/readyz` and `/metrics`. Queries

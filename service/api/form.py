@@ -3,19 +3,19 @@
 Starlette's form reader does not limit file parts, and decodes text that is not UTF-8 as Latin-1.
 """
 
-import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
-import anyio.to_thread
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from service.api.preamble import PreambleSkipper
+from service.api.uploaded_file import UploadedFile
 from service.core.errors import (
     AudioTooLarge,
     FieldKindWrong,
@@ -27,14 +27,13 @@ from service.core.errors import (
     NotAForm,
     TooManyFields,
 )
-from service.temporary_space import storage_errors
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_IN_MEMORY_BYTES = 1 << 20
 _PART_OVERHEAD_BYTES = 16 << 10  # above the parser's limit for the headers of one part
 _MAX_SHOWN_CHARS = 64
+_EXTENDED_FILE_NAME = re.compile(rb";\s*filename\*\s*=", re.IGNORECASE)  # RFC 5987; the parser leaves it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +107,19 @@ def declared_bytes(request: Request) -> int:
     return int(declared) if declared.isdecimal() else 0
 
 
-def _boundary(request: Request) -> bytes:
+def check_not_encoded(request: Request) -> None:
+    """Checks that a body is sent as it is.
+
+    Raises:
+        FormMalformed: If the body has a Content-Encoding.
+    """
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise FormMalformed(f"Content-Encoding is {encoding[:_MAX_SHOWN_CHARS]}; only identity is accepted")
+
+
+def _boundary(request: Request) -> bytes:
+    check_not_encoded(request)
     content_type = request.headers.get("content-type", "")
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
@@ -129,18 +137,17 @@ def _parse_disposition(header: bytes) -> Mapping[bytes, bytes]:
 
 async def _feed(body: AsyncIterator[bytes], boundary: bytes, builder: "_FormBuilder") -> None:
     try:
-        parser = MultipartParser(boundary, builder.callbacks())
+        parser, preamble = MultipartParser(boundary, builder.callbacks()), PreambleSkipper(boundary)
         n_bytes = 0
         async for chunk in body:
             n_bytes += len(chunk)
             if n_bytes > builder.limits.max_body_bytes:
                 raise AudioTooLarge(builder.limits.max_file_bytes)
-            parser.write(chunk)
-            if builder.unwritten_bytes >= _IN_MEMORY_BYTES:
-                await anyio.to_thread.run_sync(builder.write_out)
+            parser.write(preamble.skip(chunk))
+            if builder.file:
+                await builder.file.write_if_large()
     except FormParserError as error:
         raise FormMalformed("a boundary or a part header is malformed") from error
-    builder.write_out()
 
 
 @dataclass(slots=True)
@@ -157,12 +164,9 @@ class _FormBuilder:
     """Builds a `Form` from the events of the multipart parser."""
 
     limits: FormLimits
-    unwritten_bytes: int = 0
+    file: UploadedFile | None = None
     _part: _Part = field(default_factory=_Part)
     _texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    _file: BinaryIO | None = None
-    _unwritten: list[bytes] = field(default_factory=list[bytes])
-    _file_bytes: int = 0
     _n_fields: int = 0
     _complete: bool = False
 
@@ -181,25 +185,11 @@ class _FormBuilder:
     def form(self) -> Form:
         if not self._complete:
             raise FormMalformed("the body ends before the final boundary")
-        if self._file:
-            self._file.seek(0)
-        return Form(self._file, self._texts)
-
-    def write_out(self) -> None:
-        """Writes the buffered bytes to the file; may block, because the file can be on disk.
-
-        Raises:
-            TemporarySpaceFull: If the file cannot be written.
-        """
-        if self._file:
-            with storage_errors():
-                self._file.writelines(self._unwritten)
-        self._unwritten, self.unwritten_bytes = [], 0
+        return Form(self.file.complete() if self.file else None, self._texts)
 
     def close(self) -> None:
-        if self._file:
-            with contextlib.suppress(OSError):  # bytes that could not be written are written once more
-                self._file.close()
+        if self.file:
+            self.file.close()
 
     def _begin_part(self) -> None:
         self._part = _Part()
@@ -218,15 +208,17 @@ class _FormBuilder:
         self._part.header_name = self._part.header_value = b""
 
     def _open_part(self) -> None:
-        options = _parse_disposition(self._part.headers.get(b"content-disposition", b""))
+        disposition = self._part.headers.get(b"content-disposition", b"")
+        options = _parse_disposition(disposition)
+        is_file = b"filename" in options or bool(_EXTENDED_FILE_NAME.search(disposition))
         if b"name" not in options:
             raise FormMalformed("a part has no name in its Content-Disposition")
         name = self._part.name = options[b"name"].decode(errors="replace")
         if name == self.limits.file_field:
-            self._open_file(is_file=b"filename" in options or b"content-type" in self._part.headers)
+            self._open_file(is_file=is_file or b"content-type" in self._part.headers)
         elif name not in self.limits.text_fields:
             raise FieldUnknown(name[:_MAX_SHOWN_CHARS], ", ".join((self.limits.file_field, *self.limits.text_fields)))
-        elif b"filename" in options:
+        elif is_file:
             raise FieldKindWrong(name, "a file", f"text (with curl: -F {name}=...)")
         else:
             self._part.text = bytearray()
@@ -235,10 +227,9 @@ class _FormBuilder:
         name = self._part.name
         if not is_file:
             raise FieldKindWrong(name, "text", f"a file (with curl: -F {name}=@clip.wav)")
-        if self._file:
+        if self.file:
             raise FieldRepeated(name)
-        spooled = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `close`
-        self._file = cast(BinaryIO, spooled)
+        self.file = UploadedFile(self.limits.max_file_bytes)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         text = self._part.text
@@ -247,11 +238,8 @@ class _FormBuilder:
                 raise FieldTooLarge(self._part.name, self.limits.max_text_bytes)
             text += data[start:end]
             return
-        self._file_bytes += end - start
-        if self._file_bytes > self.limits.max_file_bytes:
-            raise AudioTooLarge(self.limits.max_file_bytes)
-        self._unwritten.append(data[start:end])
-        self.unwritten_bytes += end - start
+        if self.file:
+            self.file.add(data[start:end])
 
     def _end_part(self) -> None:
         if self._part.text is None:

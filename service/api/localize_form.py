@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO, TypeVar, get_args
+from typing import Annotated, BinaryIO, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -149,12 +149,3 @@ def _choice(name: str, text: str, choices: tuple[Choice, ...]) -> Choice:
 
 def _quoted(text: str) -> str:
     return repr(text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}...")
-
-
-def request_body() -> dict[str, Any]:
-    """OpenAPI description of the form."""
-    content = {
-        "schema": LocalizeForm.model_json_schema(),
-        "encoding": {"query": {"style": "form", "explode": True}},
-    }
-    return {"required": True, "content": {"multipart/form-data": content}}

@@ -14,10 +14,12 @@ from service.answer import encode_answer_in_parts
 from service.api.admission import Admission, ReceivedRequest
 from service.api.answer_budget import AnswerBudget, HeldBytes
 from service.api.body import receive_body
-from service.api.form import declared_bytes, open_form
-from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form, request_body
+from service.api.form import declared_bytes
+from service.api.localize_body import open_body
+from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form
 from service.api.metrics import Metrics
 from service.api.problem_examples import OTHER_PROBLEMS, problem_responses
+from service.api.request_document import request_body, url_parameters
 from service.api.schemas import LOCALIZE_EXAMPLE, LocalizeOut
 from service.api.sliced_response import SlicedResponse
 from service.api.workers import WorkerThreads
@@ -37,9 +39,11 @@ curl -F audio=@street.wav -F 'query=a dog barks' -F 'query=a siren' http://127.0
 ```
 
 The answer's `clip.id` identifies the clip: send `-F clip_id=...` instead of the file in later requests, and only the
-queries are computed. A query is heard where its calibrated score is above the threshold; if the score is nowhere above
-the threshold, `present` is false and `segments` is empty. The `Server-Timing` header lists the time that each stage of
-the request took.
+queries are computed. A known clip can also be named in a urlencoded form or in a JSON object, for example `{"clip_id":
+"...", "query": ["a dog barks"]}`. The audio can also be the body itself, with a Content-Type such as `audio/wav` and
+the other fields in the URL: `POST /localize?query=a+dog+barks`. A query is heard where its calibrated score is above
+the threshold; if the score is nowhere above the threshold, `present` is false and `segments` is empty. The
+`Server-Timing` header lists the time that each stage of the request took.
 """
 
 
@@ -85,7 +89,7 @@ class LocalizeRoutes:
                 200: {"model": LocalizeOut, "content": {"application/json": {"example": LOCALIZE_EXAMPLE}}},
                 **problem_responses(),
             },
-            openapi_extra={"requestBody": request_body()},
+            openapi_extra={"requestBody": request_body(), "parameters": url_parameters()},
         )
         router.add_api_route(
             "/clips/{clip_id}",
@@ -104,7 +108,7 @@ class LocalizeRoutes:
         """Answers POST /localize."""
         start_s, call = time.perf_counter(), Call(self._pace.timeout_s)
         with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:
-            async with open_form(request, self._limits, self._body(request, received, call)) as form:
+            async with open_body(request, self._limits, self._body(request, received, call)) as form:
                 localize_request = read_localize_form(form)
                 postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
                 stages = {"upload": time.perf_counter() - start_s}

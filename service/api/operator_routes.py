@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from service.api.allowed_methods import add_head_routes
 from service.api.metrics import Metrics
 from service.api.problem_examples import OTHER_PROBLEMS, problem_responses
 from service.api.problems import all_problems
@@ -37,8 +38,6 @@ class OperatorRoutes:
     def router(self) -> APIRouter:
         """A router with these routes."""
         router = APIRouter(tags=["operation"])
-        for path, endpoint in (("/livez", self.livez), ("/readyz", self.readyz)):  # some health checkers send HEAD
-            router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         router.add_api_route("/livez", self.livez, summary="Is the process alive?")
         router.add_api_route(
             "/readyz",
@@ -66,6 +65,7 @@ class OperatorRoutes:
             summary="What does this problem type mean?",
             responses={404: {"description": "There is no such problem type"}, "default": OTHER_PROBLEMS},
         )
+        add_head_routes(router)
         return router
 
     async def livez(self) -> StatusOut:

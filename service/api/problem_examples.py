@@ -22,6 +22,7 @@ from service.core.errors import (
     FieldUnknown,
     FormMalformed,
     NotAForm,
+    OriginRefused,
     ParameterInvalid,
     QueriesMissing,
     QueryTooLong,
@@ -40,12 +41,13 @@ from service.core.errors import (
 
 LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     FormMalformed("the body ends before the final boundary"),
+    OriginRefused("https://example.com"),
     ClipNotFound("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     AudioTooLong(3600.0),
     AudioTooLarge(536870912),
     TooManyFields(138),
     UnsupportedAudio("WMA or ASF", "WAV, FLAC, MP3, Ogg, MP4, WebM, AAC, AIFF"),
-    NotAForm("application/json"),
+    NotAForm("text/plain"),
     ClipUnclear("neither audio nor clip_id"),
     QueriesMissing(),
     TooManyQueries(65, 64),

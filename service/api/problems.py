@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.api.allowed_methods import allowed_methods
 from service.api.root_path import current_root_path
 from service.core import errors
 from service.core.errors import EarmarkError
@@ -86,8 +87,10 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     errors.ParameterInvalid: Problem("parameter-invalid", "The value of a parameter is not accepted", 422),
     errors.ClipNotFound: Problem("clip-not-found", "The clip is not known", 404),
     errors.RequestError: Problem("request-unusable", "The request cannot be read", 400),
-    errors.NotAForm: Problem("not-a-form", "The body is not multipart/form-data", 415),
+    errors.NotAForm: Problem("not-a-form", "The media type of the body is not accepted", 415),
     errors.FormMalformed: Problem("form-malformed", "The form is malformed", 400),
+    errors.FieldsTooLarge: Problem("fields-too-large", "The fields of the request are too large", 413),
+    errors.OriginRefused: Problem("origin-refused", "Web pages of this site may not use the service", 403),
     errors.TooManyFields: Problem("too-many-fields", "The form has too many fields", 413),
     errors.FieldUnknown: Problem("field-unknown", "A form field is unknown", 422),
     errors.FieldRepeated: Problem("field-repeated", "A form field is repeated", 422),
@@ -230,7 +233,10 @@ async def _handle_http_exception(request: Request, error: Exception) -> Response
     phrase = HTTPStatus(status).phrase
     problem = _FRAMEWORK_PROBLEMS.get(status, Problem(f"http-{status}", phrase, status, phrase))
     detail = f"{request.method} {request.url.path}: {problem.detail}"
-    return _response(_body(problem, detail), status, error.headers)
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed_methods(request) or headers.get("Allow", "GET, HEAD")
+    return _response(_body(problem, detail), status, headers)
 
 
 async def _handle_validation_error(_request: Request, error: Exception) -> Response:

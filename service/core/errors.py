@@ -22,6 +22,8 @@
     ├── RequestError                the service cannot read the request
     │   ├── NotAForm
     │   ├── FormMalformed
+    │   ├── FieldsTooLarge
+    │   ├── OriginRefused           a web page of another site
     │   ├── TooManyFields
     │   ├── FieldUnknown
     │   ├── FieldRepeated
@@ -230,10 +232,13 @@ class RequestError(EarmarkError):
 
 
 class NotAForm(RequestError):
-    """The media type of the body is not that of a form with files."""
+    """The media type of the body is not accepted."""
 
     came: str
-    accepted: str = "multipart/form-data"
+    accepted: str = (
+        "multipart/form-data; application/x-www-form-urlencoded or application/json with a clip_id; "
+        "audio/* with the queries in the URL"
+    )
     template = "Content-Type of the request is {came}; accepted: {accepted}"
 
 
@@ -241,7 +246,22 @@ class FormMalformed(RequestError):
     """The body does not fit its Content-Type."""
 
     reason: str
-    template = "the body cannot be read as multipart/form-data (RFC 7578): {reason}"
+    media_type: str = "multipart/form-data (RFC 7578)"
+    template = "the body cannot be read as {media_type}: {reason}"
+
+
+class FieldsTooLarge(RequestError, setting="EARMARK_MAX_QUERIES"):
+    """The text fields together are larger than any accepted request."""
+
+    limit_bytes: int
+    template = "the fields have more than {limit_bytes} bytes; at most {limit_bytes} bytes are accepted"
+
+
+class OriginRefused(RequestError, setting="EARMARK_ALLOWED_ORIGINS"):
+    """The request comes from a web page of another site."""
+
+    origin: str
+    template = "Origin of the request is {origin}; accepted: pages of this service, and of the sites that are allowed"
 
 
 class TooManyFields(RequestError, setting="EARMARK_MAX_QUERIES"):

@@ -9,7 +9,15 @@ from service.core.errors import SettingInvalid, SettingUnknown
 from service.core.manifest import PACKAGED_BUNDLE
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
-from service.settings import PREFIX, Settings, ignored_service_links, read_settings, redis_options, variable
+from service.settings import (
+    PREFIX,
+    Settings,
+    ignored_service_links,
+    read_settings,
+    redis_options,
+    split_origins,
+    variable,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +158,18 @@ def test_every_setting_has_a_description(field: str) -> None:
 def test_every_option_of_the_engine_is_a_setting_with_the_same_default(option: object) -> None:
     name = getattr(option, "name", "")
     assert getattr(Settings(), name) == getattr(EngineOptions(), name)
+
+
+@pytest.mark.parametrize(
+    "value", ["example.com", "https://example.com/", "https://a b", "https://", "https://a,https//b"]
+)
+def test_an_allowed_origin_has_a_scheme_and_a_host_only(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("EARMARK_ALLOWED_ORIGINS", value)
+    with pytest.raises(SettingInvalid, match=r"EARMARK_ALLOWED_ORIGINS is .*accepted: origins such as https://"):
+        read_settings()
+
+
+def test_allowed_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_ALLOWED_ORIGINS", " https://Example.com, http://localhost:3000,null,")
+    origins = split_origins(read_settings().allowed_origins)
+    assert origins == ("https://example.com", "http://localhost:3000", "null")

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -67,8 +68,8 @@ async def test_an_invalid_form_gets_a_problem_that_says_why(
 @pytest.mark.parametrize(
     ("content_type", "body", "status", "name"),
     [
-        ("application/json", b"{}", 415, "not-a-form"),
-        ("application/x-www-form-urlencoded", b"query=dog", 415, "not-a-form"),
+        ("text/plain", b"{}", 415, "not-a-form"),
+        ("application/xml", b"query=dog", 415, "not-a-form"),
         (None, b"", 415, "not-a-form"),
         ("multipart/form-data", b"", 400, "form-malformed"),
         ("multipart/form-data; boundary=b", b"", 400, "form-malformed"),
@@ -168,3 +169,57 @@ async def test_a_form_may_arrive_byte_by_byte(client: httpx.AsyncClient, engine:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     answer = await client.post("/localize", content=drip(), headers=headers)
     assert answer.json()["results"][0]["query"] == "ein Hündchen"
+
+
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="audio"; filename="a"\r\n\r\nRIFF\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="query"\r\n\r\na dog\r\n--b--\r\n'
+)
+TYPE = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+@pytest.mark.parametrize(
+    "preamble",
+    [
+        b"",
+        b"\r\n",
+        b"This is a multi-part message in MIME format.\r\n",
+        b"two\r\nlines with --b inside\r\n\r\n",
+        b"-\r\n--\r\n--a\r\n",
+        b"ends with LF only\n",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 7, 10_000])
+async def test_a_preamble_before_the_first_boundary_is_skipped(
+    client: httpx.AsyncClient, engine: FakeEngine, preamble: bytes, size: int
+) -> None:
+    body = preamble + FORM + b"an epilogue"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    answer = await client.post("/localize", content=pieces(), headers=TYPE)
+    assert answer.status_code == 200
+    assert [result["query"] for result in answer.json()["results"]] == ["a dog"]
+    assert answer.json()["clip"]["id"] == hashlib.sha256(b"RIFF").hexdigest()
+
+
+async def test_a_preamble_without_an_end_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/localize", content=b"x" * 70_000, headers=TYPE)
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/form-malformed")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        b"filename*=UTF-8''stra%C3%9Fe.wav",
+        b"FILENAME* = utf-8'de'a.wav",
+        b"filename=a.wav; filename*=UTF-8''a.wav",
+    ],
+)
+async def test_an_extended_file_name_alone_makes_a_part_a_file(client: httpx.AsyncClient, parameters: bytes) -> None:
+    body = FORM.replace(b'filename="a"', parameters)
+    assert (await client.post("/localize", content=body, headers=TYPE)).status_code == 200
+    body = FORM.replace(b'name="query"', b'name="query"; ' + parameters)
+    assert (await client.post("/localize", content=body, headers=TYPE)).json()["type"] == "/problems/field-kind-wrong"

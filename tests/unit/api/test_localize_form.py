@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from service.api.form import Form
-from service.api.localize_form import NUMBERS, LocalizeForm, form_limits, read_localize_form, request_body
+from service.api.localize_form import NUMBERS, LocalizeForm, form_limits, read_localize_form
 from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
 from service.engine.clip import KnownClip, Upload
 from service.settings import Settings
@@ -77,11 +77,3 @@ def test_the_limits_admit_the_longest_query_in_any_script_and_every_field_once()
 
 def test_short_limits_on_queries_leave_room_for_the_other_texts() -> None:
     assert form_limits(Settings(max_query_chars=1)).max_text_bytes >= len("a" * 64)  # a clip_id
-
-
-def test_the_documented_body_is_a_form_in_which_query_may_be_repeated() -> None:
-    (content_type,) = request_body()["content"]
-    content = request_body()["content"][content_type]
-    assert content_type == "multipart/form-data"
-    assert content["schema"]["required"] == ["query"]
-    assert content["encoding"]["query"]["explode"]

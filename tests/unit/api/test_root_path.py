@@ -29,8 +29,10 @@ async def proxied(request: pytest.FixtureRequest, engine: FakeEngine, prefix: st
             assert path.startswith(f"{prefix}/")
             if request.param == "removes":
                 path = path.removeprefix(prefix)
-            answer = await service.request(sent.method, path, headers=sent.headers, content=await sent.aread())
-            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+            content = await sent.aread()
+            async with service.stream(sent.method, path, headers=sent.headers, content=content) as answer:
+                raw = b"".join([piece async for piece in answer.aiter_raw()])  # compressed, as it came
+            return httpx.Response(answer.status_code, headers=answer.headers, content=raw)
 
         async with httpx.AsyncClient(transport=httpx.MockTransport(forward), base_url="http://host") as client:
             yield client

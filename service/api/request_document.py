@@ -1,0 +1,62 @@
+"""OpenAPI description of what POST /localize accepts: its bodies, and the fields in its URL."""
+
+from copy import deepcopy
+from typing import Any
+
+from service.api.localize_body import AUDIO_TYPES
+from service.api.localize_form import LocalizeForm
+from service.api.text_fields import JSON, URLENCODED
+
+MULTIPART = "multipart/form-data"
+_NOT_IN_URL = ("audio", "clip_id")
+
+
+def request_body() -> dict[str, Any]:
+    """The bodies by media type: a clip is sent as a file or as the body, or a known clip is named by its id."""
+    form = LocalizeForm.model_json_schema()
+    exclusive = deepcopy(form) | {"oneOf": [{"required": ["audio"]}, {"required": ["clip_id"]}]}
+    known_clip = deepcopy(form)
+    del known_clip["properties"]["audio"]
+    known_clip |= {
+        "title": "KnownClip",
+        "description": "A `clip_id` and at least one `query`; a clip that is not known cannot be sent in this way.",
+        "required": ["clip_id", "query"],
+    }
+    as_json = deepcopy(known_clip)
+    query = as_json["properties"]["query"]
+    as_json["properties"]["query"] = {
+        "description": query["description"],
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+    }
+    as_json["properties"]["query"]["examples"] = query["examples"]
+    exploded = {"query": {"style": "form", "explode": True}}
+    audio = {
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "The audio file itself; the queries and the other fields are in the URL.",
+        }
+    }
+    content = {
+        MULTIPART: {"schema": exclusive, "encoding": exploded},
+        URLENCODED: {"schema": known_clip, "encoding": exploded},
+        JSON: {"schema": as_json},
+        **dict.fromkeys(AUDIO_TYPES, audio),
+    }
+    return {"required": True, "content": content}
+
+
+def url_parameters() -> list[dict[str, Any]]:
+    """The fields that the URL may have: all fields of the form but the clip."""
+    properties = LocalizeForm.model_json_schema()["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": f"{schema['description']} In the URL if the body is the audio itself.",
+            "schema": {key: value for key, value in schema.items() if key != "description"},
+        }
+        for name, schema in properties.items()
+        if name not in _NOT_IN_URL
+    ]

@@ -1,0 +1,35 @@
+from service.api.localize_form import LocalizeForm
+from service.api.request_document import MULTIPART, request_body, url_parameters
+from service.api.text_fields import JSON, URLENCODED
+
+CONTENT = request_body()["content"]
+
+
+def test_the_documented_body_is_a_form_in_which_query_may_be_repeated() -> None:
+    content = CONTENT[MULTIPART]
+    assert content["schema"]["required"] == ["query"]
+    assert content["encoding"]["query"]["explode"]
+
+
+def test_a_form_with_a_file_has_exactly_one_of_audio_and_clip_id() -> None:
+    assert CONTENT[MULTIPART]["schema"]["oneOf"] == [{"required": ["audio"]}, {"required": ["clip_id"]}]
+
+
+def test_bodies_without_a_file_need_a_known_clip() -> None:
+    for media_type in (URLENCODED, JSON):
+        schema = CONTENT[media_type]["schema"]
+        assert set(schema["properties"]) == set(LocalizeForm.model_fields) - {"audio"}
+        assert schema["required"] == ["clip_id", "query"]
+        assert schema["additionalProperties"] is False
+    kinds = [kind["type"] for kind in CONTENT[JSON]["schema"]["properties"]["query"]["anyOf"]]
+    assert kinds == ["string", "array"]
+
+
+def test_audio_bodies_are_binary_and_have_their_fields_in_the_url() -> None:
+    for media_type in ("audio/*", "application/octet-stream"):
+        assert CONTENT[media_type]["schema"]["format"] == "binary"
+    parameters = {parameter["name"]: parameter for parameter in url_parameters()}
+    assert set(parameters) == set(LocalizeForm.model_fields) - {"audio", "clip_id"}
+    for parameter in parameters.values():
+        assert (parameter["in"], parameter["required"]) == ("query", False)
+        assert parameter["description"]
