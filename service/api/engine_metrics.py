@@ -36,7 +36,9 @@ class EngineMetrics(Collector):
             "earmark_queued_windows", "Windows that are waiting or being processed.", batcher.queued_windows
         )
         yield GaugeMetricFamily(
-            "earmark_backlog_seconds", "Estimated time to process the queued windows, in seconds.", batcher.backlog_s
+            "earmark_backlog_seconds",
+            "Estimated time to process all windows of the running requests, in seconds.",
+            batcher.backlog_s,
         )
         refused = CounterMetricFamily(
             "earmark_requests_refused", "Requests that were refused, by reason.", labels=["reason"]

@@ -37,6 +37,12 @@ class WindowPlan:
         """Frames between the starts of neighbouring windows."""
         return self.window_frames - self.overlap_frames
 
+    def n_windows(self, n_frames: int) -> int:
+        """Number of windows that cover `n_frames` frames: the length of `starts`."""
+        if n_frames <= self.window_frames:
+            return min(n_frames, 1)
+        return 1 - (self.window_frames - n_frames) // self.step_frames
+
     def starts(self, n_frames: int) -> list[int]:
         """First frames of the windows that cover `n_frames` frames, in order.
 

@@ -7,8 +7,9 @@ clip by at most the batch that is running.
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -89,6 +90,7 @@ class WindowBatcher:
         self._changed = threading.Condition()
         self._queues: OrderedDict[Call, deque[PendingWindow]] = OrderedDict()
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._expected: dict[Call, int] = {}
         self._running = 0
         self._stopped = False
         self._window_s = _INITIAL_WINDOW_S
@@ -103,8 +105,21 @@ class WindowBatcher:
 
     @property
     def backlog_s(self) -> float:
-        """Estimated time to process the queued windows, in seconds, from the time that recent windows took."""
-        return self.queued_windows * self._window_s
+        """Estimated time to process all windows of the running calls, in seconds, from the time of recent windows."""
+        with self._changed:
+            expected = sum(self._expected.values())
+        return (self.queued_windows + expected) * self._window_s
+
+    @contextmanager
+    def expecting(self, call: Call, n_windows: int) -> Generator[None]:
+        """Counts windows that a call will probably submit in the `with` block to the backlog, until they are submitted."""
+        with self._changed:
+            self._expected[call] = n_windows
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected.pop(call, None)
 
     def submit(self, call: Call, samples: Float32) -> PendingWindow:
         """Queues a window of a call, shape (N,).
@@ -116,6 +131,8 @@ class WindowBatcher:
         with self._changed:
             self._check_running()
             self._queues.setdefault(call, deque()).append(window)
+            if self._expected.get(call):
+                self._expected[call] -= 1
             self._changed.notify()
         return window
 
@@ -210,7 +227,8 @@ class WindowBatcher:
             return
         self.counts.batches += 1
         self.counts.windows += len(batch)
-        self._window_s += _SMOOTHING * ((time.monotonic() - began_s) / len(batch) - self._window_s)
+        smoothing = _SMOOTHING if self.counts.batches > 1 else 1.0  # nothing is known before the first batch
+        self._window_s += smoothing * ((time.monotonic() - began_s) / len(batch) - self._window_s)
         for window, frames in zip(batch, embeddings, strict=True):
             window.embeddings.set_result(frames)
 

@@ -24,6 +24,7 @@ from service.engine.clip_id import clip_id_of
 from service.engine.containers import identify
 from service.engine.decoding import DecodedBlocks, decode
 from service.engine.embed_clip import embed_clip
+from service.engine.expected_length import expected_length_s
 from service.engine.interface import Localization
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
@@ -196,11 +197,19 @@ class Engine:
     def _embed(self, clip_id: str, file: BinaryIO, call: Call) -> ClipEmbedding:
         """Decodes and embeds a clip; remembers a refusal, so that the same bytes are not decoded again."""
         try:
-            with closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
+            with (
+                self.batcher.expecting(call, self._expected_windows(file)),
+                closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks,
+            ):
                 return embed_clip(blocks, self.batcher, self.manifest, call)
         except _LASTING_REFUSALS as error:
             self._refused_clips.put(clip_id, type(error)(**error.data))
             raise
+
+    def _expected_windows(self, file: BinaryIO) -> int:
+        grid = self.manifest.grid
+        length_s = expected_length_s(file, self.options.max_clip_s)
+        return self.manifest.window_plan.n_windows(grid.n_frames(grid.samples_for(length_s)))
 
     def _encode_queries(
         self, queries: Sequence[str], call: Call

@@ -49,7 +49,7 @@ class WindowQueue(Protocol):
 
     @property
     def backlog_s(self) -> float:
-        """Estimated time to process the queued windows, in seconds."""
+        """Estimated time to process all windows of the running calls, in seconds."""
         ...
 
 

@@ -62,3 +62,9 @@ def test_windows_that_leave_a_hole_are_refused() -> None:
     stitcher.add(_unit_frames(4, 0), 0)
     with pytest.raises(ValueError, match="cannot follow"):
         stitcher.add(_unit_frames(4, 1), 5)
+
+
+@given(st.integers(0, 500), st.integers(1, 60), st.integers(0, 30))
+def test_the_number_of_windows_is_that_of_their_starts(n_frames: int, window_frames: int, overlap_frames: int) -> None:
+    plan = WindowPlan(window_frames, min(overlap_frames, window_frames // 2))
+    assert plan.n_windows(n_frames) == len(plan.starts(n_frames))

@@ -169,3 +169,25 @@ def test_the_backlog_grows_with_the_queue(bench: Bench) -> None:
         bench.submit(Call(), value)
     assert bench.batcher.queued_windows == 5
     assert bench.batcher.backlog_s > 0
+
+
+def test_the_backlog_includes_windows_that_calls_will_submit(bench: Bench) -> None:
+    bench.submit(Call(), 1).wait()
+    assert bench.batcher.backlog_s == 0
+    call, other = Call(), Call()
+    with bench.batcher.expecting(call, 3), bench.batcher.expecting(other, 10):
+        window_s = bench.batcher.backlog_s / 13
+        bench.block()
+        for value in range(5):  # two more than expected
+            bench.submit(call, value)
+        assert bench.batcher.queued_windows == 6
+        assert bench.batcher.backlog_s == pytest.approx(16 * window_s)
+    assert bench.batcher.backlog_s == pytest.approx(6 * window_s)
+
+
+def test_the_first_batch_decides_the_time_of_a_window(bench: Bench) -> None:
+    bench.block()
+    threading.Timer(0.5, bench.encoder.may_continue.set).start()
+    bench.submit(Call(), 1).wait()
+    with bench.batcher.expecting(Call(), 100):
+        assert bench.batcher.backlog_s > 20
