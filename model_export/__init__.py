@@ -2,6 +2,5 @@
 
 import os
 
-os.environ.setdefault(
-    "ORT_DISABLE_TELEMETRY", "1"
-)  # read when onnxruntime is imported, which then reports to Microsoft
+# onnxruntime reads this variable when it is imported; without the variable it reports to Microsoft
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

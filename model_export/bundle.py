@@ -115,7 +115,7 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
 
 
 def licences(recipe: Recipe) -> tuple[str, ...]:
-    """Licences of the model and of what it was made from.
+    """Licences of the model, and of the models and weights from which it was made.
 
     The licence of the public weights of an audio tower is listed only if the run started from them, or from an earlier
     model, which may itself have started from them.

@@ -71,8 +71,8 @@ class SegmentsDiffer(ExportError):
     ) -> None:
         self.torch_segments, self.graph_segments, self.largest = torch_segments, graph_segments, largest
         super().__init__(
-            f"torch gives {len(torch_segments)} segments and the graphs give {len(graph_segments)}, or at other times; "
-            f"largest difference of the curves {largest:.2e}"
+            f"torch gives {len(torch_segments)} segments and the graphs give {len(graph_segments)}; their number or their "
+            f"times differ, and the curves differ by at most {largest:.2e}"
         )
 
 

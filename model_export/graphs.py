@@ -94,7 +94,7 @@ def export_text(text_graph: TextGraph, file: Path) -> None:
     """Writes text.onnx, quantized to 8 bits: ids and mask (Q, L) to the outputs of `TextGraph`."""
     ids = torch.ones(2, 8, dtype=torch.int64)
     mask = ids.clone()
-    mask[0, 5:] = 0  # traced without padding, the graph would ignore the mask
+    mask[0, 5:] = 0  # with an example without padding, the exported graph would ignore the mask
     with tempfile.TemporaryDirectory() as folder:
         partial = Path(folder) / "partial.onnx"
         axes = {0: Dim("queries"), 1: Dim("tokens")}

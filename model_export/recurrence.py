@@ -49,7 +49,7 @@ def _in_onnx_order(weight: Tensor) -> Tensor:
 
 @contextmanager
 def traceable(model: nn.Module) -> Generator[None]:
-    """Replaces the GRUs of a model by ONNX operators while the context is open."""
+    """Replaces the GRUs of a model with ONNX operators while the context is open."""
     places = [
         (parent, name, child)
         for parent in model.modules()

@@ -19,6 +19,7 @@ from service.core.curves import score_curves
 from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, Manifest
 from service.core.scoring import EncodedQueries
+from training.evaluation.localizers import encode_with_torch
 from training.model import LanguageAudioModel
 from training.towers.text import SentenceEncoder
 
@@ -43,7 +44,7 @@ QUERIES = (
 AUDIO_INTERFACE = {"waveform": 2, "frames": 3}
 TEXT_INPUTS = {"input_ids": 2, "attention_mask": 2}
 DYNAMIC_AXES = {"embedding": 1, "sigmoid": 1}
-"""How many of the first axes of a tensor are dynamic, if not two."""
+"""Number of leading axes that are dynamic, for tensors in which it is not two (batch and time)."""
 
 
 def verify(folder: Path, manifest: Manifest, model: LanguageAudioModel, encoder: SentenceEncoder) -> dict[str, float]:
@@ -88,8 +89,8 @@ def verify_interface(
         graph: Name of the graph, for messages.
         session: The graph.
         expected: Rank of every input and output, by name.
-        fixed: Sizes that a time axis may have instead of being dynamic: those of a window, since only windows are
-            served.
+        fixed: Accepted sizes of a time axis that is not dynamic. These are the sizes of a window, because the service
+            runs the graph on windows only.
     """
     values = [*session.get_inputs(), *session.get_outputs()]
     ranks = {value.name: len(value.shape) for value in values}
@@ -142,7 +143,7 @@ def verify_batches(session: onnxruntime.InferenceSession, manifest: Manifest) ->
 def verify_query_batches(session: onnxruntime.InferenceSession, encoder: SentenceEncoder) -> float:
     """Compares each query in a batch with the query alone; returns the largest difference.
 
-    The other query of the batch has the same words in reverse order, which are as many tokens.
+    The other query of the batch has the same words in reverse order, so both queries have the same number of tokens.
     """
     pairs = [encode_queries(session, encoder, [query, " ".join(query.split()[::-1])]).split()[0] for query in QUERIES]
     batched = EncodedQueries.join(pairs)
@@ -174,8 +175,7 @@ def verify_text(
         Under `text`, the largest cosine distance of an embedding from that of torch. Under `sigmoid`, for a model with
         text-dependent sigmoids, the largest difference of a scale or bias from that of torch for the same embedding.
     """
-    with torch.inference_mode():
-        expected = model.served_queries(encoder.encode(list(QUERIES))).numpy()
+    expected = encode_with_torch(model, encoder, QUERIES).embeddings
     largest = {"text": 0.0} | ({"sigmoid": 0.0} if model.own_sigmoid else {})
     batches: list[list[str]] = [list(QUERIES), *([query] for query in QUERIES)]
     for queries in batches:
@@ -224,12 +224,10 @@ def verify_segments(
     waveform = example_waveforms(1, manifest.window_samples)
     duration_s = manifest.grid.duration_s(manifest.window_samples)
     with torch.inference_mode():
-        queries = model.served_queries(encoder.encode(list(QUERIES)))
-        sigmoids = model.own_sigmoid.stacked(queries).numpy() if model.own_sigmoid else None
         torch_frames = model.served_frames(torch.from_numpy(waveform))[0].numpy()
     graph_frames = run(session, waveform=waveform)[0][0]
     largest = 0.0
-    for query, encoded in zip(QUERIES, EncodedQueries(queries.numpy(), sigmoids).split(), strict=True):
+    for query, encoded in zip(QUERIES, encode_with_torch(model, encoder, QUERIES).split(), strict=True):
         threshold = _clear_threshold(torch_frames, encoded, manifest)
         settings = manifest.postprocessing.override(threshold=threshold, threshold_off=threshold, extent_ratio=1)
         expected, actual = (
@@ -237,10 +235,10 @@ def verify_segments(
             for frames in (torch_frames, graph_frames)
         )
         largest = max(largest, float(np.abs(expected.score - actual.score).max()))
-        same = [(s.onset_s, s.offset_s) for s in expected.segments] == [
-            (s.onset_s, s.offset_s) for s in actual.segments
-        ]
-        if not same:
+        expected_times, actual_times = (
+            [(segment.onset_s, segment.offset_s) for segment in result.segments] for result in (expected, actual)
+        )
+        if expected_times != actual_times:
             raise SegmentsDiffer(expected.segments, actual.segments, largest)
     return largest
 

@@ -1,4 +1,4 @@
-"""A manifest for tests that need one but no model."""
+"""A manifest for tests that need no model."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from service.core.postprocessing import Postprocessing
 
 
 def make_manifest(**changes: Any) -> Manifest:
-    """A valid manifest, some of its fields changed."""
+    """Makes a valid manifest with some fields changed."""
     values: dict[str, Any] = {
         "format_version": 2,
         "name": "tiny",

@@ -53,7 +53,7 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
     def fill(self) -> None:
-        """Makes every further write fail, as if memory were full."""
+        """Makes all later writes fail, as if memory were full."""
         self.client.config_set("maxmemory-policy", "noeviction")
         self.client.config_set("maxmemory", 1)
 

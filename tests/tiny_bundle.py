@@ -1,4 +1,4 @@
-"""A bundle that is made in a moment and yet works: it hears pure tones, and its words are their pitches."""
+"""A small working bundle that is built in milliseconds: it detects pure tones, and its words are the pitches of the tones."""
 
 import hashlib
 from pathlib import Path
@@ -21,13 +21,13 @@ WINDOW_FRAMES = 25
 OVERLAP_FRAMES = 5
 DIMENSION = 8
 TONES_HZ = {"low": 250, "middle": 1_000, "high": 3_000}
-_BANDS_HZ = (250, 1_000, 3_000, 5_000, 5_500, 6_000, 6_500)  # dimension 7 is what is left: silence
+_BANDS_HZ = (250, 1_000, 3_000, 5_000, 5_500, 6_000, 6_500)  # the last dimension stands for silence
 _WORDS = {"[PAD]": None, "[UNK]": 6, "low": 0, "middle": 1, "high": 2, "a": None, "tone": None, "and": None}
 _SILENCE = 0.02
 
 
 def build_tiny_bundle(directory: Path) -> Path:
-    """Writes the bundle into a directory, which is made, and gives it back."""
+    """Writes the bundle to a directory, which is created if it is missing, and returns the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     onnx.save(_audio_graph(), directory / "audio.onnx")
     onnx.save(_text_graph(), directory / "text.onnx")
@@ -38,7 +38,7 @@ def build_tiny_bundle(directory: Path) -> Path:
 
 
 def sign_bundle(directory: Path, **changes: object) -> None:
-    """Writes the manifest that fits the files, with some of its fields changed."""
+    """Writes a manifest with the checksums of the files, and with some other fields changed."""
     files = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in BUNDLE_FILES}
     manifest = make_manifest(
         **{"window_frames": WINDOW_FRAMES, "overlap_frames": OVERLAP_FRAMES, "files": files} | changes

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class WordEncoder:
-    """Embeds a sentence as the words in it: one channel a word, unit norm, zeros if it has none of the words."""
+    """Embeds a sentence: one channel for each known word, scaled to unit norm; zeros for a sentence without known words."""
 
     def __init__(self, *words: str) -> None:
         self.words = words

@@ -2,18 +2,18 @@
 
 `python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
 
-Every caption is searched for in every scene. Scale and bias are fitted so that the scores which the service returns
-predict best, frame by frame, where the query is heard (Platt scaling). They are fitted on all pairs of a scene and a
-query that is heard in the scene, and on `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent
-from the scene.
+Every caption is searched for in every scene. Scale and bias are fitted so that the scores of the service predict, frame by
+frame, where the query is heard (Platt scaling). The fit uses all pairs of a scene and a query that is heard in the scene,
+and `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent from the scene.
 
 The default threshold is the lowest threshold at which at most `FALSE_PRESENCE` of the absent queries get a segment.
 
 Scale, bias and threshold are chosen on tuning scenes; the figures are measured on the scenes of the benchmark.
 
-Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) has a scale and a
-bias for each query already; there, scale and bias apply to the logit of each query, and the same fit
-corrects what is left over. Either way the threshold is chosen on the scores that a bundle with this calibration serves.
+Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) already has a scale
+and a bias for each query. For such a checkpoint, the fitted scale and bias apply to the logits of the queries and correct
+their remaining calibration error. In both cases the threshold is chosen on the scores that a bundle with this calibration
+returns.
 """
 
 import argparse
@@ -40,13 +40,13 @@ from training.evaluation.metrics import expected_calibration_error, is_present
 from training.evaluation.scene_set import resampled
 
 ABSENT_PER_HEARD = 4
-"""Absent queries for each heard query: between 1 (heard and absent are equally likely) and 33 (all absent queries)."""
+"""Absent queries in the fit for each heard query. 1 makes heard and absent queries equally frequent; about 33 are all."""
 FALSE_PRESENCE = 0.0475
-"""Largest accepted share of absent queries for which there is a segment."""
+"""Largest accepted fraction of absent queries that get a segment."""
 AUDIBLE_DB = 6.0
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 INITIAL_SCALE, INITIAL_BIAS = 10.0, -5.0
-"""Start of the fit. With text-dependent sigmoids, whose logits are scaled already, the fit starts at a scale of 1."""
+"""Start of the fit. With text-dependent sigmoids, the fit starts at a scale of 1, because their logits are scaled already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,8 @@ class SceneEvidence:
     """Evidence of Q queries in S scenes, and where the queries are heard.
 
     Attributes:
-        evidence: Evidence after the median filter, shape (S, Q, T); see `EncodedQueries.evidence`. The filter is
-            applied
-            once, before the fit, and not after each trial sigmoid: a median commutes with a monotone function.
+        evidence: Evidence after the median filter, shape (S, Q, T); see `EncodedQueries.evidence`. The filter is applied
+            once before the fit, instead of after each trial sigmoid, because a median commutes with a monotone function.
         truth: Frames in which the query is heard, shape (S, Q, T).
         audible: Queries heard at `AUDIBLE_DB` over the background or louder, shape (S, Q).
         absent: Queries that are not heard in the scene, shape (S, Q).
@@ -88,7 +87,7 @@ def measure_evidence(
 def choose_pairs(scenes: SceneEvidence, absent_per_heard: int) -> NDArray[np.bool_]:
     """Selects pairs of a scene and a query, shape (S, Q).
 
-    All pairs whose query is heard are selected, and, at random, `absent_per_heard` times as many whose query is absent.
+    All pairs whose query is heard are selected, and `absent_per_heard` times as many random pairs whose query is absent.
     """
     rng = np.random.default_rng(seeds.CALIBRATION_PAIRS)
     chosen = ~scenes.absent
@@ -175,7 +174,7 @@ def choose_threshold(
 
 
 def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, tuning_scenes: Benchmark) -> dict[str, object]:
-    """Chooses scale, bias and threshold on `tuning_scenes`, and measures on `benchmark` what they reach.
+    """Chooses scale, bias and threshold on `tuning_scenes`, and measures the resulting figures on `benchmark`.
 
     Returns:
         The calibration as `model_export` reads it: `scale`, `bias`, `postprocessing`, and the figures, `measured`.

@@ -22,7 +22,7 @@ class CaptionEmbedder:
 
     Attributes:
         model: the model that is trained. Its projection, and its sentence encoder if that is trained, get gradients.
-        encoder: the sentence encoder. It is used here only when it is frozen; a trained encoder is part of `model`.
+        encoder: the frozen sentence encoder. It is not used if `model` has a trained sentence encoder.
         label_captions: captions whose sentence embeddings a frozen encoder has computed before the run, or None.
         sentence_noise: standard deviation of the Gaussian noise that is added to each channel of a sentence embedding.
         processes: the processes of the run, whose captions are gathered.

@@ -25,7 +25,7 @@ CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 HALF, QUANTIZED, TRANSPOSED = "_half", "_quantized", "_Transposed"
 """Suffixes that `model_export` gives to a weight's name when it stores it in half precision, in 8 bits, or transposed."""
 MODEL_KEYS = ("name", "version", "start", "centred", "audio", "text")
-"""Recipe keys that describe the model of a checkpoint; all other keys describe how it was trained."""
+"""Recipe keys that describe the model of a checkpoint; all other keys describe the training."""
 STATES = ("model", "average", "optimizer", "scaler")
 """Attributes of `Run` whose `state_dict` a checkpoint holds."""
 
@@ -53,7 +53,7 @@ class Run:
     best: float = -1.0
 
     def save(self, file: Path, recipe: Recipe) -> None:
-        """Writes a checkpoint next to `file` and then renames it, so that a kill leaves the old checkpoint or the new one."""
+        """Writes a checkpoint to a temporary file and renames it, so that a killed run leaves a complete checkpoint."""
         states = {name: getattr(self, name).state_dict() for name in STATES}
         checkpoint = {
             "recipe": recipe_to_dict(recipe),
@@ -110,7 +110,7 @@ def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Re
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:
-    """The weights that a run starts from: of a bundle's folder, or the averaged weights of an earlier run's checkpoint."""
+    """The weights that a run starts from: those of a bundle in a folder, or the averaged weights in a checkpoint."""
     return bundle_weights(start, model) if start.is_dir() else read_checkpoint(start)["average"]
 
 

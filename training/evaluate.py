@@ -8,8 +8,8 @@
 On scenes, the queries are captions that are held out from training, three for each label. Each figure is the mean over
 three passes with one caption of every label. On a data set, the queries are the captions of its events, and retrieval
 is measured with the captions of whole recordings. Figures are reported twice: with the model's default post-processing,
-and with post-processing that is tuned for each label on other data, namely on scenes of another seed or on the data
-set's `val` split. The threshold of a checkpoint is not calibrated yet, so its default threshold is tuned there too.
+and with post-processing that is tuned for each label on a tuning set: scenes of another seed, or the data set's `val`
+split. The threshold of a checkpoint is not calibrated yet, so its default threshold is also tuned on the tuning set.
 """
 
 import argparse
@@ -107,10 +107,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def limit_options(
     parser: argparse.ArgumentParser, options: argparse.Namespace, scope: str, in_scope: bool, **defaults: object
 ) -> None:
-    """Fills in the defaults of options that have an effect in one scope only, and refuses the options outside of it.
+    """Fills in the defaults of options that have an effect in a single scope, and refuses these options in other scopes.
 
     Args:
-        parser: Reports an option that is given outside of its scope.
+        parser: The parser, which reports an option that is given outside the scope.
         options: Options to change; those that were not given are None.
         scope: The scope's name for the error message.
         in_scope: Whether the command line is in the scope.

@@ -56,18 +56,18 @@ class TextDependentSigmoid(nn.Module):
 class LanguageAudioModel(nn.Module):
     """Frame and query embeddings in one space, and the scale and bias of `score = sigmoid(scale * similarity + bias)`.
 
-    The text tower is a sentence encoder and a projection. A trained sentence encoder is part of the model. A frozen one is
-    not: its sentence embeddings are the input of `projection`.
+    The text tower is a sentence encoder and a projection. A trained sentence encoder is part of the model. A frozen sentence
+    encoder is not part of the model; its sentence embeddings are the input of `projection`.
 
     Shapes: D channels of the shared space (the trained embeddings), C channels of a sentence embedding.
 
     *Centring.* Some queries are similar to every sound, others to none. A model whose configuration is `centred` therefore
     serves embeddings of D + 1 channels, which are built from the trained embeddings of D channels. The additional channel
-    subtracts the query's similarity with the mean frame, `centre`, from all its similarities. The effect is that of the
-    text-dependent bias of FLAM (arXiv 2505.05335), but nothing is trained for it.
+    subtracts the query's similarity with the mean frame, `centre`, from every similarity of the query. The effect is that of
+    the text-dependent bias of FLAM (arXiv 2505.05335), but the subtraction has no trained parameters.
 
     *Text-dependent sigmoid.* With `text.own_sigmoid`, the scale and the bias of each query are predicted from its embedding,
-    as in FLAM. The model is then never centred: the served embeddings are the trained embeddings, of D channels.
+    as in FLAM. Such a model is never centred: the served embeddings are the trained embeddings, of D channels.
 
     Attributes:
         audio: the audio tower.

@@ -25,21 +25,21 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float
 class Objective:
     """Computes the losses of a batch that have a positive weight in the recipe.
 
-    Each process of a run holds an equal part of every batch. The losses that a process computes are parts too: their
-    mean over the processes is the loss of the whole batch (see `Processes`).
+    Each process of a run holds an equal part of every batch. The mean of a loss over the processes is the loss of the whole
+    batch (see `Processes`).
 
     Shapes: B recordings, T frames, C channels of the audio features, D channels of the shared space, Q captions.
 
     Attributes:
         model: the model that is trained.
-        captions: embeds captions with the text tower.
+        embedder: embeds captions with the text tower.
         vocabulary: captions and relations of the labels, for scenes; None if the data has no labels.
         recipe: loss weights, temperature, masking, precision and seed.
         processes: the processes of the run.
     """
 
     model: LanguageAudioModel
-    captions: CaptionEmbedder
+    embedder: CaptionEmbedder
     vocabulary: Vocabulary | None
     recipe: Recipe
     processes: Processes = field(default_factory=Processes)
@@ -85,7 +85,7 @@ class Objective:
         if not self._any_enabled("clip_contrastive"):
             return {}
         clips = self.model.audio.clip_embeddings(features, batch.valid_mask())  # (B, D)
-        captions = self.captions.embed([caption.text for caption in batch.captions])  # (P, D)
+        captions = self.embedder.embed([caption.text for caption in batch.captions])  # (P, D)
         recording = torch.tensor(
             [caption.recording for caption in batch.captions], dtype=torch.int64, device=clips.device
         )
@@ -101,7 +101,7 @@ class Objective:
         """The losses between frames and the captions of regions: contrastive as in TACOS, sigmoid as in FLAM."""
         if not self._any_enabled("region_contrastive", "region_sigmoid"):
             return {}
-        texts, captions = self.captions.embed_unique(event.text for event in batch.events)
+        texts, captions = self.embedder.embed_unique(event.text for event in batch.events)
         regions = RegionTargets.from_batch(batch, texts)
         similarity = (frames @ captions.T).float()  # (B, T, Q)
         losses: dict[str, Tensor] = {}
@@ -119,7 +119,7 @@ class Objective:
         """The losses between frames and one random caption of each of the L labels."""
         if not self._any_enabled("label_sigmoid", "label_contrastive", "label_overlap"):
             return {}
-        captions = self.captions.embed_sentences(vocabulary.bank.sample(generator))  # (L, D)
+        captions = self.embedder.embed_sentences(vocabulary.bank.sample(generator))  # (L, D)
         logits = self.model.logits(frames @ captions.T, captions)  # (B, T, L)
         target, known = label_targets(batch, vocabulary.relation.to(frames.device))
         losses: dict[str, Tensor] = {}
@@ -140,7 +140,7 @@ class Objective:
         """
         if not self._any_enabled("teacher_sigmoid") or vocabulary.class_bank is None:
             return {}
-        classes = self.captions.embed_sentences(vocabulary.class_bank.sample(generator))  # (K, D)
+        classes = self.embedder.embed_sentences(vocabulary.class_bank.sample(generator))  # (K, D)
         pairs = frames.unflatten(1, (-1, 2)).mean(dim=2)  # (B, T / 2, D)
         logits = self.model.logits(pairs @ classes.T, classes)  # (B, T / 2, K)
         target, known = teacher_targets(batch, vocabulary.related.to(frames.device))

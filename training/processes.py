@@ -15,11 +15,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among the processes of a run. Each process holds an equal part of every batch.
+    """The rank of this process, and its communication with the other processes of a run.
 
-    Every process computes its losses such that their mean over the processes equals the loss that one process would compute
-    on the whole batch. The same then holds for the gradients. DistributedDataParallel gives this only for losses that are
-    means over independent items. A contrastive loss also compares items of different processes, so they are gathered first.
+    Each process holds an equal part of every batch. Every process computes its losses such that their mean over the
+    processes equals the loss that a single process would compute on the whole batch. The same then holds for the gradients.
+    DistributedDataParallel guarantees this only for losses that are means over independent items. A contrastive loss also
+    compares items of different processes, so the items of all processes are gathered first.
 
     Attributes:
         rank: index of this process, from 0.

@@ -1,7 +1,7 @@
 """A training run as data: dataclasses that are filled from a TOML file.
 
-The configuration of one part (data, scenes, towers, teacher, losses) stands in the module of that part; the configuration
-of the training loop stands here.
+The configuration of data, scenes, towers, teacher and losses is defined in their modules. The configuration of the training
+loop is defined here.
 """
 
 import tomllib
@@ -27,8 +27,8 @@ class OptimizationConfig:
     """The training loop: AdamW, whose learning rate rises linearly and then falls along a cosine.
 
     A step processes a batch in `accumulate` parts, one after another, and each part is split over the processes. The losses
-    of a part are computed over its items in all processes; the step follows the mean gradient of the parts. A contrastive
-    loss therefore compares the captions of one part with each other, not the captions of the whole batch.
+    of a part are computed over its items in all processes; the step takes the mean gradient of the parts. A contrastive
+    loss therefore compares only captions of the same part, not all captions of the batch.
     """
 
     steps: int = 1000
@@ -64,8 +64,8 @@ class OptimizationConfig:
     mel_mask_bands: int = 8
     """Largest number of masked mel bands of a spectrogram (SpecAugment). 0: none."""
     sentence_noise: float = 0.01
-    """Standard deviation of the noise on each channel of a sentence embedding, which has unit norm. It makes the projection
-    learn neighbourhoods instead of points."""
+    """Standard deviation of the noise on each channel of a sentence embedding, which has unit norm. Because of the noise, the
+    projection learns neighbourhoods instead of points."""
     checkpoint_every_s: float = 120.0
     """Time between two checkpoints, in seconds."""
 
@@ -97,7 +97,7 @@ class Recipe:
     """Weights that the run starts from, instead of a warm start: the checkpoint of an earlier run, or the folder of a bundle
     with a compact tower and a frozen sentence encoder."""
     centred: bool = True
-    """Whether the model subtracts from each similarity what the query has in common with every sound: see
+    """Whether the model subtracts the query's similarity with the mean frame from each similarity of the query: see
     `training.model`."""
     data: DataConfig = field(default_factory=DataConfig)
     """The recordings."""
@@ -132,8 +132,8 @@ class Recipe:
             raise ValueError(f"data.sets have no labels: losses.{positive[0]} needs scenes; 0 is accepted")
 
     @property
-    def teaches(self) -> bool:
-        """Whether the run needs the teacher's scores or features, and not only its weights."""
+    def needs_teacher_scores(self) -> bool:
+        """Whether the run needs the teacher's scores or features, and not only YAMNet's weights."""
         warm = self.start is None and self.teacher.warm_start_steps > 0
         return self.teacher.folder is not None and (warm or self.losses.teacher_sigmoid > 0)
 

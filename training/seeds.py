@@ -1,7 +1,10 @@
-"""The one table of random seeds, so that no two draws share a seed by accident.
+"""The seeds of all random draws, in a single table.
 
-The constants are the seeds of draws outside a training run. The functions give the seeds of draws within a training run;
-they depend on the `seed` of its recipe. A list of numbers is a seed for `numpy.random.default_rng`.
+The constants are the seeds of draws outside a training run; all of them differ. The functions return the seeds of draws
+within a training run, which depend on the `seed` of the recipe. A list of numbers is a seed for `numpy.random.default_rng`.
+
+Some draws within a run share a seed: the warm start and scene 1, or step n and batch part n. These draws are of different
+kinds. The seeds must not change, because published weights were trained with them.
 """
 
 BENCHMARK = 20_250_509
@@ -11,7 +14,7 @@ CALIBRATION = 20_250_510
 BOOTSTRAP = 20_250_511
 """Bootstrap resamples, from which the confidence intervals are computed."""
 CAPTIONS_PER_RECORDING = 20_250_512
-"""Captions of other recordings that a recording of a data set is queried with."""
+"""Absent captions: captions of other recordings, with which a recording of a data set is queried."""
 RECORDINGS = 20_250_513
 """Recordings of a split, if an evaluation is limited to some of them."""
 VALIDATION = 20_250_514

@@ -1,4 +1,4 @@
-"""Where the batches of a run come from: scenes mixed from the recordings of a pack, or excerpts of data sets."""
+"""The source of a run's batches: scenes mixed from the recordings of a pack, or excerpts of data sets."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """Gives the batches of a run."""
+    """A source of batches for a run."""
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """Gives batches of excerpts of annotated recordings.
+    """A source of batches of excerpts of annotated recordings.
 
     Attributes:
         pools: the examples of each data set.
@@ -88,7 +88,7 @@ def scene_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource:
     tower, folder = tower_class(recipe.audio), recipe.teacher.folder
     recordings = [r for r in read_pack_table(recipe.data.folder) if r.split == "train"]
     store = AudioStore.decode(recordings, tower.sample_rate_hz)
-    teacher = score_recordings(store, folder) if folder and recipe.teaches else None
+    teacher = score_recordings(store, folder) if folder and recipe.needs_teacher_scores else None
     classes = class_names(folder) if folder and recipe.losses.teacher_sigmoid else []
     vocabulary = build_vocabulary(recordings, recipe.data.captions, classes, recipe.teacher.captions, encoder)
     n_labels, n_captions = len(vocabulary.labels), len(vocabulary.bank.texts)

@@ -2,8 +2,8 @@
 
 `--set` overrides values of the recipe, for example its folders:
 `python -m training.train training/recipes/compact.toml --out runs/compact --set data.folder=FOLDER
---set teacher.folder=FOLDER`. A run that was stopped at any moment continues from its last checkpoint when the same command is
-given again. On several GPUs: `torchrun --nproc-per-node 4 -m training.train ...`. TensorBoard reads the folder `runs/`.
+--set teacher.folder=YAMNET`. To resume a stopped run from its last checkpoint, run the same command again. On several GPUs:
+`torchrun --nproc-per-node 4 -m training.train ...`. TensorBoard reads the folder `runs/`.
 """
 
 import argparse
@@ -50,9 +50,9 @@ def train(recipe: Recipe, out: Path) -> Path:
 
     The folder of a run holds:
 
-    - `checkpoint.pt`: the newest weights, averaged weights, optimizer state and step, with the recipe and the commit. It is
-      written every `optimization.checkpoint_every_s` seconds and at the end.
-    - `best.pt`: the same at the step with the best validation score (with `validation.every_steps`).
+    - `checkpoint.pt`: the newest weights, averaged weights, optimizer state and step, with the recipe and the commit. The
+      checkpoint is written every `optimization.checkpoint_every_s` seconds and at the end.
+    - `best.pt`: the checkpoint of the step with the best validation score (with `validation.every_steps`).
     - `report.md` and its pictures: the figures of the final validation (with `validation.clips`).
     - TensorBoard events: losses, scale, bias, speed and validation scores.
 
@@ -81,8 +81,8 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
 
     validation = Validation(recipe, encoder) if recipe.validation.clips and processes.rank == 0 else None
     label_captions = source.vocabulary.bank if source.vocabulary else None
-    captions = CaptionEmbedder(run.model, encoder, label_captions, config.sentence_noise, processes)
-    objective = Objective(run.model, captions, source.vocabulary, recipe, processes)
+    embedder = CaptionEmbedder(run.model, encoder, label_captions, config.sentence_noise, processes)
+    objective = Objective(run.model, embedder, source.vocabulary, recipe, processes)
     parts_per_step = config.accumulate * processes.count
     n_parts = config.steps * parts_per_step
     batches = source.batches(part_size(config.batch, parts_per_step), n_parts)
@@ -110,10 +110,10 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
 
 
 def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torch.device, warm: bool) -> Run:
-    """A run before its first step.
+    """Creates a run before its first step.
 
     Args:
-        recipe: its model, optimizer and starting weights.
+        recipe: the recipe of the run.
         source: the recordings for a warm start.
         encoder: the sentence encoder.
         device: where the model is trained.
@@ -139,11 +139,11 @@ def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torc
 
 
 def train_step(run: Run, objective: Objective, parts: Iterable[tuple[int, CaptionedBatch]]) -> dict[str, Tensor]:
-    """Follows the mean gradient of the parts of one batch, and updates the averaged weights, in place.
+    """Takes one optimizer step with the mean gradient of a batch's parts, and updates the averaged weights, in place.
 
     Args:
-        run: model, averaged weights, optimizer and step.
-        objective: the losses of the model.
+        run: the run to advance by one step.
+        objective: computes the losses of a part.
         parts: `optimization.accumulate` parts of a batch, each with its index among all parts of the run.
 
     Returns:
@@ -233,14 +233,14 @@ class Log:
             self.writer.add_scalar(f"validation/{SELECTION_FIGURE}", score, step)
 
     def close(self) -> None:
-        """Ends the progress bar and the events file."""
+        """Closes the progress bar and the events file."""
         self.progress.close()
         if self.writer is not None:
             self.writer.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a language-audio model.")
     parser.add_argument("recipe", type=Path, help="a TOML file like those in training/recipes/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoint and TensorBoard events")

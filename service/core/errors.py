@@ -97,7 +97,7 @@ class EarmarkError(Exception):
 
     @property
     def message(self) -> str:
-        """What came and what is accepted, in one line."""
+        """The message in one line, with its placeholders filled."""
         return self.template.format_map(self.data)
 
     @property
@@ -194,12 +194,12 @@ class BundleFileMissing(BundleError):
 
 
 class ChecksumMismatch(BundleError):
-    """The content of a file is not that of the manifest."""
+    """The sha256 of a file differs from its sha256 in the manifest."""
 
     name: str
-    found_sha256: str
+    actual_sha256: str
     expected_sha256: str
-    template = "{name} has sha256 {found_sha256}; manifest.json says {expected_sha256}"
+    template = "{name} has sha256 {actual_sha256}; manifest.json says {expected_sha256}"
 
 
 class ManifestInvalid(BundleError):

@@ -1,4 +1,4 @@
-"""Conversion between seconds, samples and frames; no other module converts them."""
+"""Conversion between seconds, samples and frames of a model."""
 
 import math
 from dataclasses import dataclass
@@ -56,12 +56,10 @@ class FrameGrid:
         return 2 * (self.samples_for(seconds) // (2 * self.hop_samples)) + 1
 
     def frames_touched(self, onset_s: float, offset_s: float) -> tuple[int, int]:
-        """First frame that the time [onset_s, offset_s) touches, and the frame after the last.
+        """First frame that the time [onset_s, offset_s) touches, and the frame after the last touched frame.
 
-        These are floor(onset / hop) and ceil(offset / hop), with a tolerance for rounding.
-
-        An edge on a boundary between two frames touches only the frame on its inner side, even if rounding moved the
-        edge slightly. The result has at least one frame.
+        These are floor(onset / hop) and ceil(offset / hop) with a tolerance: an onset or offset that rounding moved
+        slightly past the boundary between two frames does not touch another frame. At least one frame is touched.
         """
         first = math.floor(onset_s / self.hop_s + _TOLERANCE_FRAMES)
         end = math.ceil(offset_s / self.hop_s - _TOLERANCE_FRAMES)

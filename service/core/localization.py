@@ -1,4 +1,4 @@
-"""From embeddings to the results of queries about a clip."""
+"""Computes the results of queries about a clip from embeddings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

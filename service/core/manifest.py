@@ -1,4 +1,4 @@
-"""The manifest of a model bundle, and the check that the files of the bundle are those of the manifest."""
+"""The manifest of a model bundle, and the check of the bundle's files against the checksums in the manifest."""
 
 import hashlib
 import json
@@ -59,15 +59,15 @@ class Manifest:
         dimension: D, the dimension of the embeddings of both graphs.
         window_frames: Frames in a window, the fixed-length slice that audio.onnx processes.
         overlap_frames: Frames that neighbouring windows share; at most half a window.
-        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. In format 2 the evidence is the
-            similarity. In format 3 it is the logit of the query: the scale of the query * similarity + the bias of the
-            query; there, a `scale` of 1 and a `bias` of 0 keep the scores of the trained model.
+        scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. In format 2, the evidence is the
+            similarity. In format 3, the evidence is the logit: scale of the query * similarity + bias of the query. In
+            format 3, a `scale` of 1 and a `bias` of 0 keep the scores of the trained model.
         bias: Bias of the calibration.
         postprocessing: The default settings with which scores become segments.
         max_query_tokens: Longer queries are cut to this number of tokens.
         query_normalization: Change of a query before the tokenizer.
         files: sha256 of every other file of the bundle, in lower-case hex.
-        licences: Licences of the model and of what it was made from.
+        licences: Licences of the model, and of the models and weights from which it was made.
         trained_on: Data that the model was trained on.
 
     Raises:
@@ -160,9 +160,8 @@ class Manifest:
             raise ManifestInvalid("the document", f"not JSON ({error})", "a JSON object") from error
         except RecursionError as error:
             raise ManifestInvalid("the document", "nested too deeply", "a JSON object") from error
-        if (
-            isinstance(document, dict) and "format_version" in document
-        ):  # checked first: other formats have other fields
+        # the version is checked first, because other versions have other fields
+        if isinstance(document, dict) and "format_version" in document:
             _require_known_format(cast(dict[str, Any], document)["format_version"])
         values = _read_fields(document, "", {field.name: field.type for field in fields(cls)})
         return cls(**values)

@@ -19,8 +19,7 @@ _MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster
 class Calibration:
     """Scale and bias of the sigmoid that turns evidence into scores: score = sigmoid(scale * evidence + bias).
 
-    The evidence is the similarity of a query with a frame, or what `EncodedQueries.evidence` computes from the
-    similarity.
+    The evidence is the similarity of a query with a frame, or the text-dependent logit; see `EncodedQueries.evidence`.
     """
 
     scale: float
@@ -28,12 +27,12 @@ class Calibration:
 
 
 UNCALIBRATED = Calibration(scale=1.0, bias=0.0)
-"""Leaves the evidence of queries with text-dependent sigmoids unchanged: it is the logit of their score already."""
+"""The identity on logits, for queries with text-dependent sigmoids, whose evidence is the logit of their score already."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedQueries:
-    """What the text tower computes for Q queries.
+    """Q queries, encoded by the text tower.
 
     Attributes:
         embeddings: Unit-norm query embeddings, shape (Q, D).
@@ -63,8 +62,8 @@ class EncodedQueries:
 
         If the queries share one sigmoid, the evidence is the similarity. If each query has a sigmoid, the evidence is the
         logit, scale * similarity + bias, with the scale and bias of the query, as in training. FLAM (arXiv 2505.05335)
-        also divides by the prior, sigmoid(logit) / (sigmoid(logit) + sigmoid(bias)). This form scores silence 0.5 and
-        measured worse (`training/EXPERIMENTS.md`).
+        also removes the prior sigmoid(bias): its score is sigmoid(logit) / (sigmoid(logit) + sigmoid(bias)). FLAM's score
+        is about 0.5 for silence, and gave lower figures (`training/EXPERIMENTS.md`).
 
         Args:
             similarity: Similarities of R of the Q queries.
@@ -136,9 +135,8 @@ def _medians(windows: Float32) -> Float32:
         return np.partition(windows, half, axis=2)[:, :, half]
     waiting = [windows[:, :, frame] for frame in range(windows.shape[2])]
     held = [waiting.pop() for _ in range(half + 1)]
-    while (
-        waiting
-    ):  # forgetful selection: of half of the values and two, neither the least nor the largest is the median
+    # forgetful selection: among half of the values plus two, the smallest and the largest cannot be the median
+    while waiting:
         held.append(waiting.pop())
         for i in range(1, len(held)):
             held[0], held[i] = np.minimum(held[0], held[i]), np.maximum(held[0], held[i])
@@ -151,8 +149,8 @@ def _medians(windows: Float32) -> Float32:
 def extend(curves: Float32, extent_ratio: float) -> Float32:
     """Raises the frames around each peak, so that a cut at any threshold gives the same runs of frames as hysteresis.
 
-    A run of frames whose extended scores are above a threshold t is a run whose scores were above `extent_ratio` * t
-    before, and that had at least one score above t. This is the grayscale reconstruction by dilation (Vincent 1993,
+    A run of frames whose extended scores are above a threshold t is a run whose scores before extension were above
+    `extent_ratio` * t, at least one of them above t. The extension is the grayscale reconstruction by dilation (Vincent 1993,
     IEEE TIP 2(2)) of a curve under the curve divided by the ratio.
 
     Args:

@@ -1,4 +1,4 @@
-"""How a score curve is cut into the segments in which a query is heard."""
+"""Cutting of a score curve into the segments in which a query is heard."""
 
 from dataclasses import dataclass
 
@@ -34,11 +34,12 @@ def find_segments(
 
     Args:
         extended: Smoothed and extended scores in [0, 1], shape (T,): the curve that is cut.
-        smoothed: The scores before extension, shape (T,); the peak of a segment is their highest frame in it.
+        smoothed: The scores before extension, shape (T,). The peak of a segment is its frame with the highest smoothed
+            score.
         grid: The frames of the curve.
         duration_s: Length of the clip, which ends in the last frame.
-        postprocessing: Thresholds, shortest segment and longest gap that is merged. Its median filter and its extent
-            ratio are not applied here.
+        postprocessing: Thresholds, shortest segment and longest gap that is merged. The median filter and the extent
+            ratio are not applied, because the curves are smoothed and extended already.
 
     Returns:
         Segments in order of time, disjoint, inside the clip.
@@ -58,14 +59,17 @@ def find_segments(
 
 
 def _runs_above(score: Float32, level: float) -> tuple[Bounds, Bounds]:
-    """First frame of each run of frames above a level, and the frame after its last."""
+    """First frame of each run of frames above a level, and the frame after the run's last frame."""
     above = np.concatenate([[False], score > level, [False]])  # (T + 2,)
     changes = np.flatnonzero(above[1:] != above[:-1])
     return changes[::2], changes[1::2]
 
 
 def _interleave(starts: Bounds, stops: Bounds, n_frames: int) -> Bounds:
-    """Indices for `reduceat`: its even results belong to the runs. A stop at the end of the curve is no valid index."""
+    """Indices for `reduceat`, whose results at even positions are those of the runs.
+
+    A stop at the end of the curve is left out, because it is not a valid index.
+    """
     indices = np.stack([starts, stops], axis=1).ravel()
     return indices[:-1] if indices[-1] == n_frames else indices
 

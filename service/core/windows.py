@@ -2,8 +2,9 @@
 
 Neighbouring windows are cross-faded over the last `overlap_frames` of the earlier window. Windows at the regular step
 overlap by exactly these frames. The last window is shifted back so that it ends with the clip, and may overlap the
-window before it by more frames; of these, too, only the last `overlap_frames` are cross-faded, and the earlier window
-is used before them. Each frame is therefore a mix of at most two windows, whatever the length of the clip.
+window before it by more frames. Even then only the last `overlap_frames` of the earlier window are cross-faded; the
+frames before them come from the earlier window alone. Each frame is therefore a mix of at most two windows, whatever
+the length of the clip.
 """
 
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class Stitcher:
         held_end = held_start + len(held)
         fade_start = held_end - self.plan.overlap_frames
         if not held_start < start <= fade_start:
-            raise ValueError(f"a window at frame {start} cannot follow one at frame {held_start}")
+            raise ValueError(f"a window at frame {start} cannot follow the window at frame {held_start}")
         final = held[: fade_start - held_start]
         faded = cross_fade(held[fade_start - held_start :], window[fade_start - start : held_end - start])
         self._held, self._held_start = np.concatenate([faded, window[held_end - start :]]), fade_start
@@ -105,7 +106,7 @@ class Stitcher:
 
 
 def cross_fade(earlier: Float32, later: Float32) -> Float32:
-    """Fades linearly from the embeddings of one window to those of the next, both (F, D), and normalizes."""
+    """Fades linearly from the embeddings of a window to the embeddings of the next window, (F, D) each, and normalizes."""
     weight = np.arange(1, len(earlier) + 1, dtype=np.float32)[:, None] / np.float32(len(earlier) + 1)  # (F, 1)
     mixed = (1 - weight) * earlier + weight * later
     norm = np.linalg.norm(mixed, axis=1, keepdims=True)

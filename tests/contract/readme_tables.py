@@ -84,8 +84,8 @@ def tables() -> Mapping[str, list[Row]]:
 def rewritten(readme: str) -> str:
     """The README with the rows of its tables as the code has them."""
     for header, rows in tables().items():
-        before, found, after = readme.partition(f"{header}\n")
-        assert found, f"no table {header}"
+        before, separator, after = readme.partition(f"{header}\n")
+        assert separator, f"no table {header}"
         delimiter, _, after = after.partition("\n")
         _, _, after = after.partition("\n\n") if after.startswith("|") else ("", "", after.removeprefix("\n"))
         lines = ["| " + " | ".join(row) + " |" for row in rows]

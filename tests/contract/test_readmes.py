@@ -1,4 +1,4 @@
-"""What the READMEs say is so: their tables are complete, and the programs accept the commands that they show."""
+"""The READMEs are true: their tables are complete, and the programs accept the commands in them."""
 
 import argparse
 import importlib
@@ -59,8 +59,8 @@ def rows(header: str) -> list[list[str]]:
 
 
 def blocks(language: str, text: str = ALL) -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [text for of, text in found if of == language]
+    all_blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [content for block_language, content in all_blocks if block_language == language]
 
 
 def commands() -> list[str]:
@@ -162,8 +162,8 @@ async def test_every_metric_is_listed_with_its_labels_and_meaning(app: Any, anyi
 
 
 def test_every_problem_type_is_listed_with_its_status_and_title() -> None:
-    told = [[name, str(problem.status), f"{problem.title}."] for name, problem in sorted(all_problems().items())]
-    assert rows("| problem | status | meaning |") == told
+    expected = [[name, str(problem.status), f"{problem.title}."] for name, problem in sorted(all_problems().items())]
+    assert rows("| problem | status | meaning |") == expected
 
 
 def metrics(exposition: str) -> Iterator[tuple[str, str, str, str]]:
@@ -177,11 +177,11 @@ def metrics(exposition: str) -> Iterator[tuple[str, str, str, str]]:
 def test_every_figure_of_an_evaluation_is_listed() -> None:
     once, grid = np.ones((1, 1)), FrameGrid(16_000, 640)
     curve, edges_s, heard = np.zeros(25, np.float32), grid.edges(25, 1.0), {0: merged_events([(0.2, 0.4)])}
-    asked = ScoredQueries(("dog", "cat"), tuple(ScoredQuery(0, label, curve, edges_s, heard) for label in range(2)), 1)
-    figures = compute_figures(asked, grid, once, [postprocessing_at(0.5, 0.0, 1.0)] * 2)
-    found = retrieval(np.ones((1, 1)), np.ones((1, 1), dtype=bool), once)
+    queries = ScoredQueries(("dog", "cat"), tuple(ScoredQuery(0, i, curve, edges_s, heard) for i in range(2)), 1)
+    figures = compute_figures(queries, grid, once, [postprocessing_at(0.5, 0.0, 1.0)] * 2)
+    retrieval_figures = retrieval(np.ones((1, 1)), np.ones((1, 1), dtype=bool), once)
     listed = [name.strip() for row in rows("| figure | meaning |") for name in row[0].split(",")]
-    assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *found})
+    assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *retrieval_figures})
 
 
 def test_every_data_set_is_listed() -> None:
@@ -209,8 +209,11 @@ def test_every_file_of_a_bundle_is_listed() -> None:
 
 
 def test_every_field_of_the_form_is_listed_with_its_meaning() -> None:
-    told = [[name, " ".join((field.description or "").split())] for name, field in LocalizeForm.model_fields.items()]
-    assert rows("| field | meaning |") == [[name, meaning.replace("`", "")] for name, meaning in told]
+    expected = [
+        [name, " ".join((field.description or "").split()).replace("`", "")]
+        for name, field in LocalizeForm.model_fields.items()
+    ]
+    assert rows("| field | meaning |") == expected
 
 
 def test_every_member_of_the_answer_is_listed() -> None:
@@ -221,9 +224,9 @@ def test_every_member_of_the_answer_is_listed() -> None:
 def members(schema: dict[str, Any], prefix: str = "", within: dict[str, Any] | None = None) -> Iterator[str]:
     """Dotted names of the schema's leaves; a list of objects is name[]."""
     for name, member in (within or schema)["properties"].items():
-        found = member.get("items", member)
-        if "$ref" in found:
-            inner = schema["$defs"][found["$ref"].rpartition("/")[2]]
+        kind = member.get("items", member)
+        if "$ref" in kind:
+            inner = schema["$defs"][kind["$ref"].rpartition("/")[2]]
             yield from members(schema, f"{prefix}{name}{'[]' if 'items' in member else ''}.", inner)
         else:
             yield f"{prefix}{name}"

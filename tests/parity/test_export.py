@@ -66,7 +66,7 @@ def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Pat
         np.testing.assert_allclose(from_torch.similarity, from_service.similarity, atol=2e-3)
 
 
-def test_a_changed_weight_is_found_with_the_largest_difference(exported: Path, tiny_checkpoint: Path) -> None:
+def test_a_changed_weight_is_refused_with_the_largest_difference(exported: Path, tiny_checkpoint: Path) -> None:
     graph = onnx.load(exported / AUDIO_GRAPH)
     weight = max(graph.graph.initializer, key=lambda w: int(np.prod(w.dims)) if w.data_type == 10 else 0)
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float16(1.5), weight.name))
@@ -81,7 +81,7 @@ def test_a_changed_weight_is_found_with_the_largest_difference(exported: Path, t
     assert raised.value.largest > AUDIO_TOLERANCE
 
 
-def test_a_renamed_output_is_found(exported: Path, tiny_checkpoint: Path) -> None:
+def test_a_renamed_output_is_refused(exported: Path, tiny_checkpoint: Path) -> None:
     graph = onnx.load(exported / AUDIO_GRAPH)
     for node in graph.graph.node:
         node.output[:] = ["other" if name == "frames" else name for name in node.output]

@@ -90,7 +90,7 @@ def test_the_engine_gives_the_curves_and_the_segments_of_the_checkpoint(
         engine.close()
 
 
-def test_a_changed_bias_is_found(exported: Path, text_dependent_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_changed_bias_is_refused(exported: Path, text_dependent_checkpoint: Path, tmp_path: Path) -> None:
     graph = onnx.load(exported / TEXT_GRAPH)
     (bias,) = (weight for weight in graph.graph.initializer if weight.name == "model.own_sigmoid.bias.bias")
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.1), bias.name))

@@ -28,9 +28,9 @@ FUNCTION_WORDS = frozenset(
         through throughout time to together up very was were what when where which who whose will with""",
     )
 )
-"""Words that neither name nor change a sound. Negations, numbers, words of order, places and genders are not among them."""
+"""Words that neither name nor change a sound. Negations, numbers, genders, and words for order and places are excluded."""
 SEQUENCE = frozenset({"finally", "first", "followed", "then"})
-"""Further words accepted in a caption that joins several, because those are in the order in which their sounds begin."""
+"""Further words accepted in a caption that joins several captions, which are in the order in which their sounds begin."""
 NEGATIONS = frozenset({"cannot", "neither", "never", "no", "nobody", "none", "nor", "not", "nothing", "without"})
 NEGATED_VERB = re.compile(r"n['’]t\b|\b(?:are|ca|could|did|do|does|had|has|have|is|was|were|would)nt\b")
 SPEECH = frozenset({"speak", "spoke", "spoken", "speech", "talk", "say", "said", "tell", "told", "voic", "word"})
@@ -49,7 +49,7 @@ def refusal_reason(sources: Sequence[str], caption: str) -> str | None:
       MAX_GROWTH times the characters of its sources plus FREE_CHARS.
     - It is English. Its characters are ASCII, typographic quotes and dashes, or characters of its sources. If it has
       MIN_DISTINCT_WORDS or more distinct words, at least MIN_ENGLISH of them are in an English dictionary.
-    - It has as many negations as its sources, not counting transcribed speech.
+    - It has the same number of negations as its sources, not counting transcribed speech.
     - It adds no content word. Each content word shares its stem with a word of the sources, corrects a misspelt word of
       the sources, or joins or splits words of the sources. A word of SPEECH may replace transcribed speech. A caption
       that joins several sources may also use the words of SEQUENCE.

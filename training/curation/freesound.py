@@ -80,7 +80,7 @@ class Collection:
 
     Attributes:
         folder: the folder.
-        searches: the searches to make. Each has the fields of an OntologyQuery, and `filter` and `per_query`.
+        searches: the searches to make, each with the fields of an OntologyQuery, and `filter` and `per_query`.
         search_log: the searches made so far, with the sounds that each returned.
         sound_log: for each sound handled so far, the part that was kept or the reason why it was left out.
     """

@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Journal:
-    """A list of entries and the file that stores them. Several threads may add entries, but only one process.
+    """A list of entries and the file that stores them. Several threads of one process may add entries, not several processes.
 
     Attributes:
-        file: the JSON Lines file. It is created with the first entry.
+        file: the JSON Lines file, which is created with the first entry.
         entries: all entries, including those of earlier runs.
 
     Raises:

@@ -40,7 +40,7 @@ class Message(BaseModel):
 
 
 class Choice(BaseModel):
-    """One of the alternative completions in a response. A request gets one."""
+    """A completion in a response. The requests here get a single completion each."""
 
     message: Message
 

@@ -43,7 +43,7 @@ class RetryPolicy:
     Attributes:
         attempts: largest number of attempts.
         first_wait_s: bound of the first wait, in seconds.
-        max_wait_s: largest wait, in seconds. A server that states a longer wait is not asked again.
+        max_wait_s: largest wait, in seconds. A request is not repeated if the server states a longer wait.
         sleep: waits for a number of seconds.
     """
 

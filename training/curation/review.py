@@ -1,6 +1,6 @@
 """Writes an HTML page that shows a person, word by word, how a language model changed captions.
 
-The page is one file and has no scripts.
+The page is a single file without scripts.
 """
 
 import re

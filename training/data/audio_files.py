@@ -1,4 +1,4 @@
-"""Finds the audio files of a data set by name, whatever their format and subfolder: copies of a data set differ in both."""
+"""Finds the audio files of a data set by name. Format and subfolder are ignored, because copies of a data set differ in both."""
 
 import os
 from pathlib import Path
@@ -28,8 +28,8 @@ class AudioIndex:
     def find(self, *stems: str) -> Path:
         """Returns the file of the first stem that is in the index.
 
-        If none is, the result is the path `<folder>/<first stem>.*`, which does not exist and serves as a readable
-        name of the missing file.
+        If no stem is in the index, the result is the path `<folder>/<first stem>.*`, which does not exist and serves as a
+        readable name of the missing file.
         """
         existing = (self._by_stem[stem] for stem in stems if stem in self._by_stem)
         return next(existing, self._folder / f"{stems[0]}.*")

@@ -67,7 +67,7 @@ class CaptionedBatch:
         return frames < self.valid_frames[:, None]  # (B, T)
 
     def event_mask(self) -> Tensor:
-        """Which frames of its recording each of the E events covers: (E, T) bool, on the batch's device."""
+        """Which frames of a recording each of the E events covers: (E, T) bool, on the batch's device."""
         frames = torch.arange(self.n_frames, device=self.valid_frames.device)
         edges = torch.tensor([(e.first_frame, e.end_frame) for e in self.events], device=frames.device).reshape(-1, 2)
         return (frames >= edges[:, :1]) & (frames < edges[:, 1:])  # (E, T)

@@ -60,12 +60,12 @@ def label_relations(entries: Sequence[LabelCaptions], curated: Sequence[bool]) -
     - The opposite direction gives UNKNOWN: a recording of a dog may contain a puppy.
     - `unsure` gives UNKNOWN in both directions.
     - Between two curated labels, UNKNOWN becomes NEGATIVE and POSITIVE becomes UNKNOWN. Annotators of a large, carefully
-      sorted collection distinguished these labels from one another, so a doubtful pair is a true negative, and these
-      similar pairs are the ones that a model must learn to separate.
+      sorted collection distinguished these labels from one another, so a doubtful pair is a true negative, and a model
+      must learn to separate these similar pairs.
 
     Args:
         entries: the L labels.
-        curated: whether each label comes from such a collection.
+        curated: whether each label counts as a label of a large, carefully sorted collection.
 
     Returns:
         POSITIVE, NEGATIVE or UNKNOWN for each pair (i, j): (L, L) int8.

@@ -25,14 +25,14 @@ PROBE_RATE_HZ = 16_000
 
 
 def probe_recordings(paths: Sequence[Path], *, whole: bool) -> tuple[dict[Path, float], list[DataIssue]]:
-    """Measures the durations of recordings, and records an issue for each one that cannot be read.
+    """Measures the durations of recordings, and records an issue for each recording that cannot be read.
 
     Args:
         paths: the recordings.
         whole: decode each recording completely, instead of reading only its header.
 
     Returns:
-        The duration of each readable recording, in seconds, and the issues of the unreadable ones.
+        The duration of each readable recording, in seconds, and the issues of the unreadable recordings.
     """
     durations_s: dict[Path, float] = {}
     issues: list[DataIssue] = []

@@ -17,7 +17,7 @@ class DataConfig:
     captions: Path | None = None
     """JSON Lines file with the captions of the labels. A label without an entry gets captions from a template."""
     different: int = 0
-    """Number of different scenes, after which the same scenes come again in the same order. 0: every scene is new."""
+    """Number of different scenes, which are then repeated in the same order. 0: every scene is new."""
     label_exponent: float = 0.75
     """A label with n recordings is drawn in proportion to n ** label_exponent. 1: every recording is drawn equally often;
     0: every label is drawn equally often; above 1: labels with many recordings are favoured."""

@@ -1,4 +1,4 @@
-"""Cuts excerpts out of recordings, and decides which captions and events still describe an excerpt."""
+"""Cuts excerpts out of recordings, and selects the captions and events that describe an excerpt."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,15 @@ _TOLERANCE_S = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ExcerptRecipe:
-    """How excerpts are cut.
+    """Settings of the cutting of excerpts.
 
     Attributes:
         length_s: length of an excerpt, in seconds. A shorter recording is used whole.
-        min_event_s: shortest part of an event that is kept, in seconds. An event of which the excerpt contains less is
-            dropped, unless the excerpt contains the whole event.
-        min_caption_share: smallest part of a recording without events, as a fraction of its length, that the captions
-            of the recording still describe. In a recording with events, its captions are instead kept if the excerpt
-            contains a part of every event. (TACOS' published code cuts 30 s at random and keeps every caption, which
-            corresponds to 0.)
+        min_event_s: shortest part of an event that is kept, in seconds. An event is dropped if a shorter part of it is in
+            the excerpt, unless the whole event is in the excerpt.
+        min_caption_share: for recordings without events: captions are kept if the excerpt lasts at least this fraction of
+            the recording. (For recordings with events, captions are kept if a part of every event is kept. The
+            published code of TACOS cuts 30 s at random and keeps every caption, which corresponds to 0.)
 
     Raises:
         ValueError: A length is not positive, or the share is not in [0, 1].

@@ -24,10 +24,10 @@ from training.data.excerpt import Excerpt, ExcerptRecipe, draw_excerpt
 MAX_DRAWS_PER_ITEM = 100
 """Average number of draws per item of a batch after which the batch fails.
 
-So many draws are needed only if almost no file can be decoded or almost no excerpt has a caption.
+More draws are needed only if almost no file can be decoded or almost no excerpt has a caption.
 """
 REDRAWS = 20
-"""Draws from a data set until a recording is drawn that the batch does not contain yet."""
+"""Largest number of draws from a pool to obtain a recording that the batch does not contain yet."""
 MAX_LISTED = 5
 
 
@@ -79,8 +79,8 @@ class ExcerptBatches(Dataset[CaptionedBatch]):
 
     Each item is drawn in three steps: a pool by weight, an example of the pool, and an excerpt of the example. The item
     is drawn again if its recording cannot be decoded, or if the excerpt has no caption and its recording has no
-    annotated events. An excerpt without events of an annotated recording is kept, because it is known that none of
-    the events is heard in it.
+    annotated events. If the recording has annotated events, an excerpt without captions and events is kept: it is an
+    example in which the events are known to be absent.
 
     Raises:
         ValueError: The length of excerpts is not a positive multiple of the hop.
@@ -138,7 +138,7 @@ class ExcerptBatches(Dataset[CaptionedBatch]):
         return (self[i] for i in range(len(self)))
 
     def _draw(self, rng: Generator, drawn_paths: set[Path]) -> Example:
-        """Draws an example from a pool, if possible one whose recording is not in `drawn_paths`."""
+        """Draws an example from a pool, if possible an example whose recording is not in `drawn_paths`."""
         examples = self.pools[rng.choice(len(self.pools), p=self._probabilities)].examples
         draws = (examples[int(rng.integers(len(examples)))] for _ in range(REDRAWS))
         example = next(draws)

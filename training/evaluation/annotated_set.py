@@ -13,16 +13,19 @@ from training.data.example import Example
 from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet
 
 MAX_LABELS = 1000
-"""Largest number of labels that are searched for in every recording and scored one by one. Above it a set is pooled."""
+"""Largest number of labels for which every label is searched for in every recording and has separate figures.
+
+A set with more labels is pooled.
+"""
 ABSENT_PER_PRESENT = 4
 """In a pooled set, number of absent captions that a recording is queried with, for each caption of its events."""
 
 
 def merge_recordings(examples: Iterable[Example]) -> list[Example]:
-    """Merges the examples of the same recording and split, in the order of the first of them.
+    """Merges the examples of the same recording and split, in the order in which the recordings first appear.
 
-    The merged example has the captions and events of all, so that a sound annotated in one is not counted as absent in
-    another.
+    A merged example has all captions and events of its recording. Otherwise a sound that only one example annotates
+    would count as absent in the other examples of the same recording.
     """
     merged: dict[tuple[Path, str], Example] = {}
     for example in examples:
@@ -70,7 +73,7 @@ def evaluation_set_from_examples(
 
 
 def _draw_absent_labels(rng: Generator, present: Sequence[int], n_labels: int) -> list[int]:
-    """At most ABSENT_PER_PRESENT times as many labels as are present in a recording, none of them present."""
+    """Draws absent labels: at most ABSENT_PER_PRESENT for each label that is present in the recording."""
     n_candidates = min(n_labels, (ABSENT_PER_PRESENT + 1) * len(present))
     absent = np.setdiff1d(rng.choice(n_labels, size=n_candidates, replace=False), present)
     return [int(label) for label in rng.permutation(absent)[: ABSENT_PER_PRESENT * len(present)]]

@@ -23,7 +23,7 @@ PASSES = 3
 """Number of held-out captions of each label. Each is the label's query in one pass over the scenes."""
 N_SCENES = 400
 MIN_RECORDINGS = 3
-"""Smallest number of recordings of a label that is searched for. Rarer labels occur in scenes only."""
+"""A label is searched for if it has at least this many recordings. Rarer labels occur in scenes, but have no query."""
 RECIPE = SceneRecipe(
     scene_s=10.0,
     min_events=1,
@@ -41,7 +41,7 @@ class BenchmarkEvent:
     """A true event in a benchmark scene: overlapping and touching recordings of one label, merged.
 
     Attributes:
-        label: Its label.
+        label: Label of the merged recordings.
         onset_s: Onset in seconds.
         offset_s: Offset in seconds.
         snr_db: Signal-to-noise ratio of the loudest of the merged recordings, in decibels.

@@ -1,10 +1,10 @@
-"""How the counts of true and false positives change as the decision threshold falls, for every threshold at once.
+"""Changes of the numbers of true and false positives as the decision threshold falls, for all thresholds at once.
 
 Between two successive scores of a curve, the detections stay the same whatever the threshold. The counts therefore
 change only where the threshold falls below a score, and a list of (score, change of the counts) holds the counts at
 every threshold. This is the method of "Threshold-Independent Evaluation of Sound Event Detection Scores" (Ebbers et
-al., ICASSP 2022); its package sed_scores_eval compares the detections with the true events here. Every change keeps the
-index of its clip, so that bootstrap resamples can weight the clips afterwards.
+al., ICASSP 2022). The package sed_scores_eval of that paper compares the detections with the true events. Every change
+keeps the index of its clip, so that bootstrap resamples can weight the clips afterwards.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -67,9 +67,9 @@ class CountChanges:
         )
 
     def ends_of_ties(self) -> NDArray[np.bool_]:
-        """Whether each change is the last of its score, (N,).
+        """Whether each change is the last change at its score, (N,).
 
-        Only after the last change of a score do the accumulated counts belong to a threshold.
+        The accumulated counts are the counts at a threshold only after all changes at the same score.
         """
         return np.append(self.score[1:] != self.score[:-1], True)[: len(self.score)]
 
@@ -125,8 +125,8 @@ def count_changes(
     Args:
         queries: Score curves and true events.
         criterion: The rule by which detections count as true positives.
-        score_floors: Scores below the floor of their label (L,) are raised to it. The counts at thresholds above the
-            floor stay the same, and no changes are listed below the floor.
+        score_floors: The floor of each label, (L,). Scores below the floor are raised to the floor. The counts at
+            thresholds above the floor stay the same, and no changes are listed below the floor.
     """
     for label_queries, score_floor in zip(queries.by_label, score_floors, strict=True):
         yield _merged([_changes_of_query(query, criterion, score_floor) for query in label_queries])
@@ -154,8 +154,8 @@ def _counts(
     """Counts of the detections in a curve (T,) at thresholds just below each of its scores.
 
     Returns:
-        The distinct scores (S,), falling; the counts at each, (2 + other labels, S): true positives, false positives,
-        and the cross triggers with each other label; and the indices of these other labels.
+        The distinct scores in falling order, (S,); the counts at each score, (2 + other labels, S), which are true
+        positives, false positives, and the cross triggers with each other label; and the indices of these other labels.
     """
     other_events = query.other_events if criterion.with_cross_triggers else {}
     if not len(query.target_events[0]) and not other_events:
@@ -176,7 +176,7 @@ def _counts(
 def _counts_without_events(
     curve: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
-    """The same as `_counts` in a clip without true events: every detection is a false positive.
+    """Equals `_counts` for a clip without true events, where every detection is a false positive, but is faster.
 
     The number of detections rises by one at each local maximum of the curve and falls by one at each local minimum.
     """
@@ -243,7 +243,7 @@ def slice_scores(query: ScoredQuery, slice_s: float) -> tuple[NDArray[np.float64
     first = np.searchsorted(edges, begin, "right") - 1
     after = np.minimum(np.searchsorted(edges, end, "left"), len(query.curve))
     between = np.stack([first, after], axis=1).ravel()
-    # reduceat needs each index to be that of an entry, so that one is appended
+    # an index of reduceat must be below the length, so an entry is appended for the index after the last score
     score = np.maximum.reduceat(np.append(query.curve, -np.inf), between)[::2]
     onsets, offsets = query.target_events
     return score, np.any((begin[:, None] < offsets) & (end[:, None] > onsets), axis=1)

@@ -19,16 +19,17 @@ Array = NDArray[np.float64]
 F1_THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.02), 2)
 """Decision thresholds at which F1 is computed for threshold choice and Th-AUC: 0.01, 0.03, ..., 0.99; (K,)."""
 FALSE_POSITIVE_FACTOR, FALSE_POSITIVE_MARGIN = 2.0, 30
-"""Curves are computed up to this factor times the largest false positive count of the area, plus the margin.
+"""A curve is computed until the whole set has this factor times the false positives at the area's right end, plus the
+margin.
 
-Bootstrap resamples vary around the count of the whole set, and none of them needs more.
+The false positives of a bootstrap resample differ from those of the whole set, but by less than this factor and margin.
 """
 SIGMAS = 6.0
 """Largest assumed deviation of a resample's false positive count from its expected value, in standard deviations."""
 RESAMPLES_PER_BLOCK = 16
 """Number of resamples whose curves are held in memory at the same time."""
 CurvePoints = Callable[[slice], tuple[Array, Array]]
-"""Gives the points of a label's curve in a block of resamples: x and y, (N, b) each, in any order."""
+"""Returns the points of a label's curve in a block of resamples: x and y, (N, b) each, in any order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,10 +63,11 @@ class FScores:
 
 
 def score_floors(queries: ScoredQueries, max_fp_per_hour: float) -> Array:
-    """Score of each label below which no threshold matters to PSDS, (L,), or 0 where every threshold may matter.
+    """The floor of each label, (L,): thresholds below the floor do not change the PSDS. 0 where no floor is known.
 
-    At thresholds below the n-th highest clip maximum among the clips without the label, each of these n clips holds at
-    least one false positive. With n beyond the number that the PSDS counts, the curve has left the area.
+    Consider the clips without an event of the label, in order of falling highest score. At a threshold below the highest
+    score of the n-th clip, each of the first n clips has at least one false positive. The floor is that score for an n
+    above the largest number of false positives inside the area of the PSDS.
 
     Args:
         queries: Score curves and true events.
@@ -126,8 +128,8 @@ def psds(
 def _n_reachable(changes: CountChanges, accepted: Array) -> int:
     """Number of leading count changes after which every resample has more false positives than accepted.
 
-    The false positives of a resample minus the accepted ones are a sum over drawn clips; a resample is assumed to stay
-    within SIGMAS standard deviations of the sum over the whole set.
+    The difference between the false positives of a resample and the accepted false positives is a sum over drawn clips.
+    This sum is assumed to differ from the sum over the whole set by at most SIGMAS standard deviations.
 
     Args:
         changes: Count changes of a label.
@@ -137,7 +139,7 @@ def _n_reachable(changes: CountChanges, accepted: Array) -> int:
     change = changes.false_positives[order]
     total = np.cumsum(change)
     begin = np.searchsorted(changes.clip[order], changes.clip[order])
-    count = total - (total - change)[begin]  # of each clip alone
+    count = total - (total - change)[begin]  # accumulated within each clip
     squares = np.empty_like(count)
     squares[order] = count**2 - (count - change) ** 2
     deviation = np.sqrt(np.maximum(np.cumsum(squares), 0)) + np.sqrt((accepted**2).sum())
@@ -220,7 +222,7 @@ def _cumulative(deltas: Array, clip: NDArray[np.int64], weights: Array) -> Array
 
 
 def _mean(by_label: Array) -> Array:
-    """The mean over the labels that are not NaN, (L, B) to (B,); NaN where all are."""
+    """The mean over the labels that are not NaN, (L, B) to (B,); NaN if all labels are NaN."""
     return _ratio(np.nansum(by_label, axis=0), np.isfinite(by_label).sum(axis=0))
 
 
@@ -232,8 +234,8 @@ def _ratio(counts: Array, totals: Array) -> Array:
 def _cross_trigger_rate(changes: CountChanges, weights: Array, event_s: Array) -> Array:
     """Mean cross-trigger rate at a threshold just below the score of each change: (N, B).
 
-    The rate with one other label is the number of cross triggers per second of that label's true events, (L, B). The
-    mean is taken over all other labels.
+    The cross-trigger rate with another label is the number of cross triggers with that label, divided by the duration of
+    that label's true events, `event_s` (L, B). The mean is taken over all other labels.
     """
     row, other = changes.cross_triggers.row, changes.cross_triggers.other
     rates = np.zeros((len(changes.score), weights.shape[1]))
@@ -262,7 +264,8 @@ class _Steps:
 def _areas(curves: Iterable[CurvePoints], n_resamples: int, max_x: float) -> Areas:
     """Areas under the labels' staircase curves from 0 to `max_x`, divided by `max_x`.
 
-    A label's points are reduced to the steps below `max_x` before the next label's are computed, to save memory.
+    To save memory, the points of a label are reduced to the steps below `max_x` before the points of the next label are
+    computed.
     """
     starts = range(0, n_resamples, RESAMPLES_PER_BLOCK)
     blocks = [slice(start, min(start + RESAMPLES_PER_BLOCK, n_resamples)) for start in starts]

@@ -20,7 +20,7 @@ from training.evaluation.protocol import evaluate, evaluate_retrieval
 logger = logging.getLogger(__name__)
 TUNING_SPLIT = "val"
 COMMON_LABELS_DATASET = "audioset-strong"
-"""The data set that is evaluated on the labels that occur in `train` too, as is usual for it (arXiv 2505.07609)."""
+"""On this data set, only labels that also occur in `train` are evaluated, as in TACOS (arXiv 2505.07609)."""
 
 
 def evaluate_dataset(localizer: Localizer, name: str, folder: Path, split: str, most: int) -> dict[str, Any]:

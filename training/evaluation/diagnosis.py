@@ -1,10 +1,10 @@
-"""What limits a model on scenes: absent sounds, edges of events, or the ranking of captions and of frames.
+"""Measures what limits a model on scenes: absent sounds, edges of events, or the ranking of captions and of frames.
 
 `python -m training.evaluation.diagnosis --bundle service/bundle --data FOLDER`
 `python -m training.evaluation.diagnosis --checkpoint runs/compact/checkpoint.pt --data FOLDER`
 
-The scenes are the tuning set, so nobody chooses a model by looking at the reported set. Each label has one query, its first
-caption. `--captions training/data/captions/labels.jsonl` takes the captions that training used.
+The scenes are the tuning set, so that no model is chosen on the reported set. Each label has one query, its first caption.
+`--captions training/data/captions/labels.jsonl` takes the captions that training used.
 """
 
 import argparse
@@ -24,11 +24,9 @@ from training import seeds
 from training.data.captions import FOLDER as CAPTIONS
 from training.data.captions import captions_for_labels, read_label_captions
 from training.evaluation.benchmark import load_benchmark
-from training.evaluation.count_changes import count_changes
-from training.evaluation.curves import psds, score_floors
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, BundleLocalizer, CheckpointLocalizer
-from training.evaluation.metrics import MAX_FP_PER_HOUR, PSDS1
+from training.evaluation.metrics import psds1_without_bootstrap
 from training.evaluation.scene_set import evaluation_set_from_benchmark
 from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, frames_in_events
 from training.synthesis.truth import runs
@@ -42,13 +40,11 @@ DURATIONS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 def psds1_macro(queries: ScoredQueries) -> float:
     """PSDS1 with alpha_st = 0, the mean over the labels."""
-    changes = count_changes(queries, PSDS1, score_floors(queries, MAX_FP_PER_HOUR))
-    unweighted = np.ones((queries.n_clips, 1))
-    return float(psds(changes, queries, unweighted, alpha_ct=0.0, max_fp_per_hour=MAX_FP_PER_HOUR).mean[0])
+    return float(psds1_without_bootstrap(queries).mean[0])
 
 
 def without_absent_labels(queries: ScoredQueries) -> ScoredQueries:
-    """The same with all scores of a label set to 0 in clips without an event of the label."""
+    """A copy of the scored queries in which all scores of a label are 0 in the clips without an event of the label."""
     kept = [
         query if len(query.target_events[0]) else replace(query, curve=np.zeros_like(query.curve))
         for query in queries.queries
@@ -57,7 +53,7 @@ def without_absent_labels(queries: ScoredQueries) -> ScoredQueries:
 
 
 def edges_by_duration(queries: ScoredQueries) -> dict[str, float]:
-    """Fraction of the events with right edges at the best threshold for each event, by the duration of the event."""
+    """Fraction of the events that have right edges at some threshold (see `has_right_edges`), by duration of the event."""
     right: dict[int, list[bool]] = {}
     for query in queries.queries:
         onsets, offsets = query.target_events
@@ -70,9 +66,10 @@ def edges_by_duration(queries: ScoredQueries) -> dict[str, float]:
 
 
 def has_right_edges(query: ScoredQuery) -> NDArray[np.bool_]:
-    """Whether any threshold gives each event right edges, (E,).
+    """Whether each event has right edges at some threshold, (E,).
 
-    Edges are right where the detections that lie in the label's events to at least OVERLAP cover at least OVERLAP of the event.
+    A detection is accepted if at least the fraction OVERLAP of it lies in events of the label. An event has right edges if
+    accepted detections cover at least the fraction OVERLAP of the event.
     """
     onsets, offsets = query.target_events
     right = np.zeros(len(onsets), dtype=bool)
@@ -90,8 +87,9 @@ def rankings(queries: ScoredQueries) -> dict[str, float]:
     """Probabilities that the higher of two scores is the right one; 0.5 is chance, ties count half.
 
     - `caption`: in frames of an event, the caption of the event against captions of labels without an event in the clip.
-    - `frame`: for one caption, frames in its events against frames outside.
-    - `frame_other_sound`, `frame_background`: the same, with only those frames outside in which another label is heard, or none.
+    - `frame`: for a caption, frames in events of its label against all other frames of the clip.
+    - `frame_other_sound`: for a caption, frames in events of its label against frames in which only other labels are heard.
+    - `frame_background`: for a caption, frames in events of its label against frames in which no label is heard.
 
     Each pair of a clip and a label with an event in the clip counts once.
     """
@@ -147,7 +145,7 @@ def tuning_scenes(folder: Path, captions: Path) -> EvaluationSet:
 
 
 def scored(localizer: DiagnosedLocalizer, scenes: EvaluationSet, width_s: float, extent_ratio: float) -> ScoredQueries:
-    """The scenes' score curves with another median filter and extent ratio than the model's."""
+    """Scores the scenes with the model's default post-processing, except for the median filter and the extent ratio."""
     default = localizer.postprocessing
     localizer.postprocessing = default.override(extent_ratio=extent_ratio)
     (clip_scores,) = scenes.score_clips(localizer, [[width_s] * len(scenes.labels)])
@@ -156,7 +154,7 @@ def scored(localizer: DiagnosedLocalizer, scenes: EvaluationSet, width_s: float,
 
 
 def diagnose(localizer: DiagnosedLocalizer, scenes: EvaluationSet) -> dict[str, object]:
-    """All figures of a model: with its own post-processing, with curves that are not extended, and rankings of raw scores."""
+    """All figures of a model: with the default post-processing, without extension, and rankings of raw scores."""
     default = localizer.postprocessing
     figures: dict[str, object] = {}
     for name, extent_ratio in (("default", default.extent_ratio), ("not_extended", 1.0)):
@@ -170,7 +168,7 @@ def diagnose(localizer: DiagnosedLocalizer, scenes: EvaluationSet) -> dict[str, 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.diagnosis", description="Diagnose a model.")
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--checkpoint", type=Path, help="checkpoint of training.train")

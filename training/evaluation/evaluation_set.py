@@ -18,7 +18,7 @@ POOLED = "all captions"
 SCORE_BYTES = 4
 """Memory of one score."""
 QUERY_BYTES = 300
-"""Memory of everything else that is held for one query in one clip."""
+"""Memory that a query takes in each clip, in addition to its scores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class ClipScores:
     """Score curves of a clip's queries.
 
     Attributes:
-        curves: Scores of each query, (Q, T): the clip's queried labels in order, and for each label all its queries.
+        curves: Scores of each query, (Q, T), ordered by the clip's queried labels, then by the queries of a label.
         edges_s: Boundaries of the frames in seconds, (T + 1,).
     """
 
@@ -61,9 +61,9 @@ class EvaluationSet:
         name: Name for reports.
         clips: The clips.
         labels: The labels that are searched for.
-        queries: Queries of each label, the same number for every label. Each is used in one pass over the clips.
-        pooled: Whether all labels are counted together as a single scored label. This is meant for captions that occur
-            in a recording or two each, so that figures of a single caption would say nothing.
+        queries: Queries of each label, the same number for every label. Each query is used in one pass over the clips.
+        pooled: Whether all labels are counted together as a single scored label. Sets are pooled if their labels are
+            captions, most of which occur in so few recordings that figures for each caption would mean nothing.
     """
 
     name: str

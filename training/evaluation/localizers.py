@@ -100,20 +100,13 @@ class CheckpointLocalizer:
         """Encodes Q queries. The result is cached, since every clip of an evaluation set has the same queries."""
         new = [query for query in dict.fromkeys(queries) if query not in self._encoded]
         if new:
-            self._encoded |= zip(new, self._encode(new).split(), strict=True)
+            self._encoded |= zip(new, encode_with_torch(self.model, self.encoder, new).split(), strict=True)
         return EncodedQueries.join([self._encoded[query] for query in queries])
-
-    @torch.inference_mode()
-    def _encode(self, queries: list[str]) -> EncodedQueries:
-        embeddings = self.model.served_queries(self.encoder.encode(queries))  # (Q, D)
-        sigmoids = self.model.own_sigmoid.stacked(embeddings).numpy() if self.model.own_sigmoid else None
-        return EncodedQueries(embeddings.numpy(), sigmoids)
 
     def evidence(self, waveform: Float32, queries: Sequence[str]) -> Float32:
         """Computes the evidence (Q, T) of Q queries in a waveform (N,); see `EncodedQueries.evidence`."""
-        if (
-            self._embedded is None or self._embedded[0] is not waveform
-        ):  # evaluation repeats a clip for each filter width
+        # evaluation scores the same waveform once for each filter width
+        if self._embedded is None or self._embedded[0] is not waveform:
             self._embedded = waveform, self.embed(waveform)
         encoded = self.encode_queries(queries)
         return encoded.evidence(scoring.similarity(self._embedded[1], encoded.embeddings))
@@ -148,7 +141,7 @@ class ServiceLocalizer:
     """A running service, called through `POST /localize`.
 
     Raises:
-        ValueError: The answer to `GET /info` is not that of this service.
+        ValueError: The answer to `GET /info` is not that of an Earmark service.
         httpx.HTTPError: The service does not answer.
     """
 
@@ -160,7 +153,9 @@ class ServiceLocalizer:
             self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
             self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{client.base_url} does not answer GET /info as this service does") from error
+            raise ValueError(
+                f"{client.base_url} is not an Earmark service: its answer to GET /info has another form"
+            ) from error
         self.calibrated = True
         self.subject: dict[str, Any] = {
             "kind": "service", "url": str(client.base_url), "name": model["name"], "version": model["version"],
@@ -181,11 +176,18 @@ class ServiceLocalizer:
         return np.asarray(curves, dtype=np.float32)
 
 
-def trained_calibration(model: LanguageAudioModel) -> Calibration:
-    """The sigmoid of a model before `training.calibrate`.
+@torch.inference_mode()
+def encode_with_torch(model: LanguageAudioModel, encoder: SentenceEncoder, queries: Sequence[str]) -> EncodedQueries:
+    """Encodes Q queries with the text tower of a model."""
+    embeddings = model.served_queries(encoder.encode(list(queries)))  # (Q, D)
+    sigmoids = model.own_sigmoid.stacked(embeddings).numpy() if model.own_sigmoid else None  # (Q, 2)
+    return EncodedQueries(embeddings.numpy(), sigmoids)
 
-    It has the trained scale and bias. A model with text-dependent sigmoids needs no other sigmoid: its calibration
-    leaves the text-dependent logits as they are.
+
+def trained_calibration(model: LanguageAudioModel) -> Calibration:
+    """The sigmoid of a model before `training.calibrate`: the trained scale and bias.
+
+    For a model with text-dependent sigmoids it is the identity, which leaves the text-dependent logits unchanged.
     """
     if model.own_sigmoid:
         return UNCALIBRATED

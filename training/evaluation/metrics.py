@@ -20,6 +20,7 @@ from training.evaluation.count_changes import (
 )
 from training.evaluation.curves import (
     F1_THRESHOLDS,
+    Areas,
     FScores,
     f_scores,
     f_scores_by_threshold,
@@ -77,10 +78,9 @@ def compute_figures(
     - `th_auc`: area under the F1 of queries with a true event in their clip, over all thresholds (AudioGrounding); a
       perfect model reaches 0.98, since the thresholds run from 0.01 to 0.99.
     - `expected_calibration_error`: mean difference between the score and the observed frequency, over all frames.
-    - `false_presence`: fraction of queries without a true event in their clip for which the service answers `present`.
+    - `false_presence`: fraction answered with `present` among the queries without a true event in their clip.
 
-    With a single label, `psds1`, `psds2` and `psds2_macro` are left out: no other label exists to differ from or to
-    trigger.
+    With a single label, `psds1`, `psds2` and `psds2_macro` are left out, because they compare labels with each other.
 
     Args:
         queries: Score curves and true events.
@@ -119,6 +119,13 @@ def compute_figures(
     return Figures(overall, by_label)
 
 
+def psds1_without_bootstrap(queries: ScoredQueries) -> Areas:
+    """PSDS1 of the whole set, with B = 1 instead of bootstrap resamples; NaN for a label without an event."""
+    changes = count_changes(queries, PSDS1, score_floors(queries, MAX_FP_PER_HOUR))
+    unweighted = np.ones((queries.n_clips, 1))
+    return psds(changes, queries, unweighted, alpha_ct=0.0, max_fp_per_hour=MAX_FP_PER_HOUR)
+
+
 def event_f1(queries: ScoredQueries, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> FScores:
     """Event-based F1 of the runs of frames above each label's threshold (L,)."""
     return f_scores(_event_count_changes(queries), queries, weights, thresholds)
@@ -139,8 +146,8 @@ def segment_error_rate(
 ) -> NDArray[np.float64]:
     """Errors in 1 s slices, divided by the number of true labels of all slices: (B,); may exceed 1.
 
-    In each slice a missed label and a falsely detected label together are one substitution; further missed labels are
-    deletions and further falsely detected labels are insertions (10.3390/app6060162).
+    In each slice, a missed label and a falsely detected label together count as one substitution. Missed labels that
+    remain are deletions, and falsely detected labels that remain are insertions (10.3390/app6060162).
     """
     errors_by_clip: dict[int, NDArray[np.int64]] = {}  # numbers of missed and of falsely detected labels, (2, slices)
     positives = np.zeros(queries.n_clips)
@@ -185,8 +192,8 @@ def calibration_error(queries: ScoredQueries, weights: NDArray[np.float64]) -> N
 def expected_calibration_error(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     """Expected calibration error over 15 bins of equal width (arXiv 1706.04599).
 
-    It is the mean over the bins, weighted by their size, of the absolute difference between the mean score and the
-    fraction of true frames.
+    This error is the mean over the bins of the absolute difference between a bin's mean score and its fraction of true
+    frames; each bin is weighted by its number of frames.
 
     Args:
         score: Scores in [0, 1], (N,).

@@ -27,7 +27,7 @@ MEMORY_FRACTION = 0.7
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """Post-processing of each scored label, and a sentence for the report on how it was chosen."""
+    """Post-processing of each scored label, and a text for the report that says how it was chosen."""
 
     by_label: list[Postprocessing]
     chosen: str
@@ -45,9 +45,9 @@ def evaluate(
     Args:
         localizer: Model, bundle or service to evaluate.
         reported_set: Evaluation set whose figures are reported.
-        tuning_set: Evaluation set on which post-processing is chosen for each label, and for a model that is not
-            calibrated the default threshold too. Without a tuning set, or without events in it, only the default is
-            evaluated.
+        tuning_set: Evaluation set on which the post-processing of each label is chosen. For a model that is not
+            calibrated, the default threshold is chosen on it too. Without a tuning set, or if it has no events, only
+            the default post-processing is evaluated.
         resamples: Number of bootstrap resamples.
         memory_bytes: Largest memory of the score curves. By default, MEMORY_FRACTION of the machine's memory.
 

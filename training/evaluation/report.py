@@ -32,7 +32,7 @@ def summarize_figures(passes: Sequence[Mapping[str, NDArray[np.float64]]]) -> di
 
     Returns:
         For each figure: `value`, the mean over the passes; `low` and `high`, the confidence interval of that mean; and
-        `spread`, the largest minus the smallest value of a pass. A number that is not defined is None.
+        `spread`, the difference between the largest and the smallest value of a pass. An undefined number is None.
     """
     return {
         name: _summarize_figure([figures[name] for figures in passes], math.inf if name in UNBOUNDED else 1.0)
@@ -51,10 +51,10 @@ def _summarize_figure(passes: Sequence[NDArray[np.float64]], highest: float) -> 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """The 95 % bootstrap interval of a figure: percentiles of the resamples, corrected for bias.
 
-    The percentiles are shifted so that the mean of the resamples equals the value on the whole set. Resampling is
-    biased: the staircase curves of PSDS follow the best thresholds of a resample, which are on average better than
-    those of the whole set, and labels differ more in a resample. Both move areas and standard deviations by as much as
-    their sampling error.
+    The percentiles are shifted so that the mean of the resamples equals the value on the whole set, because resampling is
+    biased for two reasons. The staircase curves of PSDS follow the best thresholds of a resample, which fit the resample
+    better than the best thresholds of the whole set fit the whole set. And labels differ more from each other in a
+    resample. The two biases are as large as the sampling error of the areas and standard deviations.
 
     Args:
         values: The figure on the whole set, then on each resample, (1 + B,). Resamples that are NaN are ignored.

@@ -14,8 +14,9 @@ def retrieval(
 ) -> dict[str, NDArray[np.float64]]:
     """Recall at 1, 5 and 10 and mean average precision at 10, in both directions.
 
-    Recall at k (`r1`, `r5`, `r10`) is the fraction of queries with at least one relevant item among the k that score
-    highest. In `text_to_audio` captions are the queries and recordings the items; in `audio_to_text` the reverse.
+    Recall at k (`r1`, `r5`, `r10`) is the fraction of queries with at least one relevant item among the k items with the
+    highest scores. In `text_to_audio`, the queries are captions and the items are recordings; in `audio_to_text`, the
+    queries are recordings and the items are captions.
 
     Args:
         scores: Clip scores of R recordings and K captions, (R, K).

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 REPORT = "report.md"
 N_PLOTS = 4
-"""Number of clips that are plotted: the first ones with an event."""
+"""Number of clips that are plotted: the first clips that have an event."""
 
 
 def write_report(out: Path, recipe: Recipe, validation: Validation, model: LanguageAudioModel) -> Path:

@@ -57,8 +57,8 @@ class ScoredQueries:
         n_clips: Number of clips in the evaluation set, C.
         n_events: Number of true events, (L, C).
         event_s: Total duration of the true events in seconds, (L, C).
-        duration_s: Duration of the clips in which each label was searched for, in seconds, (L, C). A clip that was
-            searched for several queries of a label counts once per query.
+        duration_s: Duration of the clips in which each label was searched for, in seconds, (L, C). A clip counts once for
+            each query of the label that was searched for in it.
         by_label: The scored queries of each label.
     """
 
@@ -132,7 +132,7 @@ def bootstrap_weights(n_clips: int, n_resamples: int, seed: int) -> NDArray[np.f
 def events_by_label(
     labels: Sequence[str], events: Iterable[tuple[str, float, float]], duration_s: float
 ) -> dict[int, EventTimes]:
-    """The merged events of each label of `labels`, by the label's index there.
+    """The merged events of each label, by the index of the label in `labels`.
 
     Args:
         labels: Labels to keep; events of other labels are dropped.

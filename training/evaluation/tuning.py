@@ -1,14 +1,13 @@
-"""Choice of post-processing for each label on a tuning set, to be applied to another set."""
+"""Choice of post-processing for each label on a tuning set; the reported set is then evaluated with it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.core.postprocessing import Postprocessing
-from training.evaluation.count_changes import count_changes
-from training.evaluation.curves import F1_THRESHOLDS, psds, score_floors
+from training.evaluation.curves import F1_THRESHOLDS
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import Localizer
-from training.evaluation.metrics import MAX_FP_PER_HOUR, PSDS1, event_f1_by_threshold
+from training.evaluation.metrics import event_f1_by_threshold, psds1_without_bootstrap
 from training.evaluation.scored_queries import ScoredQueries
 
 MEDIAN_FILTERS_S = (0.12, 0.68, 1.0)
@@ -16,15 +15,15 @@ MEDIAN_FILTERS_S = (0.12, 0.68, 1.0)
 
 
 def common_threshold(queries: ScoredQueries) -> float:
-    """The threshold that maximizes the mean event F1 over the labels, used for all labels alike."""
+    """The threshold, common to all labels, that maximizes the mean event F1 over the labels."""
     return _best_threshold(np.nanmean(event_f1_by_threshold(queries), axis=1))
 
 
 def tune(localizer: Localizer, tuning_set: EvaluationSet) -> tuple[Postprocessing, list[Postprocessing]]:
     """Chooses the default post-processing for all labels, and the post-processing of each scored label.
 
-    The default is the localizer's `postprocessing`. If the localizer is not calibrated, the common threshold of all
-    labels replaces its threshold. Each label gets the median filter with the highest PSDS1 and then, for that filter,
+    The default is the localizer's `postprocessing`. If the localizer is not calibrated, `common_threshold` replaces the
+    threshold of the default. Each label gets the median filter with the highest PSDS1 and then, for that filter,
     the threshold with the highest event F1. A label keeps the default where it has no event in the tuning set, and
     keeps the default threshold where its F1 is 0 at every threshold. Only the first query of each label is used.
 
@@ -40,7 +39,7 @@ def tune(localizer: Localizer, tuning_set: EvaluationSet) -> tuple[Postprocessin
     queries_by_width = [tuning_set.scored_queries(clip_scores, 0) for clip_scores in scores_by_width]
     if not localizer.calibrated:
         default = default.override(threshold=common_threshold(queries_by_width[0]))
-    areas = np.stack([_psds1_by_label(queries) for queries in queries_by_width])  # (W, L)
+    areas = np.stack([psds1_without_bootstrap(queries).by_label[:, 0] for queries in queries_by_width])  # (W, L)
     f1_by_threshold = np.stack([event_f1_by_threshold(queries) for queries in queries_by_width])  # (W, K, L)
     by_label: list[Postprocessing] = []
     for label in range(len(tuning_set.scored_labels)):
@@ -55,13 +54,9 @@ def tune(localizer: Localizer, tuning_set: EvaluationSet) -> tuple[Postprocessin
 
 
 def _best_threshold(f1: NDArray[np.float64]) -> float:
-    """The threshold with the highest F1, from F1 at each of F1_THRESHOLDS (K,); the middle one of several."""
+    """The threshold with the highest F1, from F1 at each of F1_THRESHOLDS (K,).
+
+    If several thresholds have the highest F1, the middle of them is chosen (the upper of two).
+    """
     best = np.flatnonzero(f1 == f1.max())
     return float(F1_THRESHOLDS[best[len(best) // 2]])
-
-
-def _psds1_by_label(queries: ScoredQueries) -> NDArray[np.float64]:
-    """PSDS1 of each label, (L,); NaN for a label without an event."""
-    changes = count_changes(queries, PSDS1, score_floors(queries, MAX_FP_PER_HOUR))
-    unweighted = np.ones((queries.n_clips, 1))
-    return psds(changes, queries, unweighted, alpha_ct=0.0, max_fp_per_hour=MAX_FP_PER_HOUR).by_label[:, 0]

@@ -1,4 +1,4 @@
-"""Validation of a training run: the same recordings every time, none of which the run trains on."""
+"""Validation of a training run, always on the same recordings, which the run does not train on."""
 
 import copy
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ class Validation:
         encoder: Pretrained sentence encoder, used by models whose sentence encoder is not trained.
 
     Raises:
-        ValueError: No scene can be synthesized, since no label has enough `val` recordings or one cannot be decoded; or
-            no recording of the data sets has an event.
+        ValueError: No scene can be synthesized, because no label has enough `val` recordings or because a recording
+            cannot be decoded. With data sets: no recording has an event.
     """
 
     def __init__(self, recipe: Recipe, encoder: SentenceEncoder) -> None:

@@ -1,4 +1,7 @@
-"""The contrastive losses of TACOS (arXiv 2505.07609): clips with captions, and frames of regions with captions."""
+"""The contrastive losses of TACOS (arXiv 2505.07609): of clip embeddings and captions, and of region frames and captions.
+
+A clip embedding is one embedding of a whole excerpt or scene; see `AudioTower.clip_embeddings`.
+"""
 
 import torch
 from torch import Tensor
@@ -8,20 +11,20 @@ from training.losses.targets import RegionTargets
 
 
 def clip_contrastive_loss(clips: Tensor, captions: Tensor, recording: Tensor, temperature: float) -> Tensor:
-    """Symmetric InfoNCE between clips and their captions.
+    """Symmetric InfoNCE between clip embeddings and caption embeddings.
 
     With `l[i, j] = clips[i] . captions[j] / temperature`, pair i contributes the mean of two cross-entropies:
-    `-log softmax(l[i, :])[i]` (the caption of a clip among all captions) and `-log softmax(l[:, i])[i]` (the clip of a
-    caption among all clips). Another pair of the same recording is also true and is left out of both softmaxes.
+    `-log softmax(l[i, :])[i]` (its caption among all captions) and `-log softmax(l[:, i])[i]` (its clip embedding among
+    all clip embeddings). Other pairs of the same recording are also true and are left out of both softmaxes.
 
     Args:
-        clips: unit-norm embeddings of the clips of P pairs, (P, D). A clip with n captions appears in n pairs.
+        clips: unit-norm clip embeddings of P pairs, (P, D). A recording with n captions appears in n pairs.
         captions: unit-norm embeddings of the captions of the pairs, (P, D).
         recording: index of each pair's recording, (P,).
         temperature: divisor of the cosines.
 
     Returns:
-        The mean over the pairs, a scalar. It is 0 for P = 0.
+        The mean over the pairs, a scalar; 0 for P = 0.
     """
     pairs = torch.arange(len(clips), device=clips.device)
     also_true = (recording[:, None] == recording) & (pairs[:, None] != pairs)
@@ -36,8 +39,8 @@ def region_contrastive_losses(similarity: Tensor, regions: RegionTargets, temper
 
     With `l = similarity / temperature`, a frame of a region contributes `-log(exp(l+) / (exp(l+) + sum of exp(l-)))`.
     `l+` belongs to the region's caption, and `l-` to every caption that the region's recording does not have. The other
-    captions of the region's recording are left out, even where another recording has them too. Frames outside of all
-    regions contribute nothing, so this loss does not teach that a sound is absent.
+    captions of the region's recording are left out, even if another recording has the same captions. Frames outside of
+    all regions contribute nothing, so this loss does not teach that a sound is absent.
 
     Args:
         similarity: cosines of T frames of B recordings with the Q distinct captions of the batch, (B, T, Q).

@@ -16,7 +16,7 @@ def frame_sigmoid_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
 
     Args:
         logits: logits of the scores, `scale * cosine + bias`, (B, T, Q).
-        target: how true the caption is of the frame, in [0, 1], (B, T, Q).
+        target: degree to which the caption is true of the frame, in [0, 1], (B, T, Q).
         known: False where the target is unknown, (B, T, Q). Those elements contribute 0.
 
     Returns:

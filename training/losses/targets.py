@@ -1,7 +1,7 @@
 """Targets of the losses: whether each caption is true of each frame, false of it, or unknown.
 
-Every function returns two tensors of the same shape. The *target* holds how true the caption is of the frame, in [0, 1]. The
-*known mask* is False where it is unknown whether the caption is true; the losses ignore those elements.
+Every function returns two tensors of the same shape. The *target* is the degree to which the caption is true of the frame,
+in [0, 1]. The *known mask* is False where it is unknown whether the caption is true; the losses ignore those elements.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,10 @@ from torch import Tensor
 from training.data.batch import CaptionedBatch
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
 from training.data.scene_batch import SceneBatch
+
+DOUBTED_SCORE = 0.5
+"""If the teacher scores a class below this value, but the label of an active event may be the class, the teacher's score is
+ignored."""
 
 
 def label_targets(batch: SceneBatch, relation: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,9 +48,9 @@ def label_targets(batch: SceneBatch, relation: Tensor) -> tuple[Tensor, Tensor]:
 def teacher_targets(batch: SceneBatch, related: Tensor) -> tuple[Tensor, Tensor]:
     """Soft targets for one caption of each of the C classes of the teacher: the teacher's scores.
 
-    The teacher's score is unknown in two cases: the scene's ambience may contain the class, or the label of an active
-    event may be the class but the teacher scores the class below 0.5. In the second case the label is trusted more than
-    the teacher.
+    The target is unknown in two cases: the scene's ambience may contain the class, or the label of an active event may be
+    the class but the teacher scores the class below DOUBTED_SCORE. In the second case the label is trusted more than the
+    teacher.
 
     Args:
         batch: B scenes of T frames; a frame of the teacher spans two frames.
@@ -58,7 +62,7 @@ def teacher_targets(batch: SceneBatch, related: Tensor) -> tuple[Tensor, Tensor]
     active = batch.event_active.transpose(1, 2)  # (B, T, E)
     pairs = active.unflatten(1, (-1, 2)).amax(dim=2)  # (B, T / 2, E)
     may_be_class = pairs @ related[batch.labels].to(pairs.dtype) > 0
-    contradicts_label = may_be_class & (batch.teacher < 0.5)
+    contradicts_label = may_be_class & (batch.teacher < DOUBTED_SCORE)
     return batch.teacher, ~(contradicts_label | batch.teacher_unknown[:, None, :])
 
 
@@ -86,7 +90,7 @@ class RegionTargets:
 
         Args:
             batch: the recordings; each of its events is a region.
-            captions: distinct captions, all those of the batch's events among them.
+            captions: distinct captions, which include all captions of the batch's events.
         """
         device, index = batch.waveform.device, {text: q for q, text in enumerate(captions)}
         recording = torch.tensor([event.recording for event in batch.events], dtype=torch.int64, device=device)

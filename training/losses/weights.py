@@ -1,4 +1,4 @@
-"""The `[losses]` table of a recipe: how much each loss counts in the sum that is minimized."""
+"""The `[losses]` table of a recipe: the weight of each loss in the sum that is minimized."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class LossWeights:
     teacher_sigmoid: float = 0.0
     """Per-frame sigmoid loss against one caption of every class of the teacher, with the teacher's scores as targets."""
     clip_contrastive: float = 0.0
-    """Contrastive loss between the clips and the captions of a batch, as in TACOS (arXiv 2505.07609)."""
+    """Contrastive loss between whole excerpts or scenes and the captions of a batch, as in TACOS (arXiv 2505.07609)."""
     region_contrastive: float = 0.0
     """Contrastive loss between the frames of regions and the captions of a batch, as in TACOS (arXiv 2505.07609)."""
     region_sigmoid: float = 0.0
@@ -35,5 +35,5 @@ class LossWeights:
         weights = {name: getattr(self, name) for name in self.__slots__ if name != "temperature"}
         if min(weights.values()) < 0 or not any(weights.values()) or self.temperature <= 0:
             raise ValueError(
-                f"{self}; weights of 0 and more, one of them positive, and a temperature over 0 are accepted"
+                f"{self}; weights of at least 0, at least one weight above 0, and a temperature above 0 are accepted"
             )

@@ -15,18 +15,18 @@ from training.synthesis.noise import reverberate
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How often, as probabilities, events and scenes are changed."""
+    """Probabilities of the changes of events and scenes, and the largest change of speed."""
 
     speed_rate: float = 0.5
-    """How often an event is played at another speed."""
+    """Probability that an event is played at another speed."""
     speed: float = 1.25
     """The largest factor by which an event is played faster or slower, above 1."""
     filter_rate: float = 0.4
-    """How often an event is filtered."""
+    """Probability that an event is filtered."""
     reverberation_rate: float = 0.25
-    """How often an event is reverberated."""
+    """Probability that an event is reverberated."""
     codec_rate: float = 0.05
-    """How often a whole scene passes through a lossy codec."""
+    """Probability that a whole scene passes through a lossy codec."""
 
 
 def change_speed(rng: Generator, samples: NDArray[np.float32], max_factor: float) -> NDArray[np.float32]:

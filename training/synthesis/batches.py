@@ -1,4 +1,4 @@
-"""Batches of scenes. Each batch depends only on the seed and its index, so that a stopped run can continue anywhere."""
+"""Batches of scenes. Each batch depends only on the seed and its index, so that a run can be resumed at any batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ AMBIENCE_SCORE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RecordingAnnotations:
-    """What is known about the recordings of a store, besides their sound.
+    """Annotations of the recordings of a store.
 
     Attributes:
         labels: label index of each recording, (R,).
@@ -37,13 +37,13 @@ class RecordingAnnotations:
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """Which scenes a run draws.
+    """The scenes that a run draws, and their division into batches.
 
     Attributes:
         size: number of scenes in a batch.
         count: number of batches.
         seed: seed of the run.
-        different: number of different scenes, after which the same scenes come again; 0 if every scene is new.
+        different: number of different scenes, which are then repeated in the same order; 0 if every scene is new.
     """
 
     size: int
@@ -55,12 +55,11 @@ class BatchPlan:
 class SceneBatches(Dataset[SceneBatch]):
     """A data set of batches. Batch i holds scenes i * size to (i + 1) * size - 1; scene j is drawn with the seed (seed, j).
 
-    Each event has a caption of its label, which is drawn anew for every scene. The caption of a scene joins the captions of
-    its events.
+    Each event has a random caption of its label. The caption of a scene joins the captions of its events.
 
     Args:
         synthesizer: draws the scenes.
-        annotations: of the recordings of the synthesizer's store.
+        annotations: annotations of the recordings in the synthesizer's store.
         hop_samples: samples of one frame.
         plan: which scenes are drawn.
     """

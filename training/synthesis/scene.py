@@ -1,4 +1,4 @@
-"""Scenes: recordings mixed at random times and gains over a background, with the annotation of when each is active."""
+"""Scenes: recordings mixed at random times and gains over a background, with annotations of the times of each recording."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from training.synthesis.augmentation import Augmentation, augment_event, change_
 from training.synthesis.noise import coloured_noise
 from training.synthesis.truth import BLOCK_S, active_blocks
 
-MIN_EVENT_S = 0.1
-"""A recording that is active for less than half of this time, in seconds, is not mixed in."""
+MIN_ACTIVE_S = 0.05
+"""A recording whose cut part is active for less than this time, in seconds, is not mixed in."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneRecipe:
-    """How scenes are mixed. Rates are probabilities from 0 to 1; ranges are [lowest, highest] of a uniform draw."""
+    """Settings of the mixing of scenes. Rates are probabilities from 0 to 1; ranges are [lowest, highest] of a uniform draw."""
 
     scene_s: float = 10.0
     """Duration of a scene in seconds; the audio tower must accept it."""
@@ -31,13 +31,13 @@ class SceneRecipe:
     level_db: tuple[float, float] = (-35.0, 0.0)
     """Range of the peak level of a scene in dB, relative to full scale."""
     ambience_rate: float = 0.3
-    """How often a recording of an ambience (`data.ambiences`) is mixed into the background, which is coloured noise."""
+    """Probability that a recording of an ambience (`data.ambiences`) is mixed into the background, which is coloured noise."""
     silence_rate: float = 0.1
-    """How often a scene ends early in digital silence, like a clip that is shorter than the model's window."""
+    """Probability that a scene ends early in digital silence, like a clip that is shorter than the model's window."""
     max_event_s: float = 10.0
     """Longest part of a recording that is mixed in, in seconds."""
     augmentation: Augmentation | None = field(default_factory=Augmentation)
-    """How recordings and scenes are changed. None (in Python only): not at all."""
+    """How recordings and scenes are changed. None, which TOML cannot express: they are not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class SceneSynthesizer:
         return (np.sqrt(share) * ambience + np.sqrt(1 - share) * noise).astype(np.float32), index
 
     def _add_event(self, rng: Generator, scene: NDArray[np.float32]) -> Event | None:
-        """Mixes a random recording into the scene, in place; None if the part that was cut out is hardly active."""
+        """Mixes a part of a random recording into the scene, in place; None if the part is hardly active."""
         recipe, rate = self.recipe, self.store.sample_rate_hz
         index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.store) - 1)
         samples, speed = self.store[index], 1.0
@@ -150,7 +150,7 @@ class SceneSynthesizer:
             samples = changed
         samples, cut_samples = self._crop(rng, samples)
         active = active_blocks(samples, rate)
-        if active.sum() * BLOCK_S < MIN_EVENT_S / 2:
+        if active.sum() * BLOCK_S < MIN_ACTIVE_S:
             return None
         mask = np.repeat(active, round(BLOCK_S * rate))[: len(samples)]
         power = float(np.mean(samples[mask] ** 2))

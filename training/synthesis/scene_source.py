@@ -1,4 +1,4 @@
-"""The source of a run that trains on scenes: recordings of a pack, what is known about them, and how they are drawn."""
+"""The source of a run that trains on scenes: the recordings of a pack, their annotations, and how often each is drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,8 +44,7 @@ class SceneRecordings:
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
-    """Gives the batches of a run that trains on scenes.
-
+    """A source of batches of scenes for a run.
     Attributes:
         recordings: the recordings that are mixed.
         data: how often labels are drawn, which labels are ambiences, and how many scenes are different.
@@ -75,7 +74,7 @@ class SceneSource:
 
 
 def label_weights(labels: NDArray[np.int64], exponent: float) -> NDArray[np.float64]:
-    """How often each item is drawn, so that a label with n items is drawn in proportion to n ** exponent.
+    """Weights of items such that a label with n items is drawn in proportion to n ** exponent.
 
     Args:
         labels: label index of each item, (N,).

@@ -1,4 +1,4 @@
-"""The captions of labels and of the teacher's classes as sentence embeddings, and which labels exclude each other."""
+"""The captions of labels and of the teacher's classes as sentence embeddings, and the relations between labels and classes."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ from training.towers.text import SentenceEncoder
 TITLE_SIMILARITY = 0.45
 """A recording's title is used as a caption of its label if its cosine with the label's mean caption is above this value."""
 CURATED_RECORDINGS = 10
-"""A label with at least this many recordings counts as a class that curators separated carefully from other classes."""
+"""A label with at least this many recordings counts as curated: its collection is assumed to be carefully sorted."""
 RELATED_SIMILARITY = 0.55
 """A class of the teacher may be the same as a label if the cosine of their mean captions is above this value."""
 
@@ -80,7 +80,7 @@ class Vocabulary:
 
     Attributes:
         labels: the labels.
-        bank: their captions.
+        bank: the captions of the labels.
         relation: whether the captions of label j are true of a recording of label i: POSITIVE, NEGATIVE or UNKNOWN, (L, L).
         class_bank: the captions of the teacher's classes, or None without classes.
         related: whether class j may be the same as label i, (L, C).
@@ -104,10 +104,10 @@ def build_vocabulary(
     class_captions: Path | None,
     encoder: SentenceEncoder,
 ) -> Vocabulary:
-    """The vocabulary of some recordings.
+    """Builds the vocabulary of recordings.
 
     Args:
-        recordings: whose labels and titles are taken.
+        recordings: the recordings, whose labels and titles are used.
         captions: JSON Lines file with the captions of labels; a label without an entry gets captions from a template.
         classes: the names of the teacher's classes, which are captions too; may be empty.
         class_captions: JSON Lines file with the captions of classes.
@@ -130,7 +130,7 @@ def build_vocabulary(
 def _with_titles(
     entries: Sequence[LabelCaptions], recordings: Iterable[Recording], encoder: SentenceEncoder
 ) -> list[tuple[str, ...]]:
-    """The captions of each label, with the titles of its training recordings that mean the same."""
+    """The captions of each label, extended by the titles of its training recordings that are similar to these captions."""
     means = CaptionBank.encode(
         [entry.captions or template_captions(entry.label).captions for entry in entries], encoder
     )

@@ -13,6 +13,7 @@ from training import seeds
 from training.data.captions import POSITIVE, UNKNOWN
 from training.data.pack import AudioStore
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss
+from training.losses.targets import DOUBTED_SCORE
 from training.losses.weights import LossWeights
 from training.model import LanguageAudioModel
 from training.synthesis.scene_source import SceneSource, label_weights
@@ -24,9 +25,6 @@ from training.towers.compact import CompactTower
 FRAMES_PER_STEP = 2048
 LEARNING_RATE = 2e-3
 BLOCKS_PER_FRAME = round(HOP_S / BLOCK_S)
-DOUBTED_SCORE = 0.5
-"""If the teacher scores a class lower than this, and the frame's label may be that class, the frame teaches nothing about
-the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,9 @@ def warm_start(
 ) -> None:
     """Trains the maps into the shared space, in place, on the teacher's features of active frames.
 
-    The losses are those that the scenes are trained with later. A frame is drawn in proportion to
-    n ** (label_exponent - 1) / sqrt(m), where n is the number of frames of its label, m the number of frames of its
-    recording, and `label_exponent` that of the recipe's `[data]`.
+    The losses are the label losses and the teacher's loss of the training on scenes, without the overlap loss. A frame is
+    drawn in proportion to n ** (label_exponent - 1) / sqrt(m), where n is the number of frames of its label, m is the
+    number of frames of its recording, and `label_exponent` is `data.label_exponent` of the recipe.
 
     Args:
         model: a model with a compact tower.

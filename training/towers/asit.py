@@ -1,7 +1,7 @@
 """ASiT, the audio tower of TACOS: a vision transformer over patches of the spectrogram, then a recurrent layer.
 
 Papers: ASiT is arXiv 2211.13189, TACOS is arXiv 2505.07609. TACOS starts from the ASiT checkpoints of PretrainedSED (MIT
-licence). The modules here carry the names of those checkpoints.
+licence). The modules below have the names that they have in those checkpoints.
 
 | property | value |
 |---|---|
@@ -78,9 +78,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, tokens, 768) to the same shape."""
-        query, key, value = (
-            self.qkv(x).unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
-        )  # each (B, heads, tokens, 64)
+        stacked = self.qkv(x).unflatten(2, (3, HEADS, -1))  # (B, tokens, 3, heads, 64)
+        query, key, value = stacked.permute(2, 0, 3, 1, 4)  # each (B, heads, tokens, 64)
         return self.proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
 

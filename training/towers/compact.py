@@ -1,7 +1,7 @@
 """The compact audio tower: YAMNet's convolutions, then a convolutional head over time.
 
-YAMNet (Google, Apache-2.0) is a MobileNet v1 (arXiv 1704.04861) that was trained on AudioSet to classify patches of 0.96 s. Its
-weights, with the batch norms folded into the convolutions, are the start of training.
+YAMNet (Google, Apache-2.0) is a MobileNet v1 (arXiv 1704.04861) that was trained on AudioSet to classify patches of 0.96 s.
+Training starts from YAMNet's weights, with the batch norms folded into the convolutions.
 
 | property | value |
 |---|---|
@@ -10,11 +10,11 @@ weights, with the batch norms folded into the convolutions, are the start of tra
 | window | 264 frames, 10.56 s; neighbouring windows share 48 frames, 1.92 s |
 | receptive context of a frame | about 3 s on either side: up to 0.96 s of the patches and, by default, 2.08 s of the head |
 
-For each frame the tower adds three linear maps of YAMNet's activations: of a *local map* with steps of 40 ms, of a *middle map*
-with steps of 160 ms, and of the *deep map* with steps of 320 ms. The local map comes from the first blocks, which run over
-the whole clip. The other blocks run on patches of 0.96 s, once on patches from the start of the clip and once on patches shifted
-by half a patch; the two results are averaged. The head is a stack of residual ConvNeXt blocks (arXiv 2201.03545) over time
-with growing dilation.
+The tower reads three maps of YAMNet's activations: the *local map* with steps of 40 ms, the *middle map* with steps of 160 ms,
+and the *deep map* with steps of 320 ms. Each map passes through a linear layer, and the three results are added for each
+frame. The local map comes from the first blocks, which run over the whole waveform. The other blocks run on patches of 0.96 s,
+once on patches from the start of the waveform and once on patches shifted by half a patch; the two results are averaged. The
+head is a stack of residual ConvNeXt blocks (arXiv 2201.03545) over time with growing dilation.
 """
 
 from collections.abc import Sequence
@@ -41,10 +41,10 @@ PATCH_SAMPLES = PATCH_FRAMES * FRAME_HOP_SAMPLES
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 """Output channels and stride of YAMNet's 13 depthwise-separable blocks, at width 1."""
 LOCAL_BLOCKS = 3
-"""The stem and this many blocks run over the whole clip. Their output is the local map, with steps of 40 ms."""
+"""Number of blocks that run over the whole waveform, after the stem. Their output is the local map, with steps of 40 ms."""
 LOCAL_MEL = MEL_BANDS // 4
 MIDDLE_BLOCKS = 11
-"""The output of this many blocks is the middle map, with steps of 160 ms. The later blocks halve the resolution to 320 ms."""
+"""Number of blocks whose output is the middle map, with steps of 160 ms. The next block halves the resolution to 320 ms."""
 MIDDLE_MEL = MEL_BANDS // 16
 MIDDLE_STEPS_PER_PATCH = 6
 STEPS_PER_PATCH = 3
@@ -154,7 +154,7 @@ class Trunk(nn.Module):
             layer.load_state_dict({k: weights[f"layer{number}.{k}"].float() for k in ("weight", "bias")})
 
     def local_map(self, log_mel: Tensor) -> Tensor:
-        """Runs the stem and the first blocks over the whole clip: log-mel (B, 4 T, 64) to the local map (B, 128, T, 16)."""
+        """Runs the stem and the first blocks over the whole input: log-mel (B, 4 T, 64) to the local map (B, 128, T, 16)."""
         x = F.relu(self.stem(F.pad(log_mel[:, None], (0, 1, 0, 1))))
         for block in self.blocks[:LOCAL_BLOCKS]:
             x = block(x)
@@ -259,8 +259,8 @@ class CompactTower(AudioTower):
     def patch_features(self, local: Tensor) -> Tensor:
         """Computes the part of the features that comes from the middle and the deep map.
 
-        Patches are placed end to end twice, from the start of the clip and shifted by half a patch. The two results are
-        averaged. In the first and the last half patch, where there are no shifted patches, only the first result counts.
+        Patches are placed end to end twice, from the start of the input and shifted by half a patch. The two results are
+        averaged. The first and the last half patch have no shifted patch and keep the unshifted result.
 
         Args:
             local: the local map, (B, 128, T, 16).
@@ -274,9 +274,8 @@ class CompactTower(AudioTower):
 
     def _from_patches(self, local: Tensor) -> Tensor:
         middle, deep = self.trunk.patch_maps(local)
-        steps = self.from_trunk(deep).repeat_interleave(
-            MIDDLE_STEPS_PER_PATCH // STEPS_PER_PATCH, dim=1
-        )  # (B, T / 4, C)
+        repeats = MIDDLE_STEPS_PER_PATCH // STEPS_PER_PATCH
+        steps = self.from_trunk(deep).repeat_interleave(repeats, dim=1)  # (B, T / 4, C)
         return (steps + self.from_middle(middle)).repeat_interleave(PATCH_FRAMES // MIDDLE_STEPS_PER_PATCH, dim=1)
 
     def embed_patch_steps(self, deep: Tensor) -> Tensor:

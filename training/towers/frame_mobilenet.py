@@ -1,7 +1,7 @@
 """The frame-wise MobileNet of EfficientSED: a MobileNetV3 that downsamples time to 40 ms and frequency to one bin.
 
 MobileNetV3 is arXiv 1905.02244. The public checkpoints of EfficientSED (MIT licence) come in widths from 0.4 to 2.0. The
-modules here carry the names of those checkpoints.
+modules below have the names that they have in those checkpoints.
 
 | property | value |
 |---|---|

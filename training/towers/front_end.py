@@ -101,10 +101,11 @@ class LogMel(MelBands):
 class KaldiFbank(MelBands):
     """Kaldi's log-mel filterbank from 20 Hz to 8 kHz, normalized as ASiT expects it.
 
-    Each frame has its mean subtracted, is pre-emphasized (the first sample of the frame serves as its own predecessor) and
-    windowed. ASiT also subtracts the mean of the whole waveform first. That step is omitted, because it changes nothing
-    when every frame has its mean subtracted. Only complete frames are used (`snip_edges` in Kaldi): mel frame i starts at
-    sample 160 i. Some of the lowest bands lie between two frequencies of the transform; their values are always the floor.
+    The mean of each frame is subtracted; the frame is then pre-emphasized, with its first sample repeated as the predecessor
+    of that sample, and windowed. ASiT also subtracts the mean of the whole waveform first. That step is omitted, because it
+    has no effect if the mean of every frame is subtracted. Only complete frames are used (`snip_edges` in Kaldi): mel frame i
+    starts at sample 160 i. Some of the lowest bands lie between two frequencies of the transform; their values are always
+    the floor.
     """
 
     FLOOR = torch.finfo(torch.float32).eps

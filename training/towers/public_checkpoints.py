@@ -29,8 +29,8 @@ def read_public_checkpoint(file: Path) -> dict[str, Tensor]:
 def load_public_checkpoint(tower: nn.Module, file: Path) -> None:
     """Loads the encoder of a public checkpoint into a tower, and the heads whose shapes match.
 
-    Weights of the tower that the checkpoint lacks keep their values. So does a head whose shape differs, such as a head
-    for other classes.
+    Weights of the tower that the checkpoint lacks keep their values. A head whose shape differs, such as a head for other
+    classes, also keeps its values.
 
     Raises:
         ValueError: The checkpoint's encoder differs from the tower's in a name or a shape.
@@ -42,5 +42,5 @@ def load_public_checkpoint(tower: nn.Module, file: Path) -> None:
     try:
         tower.load_state_dict(encoder | heads | kept)
     except RuntimeError as error:
-        raise ValueError(f"{file} holds another encoder than {type(tower).__name__}'s: {error}") from error
+        raise ValueError(f"{file} holds an encoder that does not fit {type(tower).__name__}: {error}") from error
     logger.info("%s: %d weights loaded; unchanged: %s", file, len(encoder | heads), ", ".join(kept) or "none")

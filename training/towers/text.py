@@ -98,7 +98,7 @@ class SentenceEncoder(nn.Module):
         return int(self.transformer.config.hidden_size)
 
     def tokenize(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """Tokenizes captions. They are normalized and truncated like queries in the service.
+        """Tokenizes captions, which are normalized and truncated like queries in the service.
 
         Returns:
             Token ids and attention mask, (Q, L) int64 each.
@@ -154,9 +154,8 @@ class TextProjection(nn.Module):
 
     def forward(self, sentences: Tensor) -> Tensor:
         """(Q, C) to (Q, D)."""
-        x = self.norm(
-            sentences
-        )  # unit variance: the elements of a unit-norm sentence are small next to the layers' biases
+        # to unit variance, because the elements of a unit-norm embedding are small compared with the biases of the layers
+        x = self.norm(sentences)
         return F.normalize((self.linear(x) + self.perceptron(x)).float(), dim=-1)
 
 

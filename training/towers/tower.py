@@ -18,8 +18,8 @@ class Lengths:
     """The input lengths that a tower accepts, in frames.
 
     A tower accepts `steps * step_frames + extra_frames` frames for every whole number of `steps` from `min_steps` to
-    `max_steps`. If there is a maximum, the tower also accepts any multiple of the longest such length. It then processes
-    each of these longest windows independently.
+    `max_steps`. If there is a maximum, the tower also accepts any multiple of the longest such length, and processes each
+    part of this longest length independently.
 
     Attributes:
         step_frames: frames that each step adds.
@@ -120,13 +120,13 @@ class AudioTower(nn.Module, ABC):
         return F.normalize(self.output(features).float(), dim=-1)
 
     def clip_embeddings(self, features: Tensor, valid_mask: Tensor) -> Tensor:
-        """Computes one embedding of each clip from its features.
+        """Computes one embedding of each whole waveform (excerpt or scene) from its features.
 
         The features are averaged over the valid frames before they are projected and normalized, as in TACOS
         (arXiv 2505.07609).
 
         Args:
-            features: features of B clips, (B, T, C).
+            features: features of B waveforms, (B, T, C).
             valid_mask: True in the frames that hold sound and no padding, (B, T).
 
         Returns:

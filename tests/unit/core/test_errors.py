@@ -23,7 +23,7 @@ def _drawn_names() -> set[str]:
 
 
 @pytest.mark.parametrize("kind", _leaves(EarmarkError))
-def test_every_error_says_all_its_data_in_one_line(kind: type[EarmarkError]) -> None:
+def test_every_error_message_is_one_line_with_all_data(kind: type[EarmarkError]) -> None:
     error = _example(kind)
     assert "\n" not in str(error)
     for value in error.data.values():
@@ -32,7 +32,7 @@ def test_every_error_says_all_its_data_in_one_line(kind: type[EarmarkError]) -> 
 
 
 @pytest.mark.parametrize("kind", _leaves(EarmarkError))
-def test_every_error_survives_the_way_from_another_process(kind: type[EarmarkError]) -> None:
+def test_every_error_can_be_pickled(kind: type[EarmarkError]) -> None:
     error = _example(kind)
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is kind

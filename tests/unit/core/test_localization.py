@@ -24,7 +24,7 @@ def _encoded(*axes: int) -> EncodedQueries:
     return EncodedQueries(np.stack([_axis(index) for index in axes]))
 
 
-def test_each_query_is_answered_with_its_own_curves_and_segments(manifest: Manifest) -> None:
+def test_each_query_gets_its_curves_and_segments(manifest: Manifest) -> None:
     frames = np.stack([_axis(7)] * 10 + [_axis(0)] * 10 + [_axis(7)] * 5)
     low, high = localize(frames, ["low", "high"], _encoded(0, 2), manifest, manifest.postprocessing, duration_s=0.99)
     (segment,) = low.segments
@@ -35,8 +35,8 @@ def test_each_query_is_answered_with_its_own_curves_and_segments(manifest: Manif
     assert high.clip_score == pytest.approx(0, abs=1e-3)
 
 
-def test_an_extended_segment_tells_the_peak_and_the_whole_extent(manifest: Manifest) -> None:
-    near = np.float32(0.6) * _axis(0) + np.float32(0.8) * _axis(7)  # scored 0.88, the axis itself nearly 1
+def test_an_extended_segment_has_the_peak_and_the_whole_extent(manifest: Manifest) -> None:
+    near = np.float32(0.6) * _axis(0) + np.float32(0.8) * _axis(7)  # the score of this frame is 0.88
     frames = np.stack([_axis(7)] * 4 + [near] * 4 + [_axis(0)] * 3 + [near] * 4 + [_axis(7)] * 5)
     settings = dataclasses.replace(manifest.postprocessing, threshold=0.95, threshold_off=0.95, median_filter_s=0)
     narrow = localize(frames, ["low"], _encoded(0), manifest, settings, 0.8)[0].segments[0]
@@ -47,7 +47,7 @@ def test_an_extended_segment_tells_the_peak_and_the_whole_extent(manifest: Manif
     assert (wide.peak_s, wide.score) == pytest.approx((0.34, narrow.score)) == (narrow.peak_s, narrow.score)
 
 
-def test_segments_are_cut_from_the_smoothed_curve_that_is_given_back(manifest: Manifest) -> None:
+def test_segments_are_cut_from_the_smoothed_curve_that_is_returned(manifest: Manifest) -> None:
     frames = np.stack([_axis(7)] * 10 + [_axis(0)] + [_axis(7)] * 14)
     smooth = localize(frames, ["low"], _encoded(0), manifest, manifest.postprocessing, 1.0)[0]
     raw_only = dataclasses.replace(manifest.postprocessing, median_filter_s=0, min_duration_s=0)

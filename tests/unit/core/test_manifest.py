@@ -23,7 +23,7 @@ def _changed(**changes: object) -> str:
     return json.dumps(json.loads(MANIFEST.to_json()) | changes)
 
 
-def test_a_manifest_survives_the_way_through_json() -> None:
+def test_a_manifest_read_from_its_json_is_equal() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
@@ -71,13 +71,13 @@ def test_a_missing_field_is_refused_by_name(field: str) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_by_name(changes: dict, field: str) -> None:
+def test_a_value_outside_its_range_is_refused_by_name(changes: dict, field: str) -> None:
     with pytest.raises(ManifestInvalid) as caught:
         Manifest.from_json(_changed(**changes))
     assert caught.value.field == field
 
 
-def test_a_manifest_of_another_format_is_told_so_whatever_else_it_holds() -> None:
+def test_a_manifest_of_another_format_is_refused_by_its_version_before_its_fields_are_read() -> None:
     with pytest.raises(ManifestInvalid, match="format_version is 1; accepted: 2, 3"):
         Manifest.from_json('{"format_version": 1, "postprocessing": {}, "colour": "red"}')
 
@@ -89,7 +89,7 @@ def test_a_default_threshold_out_of_range_is_a_fault_of_the_manifest() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "nan"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_a_manifest_that_is_not_a_json_object_is_refused(text: str) -> None:
     with pytest.raises(ManifestInvalid, match="the document"):
         Manifest.from_json(text)
 

@@ -16,7 +16,7 @@ def test_a_threshold_alone_keeps_the_ratio_to_threshold_off() -> None:
     assert (changed.threshold, changed.threshold_off) == pytest.approx((0.25, 0.15))
 
 
-def test_both_thresholds_are_taken_as_given_and_none_keeps_the_default() -> None:
+def test_given_thresholds_are_used_and_missing_thresholds_keep_the_default() -> None:
     assert DEFAULT.override(threshold=0.9, threshold_off=0.1).threshold_off == 0.1
     assert DEFAULT.override() == DEFAULT
 

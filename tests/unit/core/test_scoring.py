@@ -61,7 +61,7 @@ def test_cutting_an_extended_curve_at_any_level_is_hysteresis_on_the_curve_befor
             np.testing.assert_array_equal(after > level, np.isin(runs, entered[entered > 0]))
 
 
-def test_an_extended_curve_reaches_the_peak_where_it_was_above_a_share_of_it() -> None:
+def test_frames_around_a_peak_are_raised_while_they_are_above_a_fraction_of_it() -> None:
     before = np.float32([[0.1, 0.3, 0.8, 0.5, 0.3, 0.45, 0.1, 0.0, 0.6]])
     expected = np.float32([[0.2, 0.6, 0.8, 0.8, 0.6, 0.6, 0.2, 0.0, 0.6]])  # by hand, with a ratio of a half
     np.testing.assert_array_equal(scoring.extend(before, 0.5), expected)

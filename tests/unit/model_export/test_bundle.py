@@ -39,7 +39,7 @@ def test_only_a_bundle_an_empty_folder_or_none_is_replaced(tiny_bundle: Path, tm
         ({"audio": {"kind": "frame_mobilenet"}, "start": "runs/first/checkpoint.pt"}, ["EfficientSED"]),
     ],
 )
-def test_the_licence_of_public_weights_is_named_where_a_tower_began_with_them(
+def test_the_licence_of_public_weights_is_listed_if_the_tower_started_from_them(
     recipe: dict[str, Any], public: list[str]
 ) -> None:
     model, *audio, text = licences(recipe_from_dict({"name": "any", **recipe}))
@@ -47,6 +47,6 @@ def test_the_licence_of_public_weights_is_named_where_a_tower_began_with_them(
     assert [name for name in ("YAMNet", "ASiT", "EfficientSED") if name in "".join(audio)] == public
 
 
-def test_the_model_that_ships_names_what_it_was_made_from() -> None:
+def test_the_manifest_of_the_packaged_model_has_the_licences_of_its_recipe() -> None:
     manifest = verify_bundle(Path("service/bundle"))
     assert licences(read_recipe(Path("training/recipes/compact.toml"))) == manifest.licences

@@ -25,8 +25,8 @@ MESSAGES = {
     ValuesDiffer("audio.onnx", "batch 2", 0.25, 1e-4): "audio.onnx, batch 2: largest difference 2.50e-01; "
     "at most 1e-04 is allowed",
     BatchDiffers("text.onnx", 0.5, 1e-5): "text.onnx: batched and single differ by 5.00e-01; at most 1e-05 is allowed",
-    SegmentsDiffer((SEGMENT,), (), 0.125): "torch gives 1 segments and the graphs give 0, or at other times; "
-    "largest difference of the curves 1.25e-01",
+    SegmentsDiffer((SEGMENT,), (), 0.125): "torch gives 1 segments and the graphs give 0; their number or their "
+    "times differ, and the curves differ by at most 1.25e-01",
     WeightLost("model.projection"): "the graph holds no weight with the values of model.projection",
     BundleTooLarge(41_000_000, 40_000_000): "the bundle takes 41.0 MB; at most 40 MB is allowed (--max-mb)",
 }

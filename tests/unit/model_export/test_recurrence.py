@@ -23,5 +23,5 @@ def test_onnx_runs_a_gru_as_torch_does(layers: int, tmp_path: Path) -> None:
     x = torch.randn(3, 20, 768)
     session = onnxruntime.InferenceSession(tmp_path / "gru.onnx")
     with torch.inference_mode():
-        expected = model(x).numpy()  # of torch's own GRU, which is in its place again
+        expected = model(x).numpy()  # the GRU of torch, which `traceable` has put back
     np.testing.assert_allclose(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0], expected, atol=1e-5)

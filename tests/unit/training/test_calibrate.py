@@ -31,7 +31,7 @@ def test_the_fit_recovers_the_sigmoid_that_made_the_truth() -> None:
     assert (fitted.scale, fitted.bias) == pytest.approx((12, -5), rel=0.05)
 
 
-def test_an_extended_curve_is_calibrated_as_it_is_given_back() -> None:
+def test_the_extended_curve_is_calibrated() -> None:
     rng = np.random.default_rng(0)
     similarity = rng.uniform(-0.5, 1, (200, 250)).astype(np.float32)
     unfiltered = replace(SETTINGS, median_filter_s=0.0)
@@ -41,7 +41,7 @@ def test_an_extended_curve_is_calibrated_as_it_is_given_back() -> None:
 
 
 def make_scenes(n_scenes: int) -> SceneEvidence:
-    """Scenes with one query that is heard loudly in every fifth, at similarities that overlap."""
+    """Scenes with one query, which is heard loudly in every fifth scene; similarities of heard and absent overlap."""
     rng = np.random.default_rng(1)
     heard = np.arange(n_scenes)[:, None] % 5 == 0
     level = rng.uniform(0, 0.8, (n_scenes, 1)) + 0.2 * heard
@@ -49,7 +49,7 @@ def make_scenes(n_scenes: int) -> SceneEvidence:
     return SceneEvidence(similarity, np.repeat(heard[:, :, None], 50, axis=2), heard, ~heard)
 
 
-def test_the_threshold_is_the_lowest_that_keeps_false_presence_down() -> None:
+def test_the_lowest_threshold_with_accepted_false_presence_is_chosen() -> None:
     scenes = make_scenes(500)
     settings = choose_threshold(scenes.evidence, scenes.absent, GRID, SETTINGS)
     assert (settings.threshold_off, settings.extent_ratio) == (settings.threshold, 0.5)
@@ -61,16 +61,16 @@ def test_the_threshold_is_the_lowest_that_keeps_false_presence_down() -> None:
     assert false_presence(settings.threshold) <= FALSE_PRESENCE < false_presence(settings.threshold - 0.01)
 
 
-def test_pairs_are_all_that_are_heard_and_some_that_are_not() -> None:
+def test_all_pairs_with_a_heard_query_are_chosen_and_some_with_an_absent_query() -> None:
     scenes = make_scenes(500)
     chosen = choose_pairs(scenes, absent_per_heard=2)
     assert chosen[~scenes.absent].all()
     assert int(chosen.sum()) == 300
 
 
-def test_a_file_that_is_no_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused_with_a_message(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_text("weights")
     out = tmp_path / "new" / "calibration.json"
     with pytest.raises(SystemExit, match=r"checkpoint.pt is no checkpoint of training.train \(UnpicklingError\)"):
         main([str(tmp_path / "checkpoint.pt"), "--data", str(tmp_path), "--out", str(out)])
-    assert out.parent.is_dir()  # before hours are spent on what could not be written
+    assert out.parent.is_dir()  # created before the long calibration, whose result could not be written otherwise

@@ -78,5 +78,5 @@ def test_scores_have_the_scale_and_the_bias_of_the_text() -> None:
     encoded = EncodedQueries(queries.numpy(), sigmoid.stacked(queries).detach().numpy())
     scores = score(encoded.evidence(np.float32([[0, 1], [0, 1]])), UNCALIBRATED)
     prior, likely = torch.sigmoid(torch.tensor([-8.0, -4.0])), torch.sigmoid(torch.tensor([2.0, 6.0]))
-    assert scores[:, 0].tolist() == pytest.approx(prior.tolist(), rel=1e-4)  # as likely as before anything was heard
+    assert scores[:, 0].tolist() == pytest.approx(prior.tolist(), rel=1e-4)  # at similarity 0, each query has its prior
     assert scores[:, 1].tolist() == pytest.approx(likely.tolist())

@@ -107,7 +107,7 @@ def test_a_data_set_has_no_labels_for_the_label_losses(tiny_pack: Path) -> None:
 def test_a_recipe_has_at_least_one_loss_of_positive_weight_and_a_positive_temperature(
     tiny_pack: Path, losses: dict[str, float]
 ) -> None:
-    with pytest.raises(ValueError, match="weights of 0 and more, one of them positive"):
+    with pytest.raises(ValueError, match="weights of at least 0, at least one weight above 0"):
         recipe_with(tiny_pack, **losses)
 
 

@@ -69,7 +69,7 @@ def test_a_recipe_overrides_some_values_of_its_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "teaches"),
+    ("values", "needed"),
     [
         ({}, False),
         ({"teacher": {"folder": "a"}}, True),
@@ -78,5 +78,5 @@ def test_a_recipe_overrides_some_values_of_its_base(tmp_path: Path) -> None:
         ({"teacher": {"folder": "a"}, "start": "b", "losses": {"teacher_sigmoid": 0.5}}, True),
     ],
 )
-def test_the_teachers_scores_are_needed_for_a_warm_start_or_its_loss(values: dict[str, object], teaches: bool) -> None:
-    assert recipe_from_dict({"name": "a", **values}).teaches == teaches
+def test_the_teachers_scores_are_needed_for_a_warm_start_or_its_loss(values: dict[str, object], needed: bool) -> None:
+    assert recipe_from_dict({"name": "a", **values}).needs_teacher_scores == needed

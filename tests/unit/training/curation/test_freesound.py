@@ -94,7 +94,7 @@ def test_a_search_removed_from_the_ontology_leaves_the_table(freesound: Freesoun
     assert paths(table(tmp_path)) == ["audio/3.flac", "audio/4.flac"]
 
 
-def test_a_busy_server_is_asked_again(freesound: FreesoundServer, tmp_path: Path) -> None:
+def test_a_request_to_a_busy_server_is_repeated(freesound: FreesoundServer, tmp_path: Path) -> None:
     freesound.replies["/apiv2/search/text/"] = [
         json_reply({"detail": "throttled"}, 429, {"Retry-After": "2"}),
         Reply(status=502),

@@ -57,13 +57,13 @@ def test_a_response_that_is_not_a_completion_is_malformed(reply: Reply, server: 
         language_model(server.url).write("", [["a dog"]])
 
 
-def test_a_busy_model_is_asked_again(model_server: ModelServer, server: Server) -> None:
+def test_a_request_to_a_busy_model_is_repeated(model_server: ModelServer, server: Server) -> None:
     failures = iter([json_reply({}, 429, {"Retry-After": "1"}), Reply(status=503)])
     server.answer = lambda request: next(failures, None) or model_server.answer(request)
     assert language_model(model_server.url).write("", [["a dog"]]) == ["a dog"]
 
 
-def test_a_slow_model_is_asked_again_after_the_timeout(model_server: ModelServer, server: Server) -> None:
+def test_a_request_to_a_slow_model_is_repeated_after_the_timeout(model_server: ModelServer, server: Server) -> None:
     slow, done = iter([True]), threading.Event()
 
     def answer(request: Request) -> Reply:

@@ -20,7 +20,7 @@ def silence(duration_s: float) -> NDArray[np.float32]:
 
 
 def test_a_full_scale_tone_of_997_hz_becomes_20_db_quieter() -> None:
-    """Its loudness is -3.01 LUFS by definition (ITU-R BS.1770-4, annex 1)."""
+    """The loudness of the tone is -3.01 LUFS by definition (ITU-R BS.1770-4, annex 1)."""
     assert np.abs(normalize(tone(2.0, 1.0))).max() == pytest.approx(10 ** ((LOUDNESS_LUFS + 3.01) / 20), rel=0.01)
 
 

@@ -29,7 +29,7 @@ PSDS2 = {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3, "alp
 
 
 def draw(seed: int) -> tuple[ScoredQueries, dict[str, Any], dict[str, Any]]:
-    """Noisy score curves with ties over random events: in our types, and scores and truth as sed_scores_eval takes them."""
+    """Noisy score curves with ties, and random events: as `ScoredQueries`, and as scores and truth for sed_scores_eval."""
     rng = np.random.default_rng(seed)
     edges_s = GRID.edges(100, DURATION_S)
     queries: list[ScoredQuery] = []

@@ -14,7 +14,9 @@ def silence(folder: Path, name: str = "silence.flac") -> Path:
     return folder / name
 
 
-def test_a_pooled_set_queries_captions_of_each_recording_and_of_others(tmp_path: Path) -> None:
+def test_recordings_of_a_pooled_set_are_queried_with_their_captions_and_those_of_other_recordings(
+    tmp_path: Path,
+) -> None:
     path = silence(tmp_path)
     annotated = [Example(path, "test", events=(CaptionedEvent(0.0, 0.5, f"caption {i}"),)) for i in range(1100)]
     pooled = evaluation_set_from_examples("captions", annotated)

@@ -50,11 +50,11 @@ def test_events_are_grouped_by_duration() -> None:
 
 def test_rankings_of_a_hand_worked_clip() -> None:
     cat = query(0, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9, 0.1, 0.1], BOTH)
-    found = rankings(ScoredQueries(LABELS, (cat,), 1))
-    assert found["frame_other_sound"] == 0.0  # 0.5 against 0.9
-    assert found["frame_background"] == pytest.approx((2 + 3 * 0.5) / 5)  # two frames below, three ties
-    assert found["frame"] == pytest.approx((2 + 3 * 0.5) / 6)
-    assert "caption" not in found  # no label is absent
+    probabilities = rankings(ScoredQueries(LABELS, (cat,), 1))
+    assert probabilities["frame_other_sound"] == 0.0  # 0.5 against 0.9
+    assert probabilities["frame_background"] == pytest.approx((2 + 3 * 0.5) / 5)  # two frames below, three ties
+    assert probabilities["frame"] == pytest.approx((2 + 3 * 0.5) / 6)
+    assert "caption" not in probabilities  # no label is absent
 
 
 def test_a_caption_is_ranked_against_those_of_absent_labels() -> None:

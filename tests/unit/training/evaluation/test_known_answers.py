@@ -1,4 +1,4 @@
-"""Figures that the reference implementations compute for their own test data."""
+"""Figures of the test data of the reference implementations, compared with those that the implementations compute."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -72,7 +72,7 @@ def test_many_queries_are_sent_in_several_requests_and_their_curves_keep_the_ord
 @pytest.mark.parametrize("answer", [{}, [], {"model": {"sample_rate_hz": 16_000}, "defaults": {}}])
 def test_another_service_is_refused(answer: object) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
-    with pytest.raises(ValueError, match="http://other does not answer GET /info as this service does"):
+    with pytest.raises(ValueError, match="http://other is not an Earmark service"):
         ServiceLocalizer(httpx.Client(base_url="http://other", transport=transport))
 
 

@@ -10,7 +10,7 @@ NO_WEIGHTS = {"label_sigmoid": 0.0, "label_contrastive": 0.0}
     [NO_WEIGHTS, {"clip_contrastive": -0.1}, {"temperature": 0.0}, {"temperature": -1.0}],
 )
 def test_weights_are_not_negative_nor_all_zero_and_the_temperature_is_positive(values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="and a temperature over 0 are accepted"):
+    with pytest.raises(ValueError, match="and a temperature above 0 are accepted"):
         LossWeights(**values)
 
 

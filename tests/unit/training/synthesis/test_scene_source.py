@@ -26,7 +26,7 @@ def recordings(tiny_pack: Path) -> SceneRecordings:
 
 
 def certain_teacher(store: AudioStore) -> TeacherScores:
-    """A teacher with one class, which it scores 1 everywhere."""
+    """A teacher with one class, whose score is 1 in all frames."""
     n_frames = [-(-len(samples) // 1280) for samples in store]
     offsets = np.cumsum([0, *n_frames])
     return TeacherScores(np.full((offsets[-1], 1), 255, np.uint8), np.zeros((offsets[-1], 1024), np.float16), offsets)

@@ -7,7 +7,7 @@ BLOCK = 320
 
 
 def blocks(*levels: float) -> np.ndarray:
-    """A waveform of one constant level a block of 20 ms."""
+    """A waveform with a constant level in each block of 20 ms."""
     return np.repeat(np.array(levels, dtype=np.float32), BLOCK)
 
 

@@ -75,7 +75,7 @@ def test_a_puppy_is_a_dog_and_a_dog_may_be_a_puppy(captions: Path) -> None:
     ]
 
 
-def test_labels_with_ten_recordings_each_were_told_apart_by_curators(captions: Path) -> None:
+def test_labels_with_ten_recordings_each_count_as_curated(captions: Path) -> None:
     vocabulary = vocabulary_of([recording("dog")] * 10 + [recording("puppy")] * 10, captions)
     assert vocabulary.relation.tolist() == [[POSITIVE, NEGATIVE], [UNKNOWN, POSITIVE]]
 

@@ -54,7 +54,7 @@ def trained(seed: int = 0, steps: int = 30) -> LanguageAudioModel:
 
 
 def similarities(model: LanguageAudioModel) -> torch.Tensor:
-    """Of a frame of each recording with the caption of each label: (2, 2)."""
+    """Cosines of a frame of each recording with the caption of each label: (2, 2)."""
     model.eval()
     with torch.inference_mode():
         features = torch.from_numpy(teacher().features[[0, 3]].astype(np.float32))

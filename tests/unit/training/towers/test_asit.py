@@ -70,5 +70,5 @@ def test_a_public_checkpoint_is_loaded_except_for_heads_of_other_classes(tower: 
 
 def test_a_checkpoint_of_another_depth_is_refused(tower: AsitTower, tmp_path: Path) -> None:
     torch.save({f"model.{n}": w for n, w in tower.model.state_dict().items()}, tmp_path / "public.pt")
-    with pytest.raises(ValueError, match=r"another encoder than AsitTower's: [\s\S]*blocks\.1\."):
+    with pytest.raises(ValueError, match=r"an encoder that does not fit AsitTower: [\s\S]*blocks\.1\."):
         AsitTower(AsitConfig(dimension=16, blocks=2)).load_pretrained(tmp_path / "public.pt")

@@ -42,5 +42,5 @@ def test_a_public_checkpoint_is_loaded_with_the_prefix_of_any_release(prefix: st
 
 def test_a_checkpoint_of_another_width_is_refused(tmp_path: Path) -> None:
     torch.save({f"model.fmn.{n}": w for n, w in FrameMobileNet(0.6).state_dict().items()}, tmp_path / "public.pt")
-    with pytest.raises(ValueError, match="another encoder than FrameMobileNetTower's"):
+    with pytest.raises(ValueError, match="an encoder that does not fit FrameMobileNetTower"):
         FrameMobileNetTower(NARROW).load_pretrained(tmp_path / "public.pt")
