@@ -18,15 +18,17 @@ class Pace:
 
     Attributes:
         timeout_s: Maximum time for the transfer, in seconds.
-        min_bytes_per_s: Minimum average speed after the first `SLOW_START_S` seconds; 0 for no minimum.
+        min_bytes_per_s: Minimum average speed after the start; 0 for no minimum.
+        slow_start_s: Duration of the start, in which every speed is accepted, in seconds.
     """
 
     timeout_s: float
     min_bytes_per_s: int
+    slow_start_s: float = SLOW_START_S
 
     def allowed_s(self, n_bytes: int) -> float:
         """Time that the client may have taken after `n_bytes` bytes, in seconds."""
-        by_speed_s = SLOW_START_S + n_bytes / self.min_bytes_per_s if self.min_bytes_per_s else math.inf
+        by_speed_s = self.slow_start_s + n_bytes / self.min_bytes_per_s if self.min_bytes_per_s else math.inf
         return min(self.timeout_s, by_speed_s)
 
 
