@@ -104,7 +104,7 @@ def create_app(
         refuse_connection=admission.refuse_connection,
     )
     if settings.root_path:
-        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)  # added last, so it is the outermost
+        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)  # after the others, so it runs before them
     app.add_middleware(OriginFormTargets)
     metrics.declare_routes(_known_statuses())
     return app

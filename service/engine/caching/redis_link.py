@@ -15,7 +15,7 @@ from redis.retry import Retry
 from service.engine.caching.background import Background
 from service.engine.caching.bounded_replies import BoundedParser
 from service.engine.caching.breaker import CircuitBreaker
-from service.engine.caching.refusals import Refusal, Refusals, refusal_of
+from service.engine.caching.refusals import ERROR_REPLIES, Refusal, Refusals, refusal_of
 from service.engine.caching.reporting import CacheCounts
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class RedisLink:
                     return reply.result(REPLY_TIMEOUT_S)
                 finally:
                     reply.cancel()
-        except ResponseError as error:
+        except ERROR_REPLIES as error:
             raise RedisUnavailable(request_sent=True, refusal=refusal_of(error)) from error
         except Exception as error:  # the server may not be Redis, and then the library raises any exception
             raise RedisUnavailable(request_sent=True) from error
@@ -132,8 +132,9 @@ class RedisLink:
             yield
         except BaseException as error:
             self._counts.add("failures", operation)
-            if isinstance(error, ResponseError):
+            if isinstance(error, ERROR_REPLIES):
                 self._refusals.add(error, operation)
+            if isinstance(error, ResponseError):
                 self._report_reply()
             elif self._breaker.failed():
                 log.warning(

@@ -8,11 +8,13 @@ from typing import Literal
 
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     ClusterCrossSlotError,
     ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisError,
     ResponseError,
     TryAgainError,
 )
@@ -28,25 +30,28 @@ MEANINGS: dict[Refusal, str] = {
     "disk": "it cannot save to its disk",
     "cluster": "it is a node of a Redis Cluster, which keeps only some of the keys",
     "not_a_store": "it stores no values; it may be a Redis Sentinel",
-    "permission": "its access rules (ACL) forbid a command or a key",
+    "permission": "its password or its access rules (ACL) forbid a request",
     "other": "it gave an error reply",
 }
 """Explanation of each kind of refusal, as the end of a sentence about Redis."""
 UNUSABLE: frozenset[Refusal] = frozenset({"cluster", "not_a_store"})
 """Refusals of a server that can never serve as the shared cache."""
 
-_CLASSES: tuple[tuple[Refusal, tuple[type[ResponseError], ...]], ...] = (
+ERROR_REPLIES = (ResponseError, AuthenticationError)
+"""Classes of the errors that Redis replies with; redis-py counts a wrong password to the failed connections."""
+
+_CLASSES: tuple[tuple[Refusal, tuple[type[RedisError], ...]], ...] = (
     ("full", (OutOfMemoryError,)),
     ("read_only", (ReadOnlyError,)),
     ("cluster", (AskError, ClusterDownError, ClusterCrossSlotError, TryAgainError)),  # MovedError is an AskError
-    ("permission", (NoPermissionError,)),
+    ("permission", (NoPermissionError, AuthenticationError)),
 )
 _TEXTS: tuple[tuple[Refusal, str], ...] = (("disk", "MISCONF"), ("not_a_store", "unknown command"))
 
 log = logging.getLogger(__name__)
 
 
-def refusal_of(error: ResponseError) -> Refusal:
+def refusal_of(error: RedisError) -> Refusal:
     """The kind of an error reply."""
     for refusal, classes in _CLASSES:
         if isinstance(error, classes):
@@ -70,7 +75,7 @@ class Refusals:
         self._lock = threading.Lock()
         self._throttles = {refusal: Throttle(clock) for refusal in MEANINGS}
 
-    def add(self, error: ResponseError, operation: str) -> Refusal:
+    def add(self, error: RedisError, operation: str) -> Refusal:
         """Counts an error reply to an operation, logs the reply if a line is due, and returns its kind."""
         refusal = refusal_of(error)
         self._counts.add("refusals", refusal)

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from service.app import create_app
 from service.settings import Settings
+from service.shutdown import Shutdown
 from tests.unit.api.conftest import make_client
 from tests.unit.api.fake_engine import FakeEngine
 
@@ -92,3 +94,20 @@ async def test_the_prefix_is_accepted_with_a_slash_at_its_end_and_not_without_a_
     for refused in ("sound", "/a//b", "/a b", "http://host/sound", "/a?b", "/" + "a" * 200):
         with pytest.raises(ValidationError):
             Settings(root_path=refused)
+
+
+@pytest.mark.parametrize("target", [b"http://host/sound/livez", b"http://host/livez"])
+async def test_targets_in_absolute_form_are_understood_under_a_prefix(engine: FakeEngine, target: bytes) -> None:
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])  # pyright: ignore[reportArgumentType]
+
+    app = create_app(engine, Settings(root_path="/sound"), version="0", shutdown=Shutdown())
+    scope = {"type": "http", "method": "GET", "path": target.decode(), "raw_path": target, "query_string": b""}
+    await app(scope | {"headers": [(b"host", b"host")]}, receive, send)  # pyright: ignore[reportArgumentType]
+    assert statuses == [200]

@@ -1,6 +1,6 @@
 """Engines of two replicas of the service that share a Redis, or have lost the connection to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +89,30 @@ def test_the_warning_about_a_redis_that_does_not_answer_hides_the_password(
 
 def _open_cache_on(server: RedisServer, tiny_bundle: Path) -> EmbeddingCache:
     return open_cache(read_manifest(tiny_bundle), 10**6, RedisOptions(server.url, ttl_s=60, value_bytes=10**6))
+
+
+def _fill(server: RedisServer) -> None:
+    server.fill()
+
+
+def _demand_password(server: RedisServer) -> None:
+    server.client.config_set("requirepass", "secret")
+
+
+@pytest.mark.parametrize(("trouble", "refusal"), [(_fill, "full"), (_demand_password, "permission")])
+def test_a_redis_that_refuses_requests_at_the_start_is_reported_once(
+    server: RedisServer,
+    tiny_bundle: Path,
+    trouble: Callable[[RedisServer], None],
+    refusal: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trouble(server)
+    with closing(_open_cache_on(server, tiny_bundle)) as cache:
+        assert cache.degraded() == ["redis"]
+    (record,) = caplog.records
+    assert record.message.startswith("redis refuses requests: ")
+    assert record.__dict__["refusal"] == refusal
 
 
 @pytest.fixture

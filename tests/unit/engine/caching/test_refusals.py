@@ -19,6 +19,8 @@ REPLIES = {
     "CROSSSLOT Keys in request don't hash to the same slot": "cluster",
     "ERR unknown command 'GETRANGE', with args beginning with: 'key'": "not_a_store",
     "NOPERM this user has no permissions to run the 'set' command": "permission",
+    "NOAUTH Authentication required.": "permission",
+    "WRONGPASS invalid username-password pair or user is disabled.": "permission",
     "ERR something else": "other",
     "": "other",
 }
