@@ -20,6 +20,8 @@ from training.towers.choice import tower_class
 from training.towers.text import SentenceEncoder
 
 logger = logging.getLogger(__name__)
+LABEL_LOSSES = ("label_sigmoid", "label_contrastive", "label_overlap", "teacher_sigmoid")
+"""Losses against captions of labels or classes, whose sentence embeddings are computed once, before training."""
 
 
 class Source(Protocol):
@@ -78,12 +80,13 @@ def scene_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource:
     """Scenes mixed from the `train` recordings of the pack in `data.folder`, which are decoded once.
 
     Raises:
-        ValueError: the sentence encoder is trained, and a loss needs the captions of labels, which are encoded only once.
+        ValueError: the sentence encoder is trained, and a loss needs the captions of labels or classes, which are encoded only once.
     """
-    if recipe.text.trained and (recipe.losses.label_sigmoid or recipe.losses.label_contrastive):
+    frozen = [name for name in LABEL_LOSSES if recipe.text.trained and getattr(recipe.losses, name)]
+    if frozen:
         raise ValueError(
-            "text.trained is true, but the captions of labels are encoded only once; with text.trained only 0 is accepted "
-            "for losses.label_sigmoid and losses.label_contrastive"
+            "text.trained is true, but the captions of labels and classes are encoded only once; with text.trained only 0 "
+            f"is accepted for {', '.join(f'losses.{name}' for name in frozen)}"
         )
     tower, folder = tower_class(recipe.audio), recipe.teacher.folder
     recordings = [r for r in read_pack_table(recipe.data.folder) if r.split == "train"]

@@ -61,6 +61,15 @@ def test_captions_of_labels_do_not_train_the_sentence_encoder(tiny_pack: Path, e
         scene_source(tiny(f"data.folder={tiny_pack}", "text.trained=true"), encoder)
 
 
+@pytest.mark.parametrize("loss", ["label_overlap", "teacher_sigmoid"])
+def test_every_loss_against_captions_of_labels_or_classes_needs_a_frozen_sentence_encoder(
+    loss: str, tiny_pack: Path, encoder: SentenceEncoder
+) -> None:
+    overrides = (*NO_LABEL_LOSSES, f"losses.{loss}=1.0", "text.trained=true")
+    with pytest.raises(ValueError, match=rf"only 0 is accepted for losses\.{loss}"):
+        scene_source(tiny(f"data.folder={tiny_pack}", *overrides), encoder)
+
+
 def test_excerpts_are_cut_from_the_training_examples_of_the_data_sets(tmp_path: Path) -> None:
     source = dataset_source(on_tacos(tmp_path))
     assert [len(pool.examples) for pool in source.pools] == [RECORDINGS]
