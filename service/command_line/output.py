@@ -2,6 +2,7 @@
 
 import sys
 
+from service.core.localization import query_warnings
 from service.core.warnings import AnswerWarning
 from service.engine.interface import Localization
 
@@ -37,8 +38,8 @@ def write_warnings(localization: Localization) -> None:
     """Writes the warnings of an answer to standard error, one per line."""
     for warning in localization.warnings:
         sys.stderr.write(f"earmark: warning: {_sentence(warning)}\n")
-    for number, result in enumerate(localization.results, start=1):
-        for warning in result.warnings:
+    for number, warnings in enumerate(query_warnings(localization.results), start=1):
+        for warning in warnings:
             sys.stderr.write(f"earmark: warning: query {number}: {_sentence(warning)}\n")
 
 

@@ -113,6 +113,11 @@ class GroupedResults(Sequence[QueryResult]):
         """Size of the clip's frame embeddings, which are kept in memory until the last result is computed."""
         return self._search.frames.nbytes
 
+    @property
+    def warnings(self) -> Sequence[tuple[AnswerWarning, ...]]:
+        """The warnings about each query, which are known without computing the results."""
+        return self._search.warnings
+
     def __len__(self) -> int:
         return len(self._search.queries)
 
@@ -162,3 +167,8 @@ def localize(
     search = _Search(frames, tuple(queries), encoded, manifest, postprocessing, duration_s, warnings)
     group_size = max(1, GROUP_VALUES // len(frames))
     return search.results(scoring.ALL_ROWS) if len(queries) <= group_size else GroupedResults(search, group_size)
+
+
+def query_warnings(results: Sequence[QueryResult]) -> Sequence[tuple[AnswerWarning, ...]]:
+    """The warnings about each query of an answer; computes no results that are not computed yet."""
+    return results.warnings if isinstance(results, GroupedResults) else [result.warnings for result in results]

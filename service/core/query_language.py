@@ -32,7 +32,7 @@ def foreign_language(query: str) -> str | None:
 
 def _foreign_script(word: str) -> str | None:
     """Name of the first script in a word that is not the Latin script, or None."""
-    scripts = [unicodedata.name(letter, "UNKNOWN").split()[0].partition("-")[0] for letter in word]
+    scripts = [unicodedata.name(letter, "UNKNOWN").split()[0].partition("-")[0] for letter in word if letter.isalpha()]
     foreign = [script for script in scripts if script not in _KNOWN_SCRIPTS]
     if foreign in ([], ["GREEK"]):  # one Greek letter is a symbol, as in 20 \u03bcs
         return None

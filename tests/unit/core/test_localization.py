@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from service.core import localization
-from service.core.localization import localize
+from service.core.localization import localize, query_warnings
 from service.core.manifest import Manifest, verify_bundle
 from service.core.scoring import EncodedQueries
 from service.core.warnings import AnswerWarning
@@ -92,3 +92,4 @@ def test_results_carry_the_warnings_of_their_query_also_in_groups(
         results = localize(frames, names, _encoded(0, 1, 2), manifest, manifest.postprocessing, 1.0, warnings)
         assert [result.warnings for result in results] == warnings
         assert results[1].warnings == warnings[1]
+        assert list(query_warnings(results)) == warnings

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.core.foreign_words import FOREIGN_WORDS
 from service.core.queries import normalize_query
@@ -81,3 +83,8 @@ def _captions() -> Iterator[str]:
             entry = json.loads(line)
             yield entry["label"]
             yield from entry["captions"]
+
+
+@given(st.text())
+def test_every_text_is_judged_and_plain_digits_and_signs_are_not_foreign(text: str) -> None:
+    assert foreign_language(text) is None or any(character.isalpha() for character in text)
