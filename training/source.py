@@ -80,7 +80,8 @@ def scene_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource:
     """Scenes mixed from the `train` recordings of the pack in `data.folder`, which are decoded once.
 
     Raises:
-        ValueError: the sentence encoder is trained, and a loss needs the captions of labels or classes, which are encoded only once.
+        ValueError: the sentence encoder is trained, and a loss needs the captions of labels or classes, which are encoded
+            only once.
     """
     frozen = [name for name in LABEL_LOSSES if recipe.text.trained and getattr(recipe.losses, name)]
     if frozen:
