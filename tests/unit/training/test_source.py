@@ -65,7 +65,7 @@ def test_captions_of_labels_do_not_train_the_sentence_encoder(tiny_pack: Path, e
 def test_every_loss_against_captions_of_labels_or_classes_needs_a_frozen_sentence_encoder(
     loss: str, tiny_pack: Path, encoder: SentenceEncoder
 ) -> None:
-    overrides = (*NO_LABEL_LOSSES, f"losses.{loss}=1.0", "text.trained=true")
+    overrides = (*NO_LABEL_LOSSES, f"losses.{loss}=1.0", "text.trained=true", "teacher.folder=/nowhere")
     with pytest.raises(ValueError, match=rf"only 0 is accepted for losses\.{loss}"):
         scene_source(tiny(f"data.folder={tiny_pack}", *overrides), encoder)
 
