@@ -14,8 +14,9 @@ from contextlib import closing
 from types import FrameType
 
 from service.command_line.localize import add_localize_parser
-from service.core.errors import EarmarkError, InferenceUnavailable
+from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
+from service.core.start_errors import InferenceUnavailable
 from service.logs import configure_logging
 from service.shutdown import Shutdown
 

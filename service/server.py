@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.connections import Connection, ConnectionLimits
-from service.core.errors import AddressUnavailable
+from service.core.start_errors import AddressUnavailable
 from service.logs import Throttle
 from service.shutdown import Shutdown
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.core.errors import SettingInvalid, SettingUnknown
 from service.core.manifest import PACKAGED_BUNDLE
+from service.core.start_errors import SettingInvalid, SettingUnknown
 from service.engine.caching.redis_link import ACCEPTED_URLS, check_url, without_secrets
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     """CPU threads of one inference; 0 uses one thread per core. Lower it if several processes share the machine."""
 
     decoders: int = Field(2, ge=1, le=256)
-    """Number of decoder processes that are kept ready, at about 40 MB each. While all of them are busy, more are
+    """Number of decoder processes that are kept ready, at about 56 MB each. While all of them are busy, more are
     started, up to one per request. Raise it if many clips arrive at the same time."""
 
     batch_windows: int = Field(4, ge=1, le=1024)

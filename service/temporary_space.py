@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from service.core.errors import DescriptorsExhausted, TemporarySpaceFull, TemporarySpaceUnavailable
+from service.core.errors import DescriptorsExhausted, TemporarySpaceFull
+from service.core.start_errors import TemporarySpaceUnavailable
 from service.logs import Throttle
 
 _PROBE_BYTES = 64 << 10

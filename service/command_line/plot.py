@@ -9,10 +9,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.errors import ParameterInvalid, PlotUnavailable
+from service.core.errors import ParameterInvalid
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
+from service.core.start_errors import PlotUnavailable
 from service.engine.containers import identify
 from service.engine.decoding import decode
 from service.engine.interface import Localization

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from service.core.errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid, ParameterInvalid
+from service.core.errors import ParameterInvalid
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.queries import QueryNormalization
 from service.core.scoring import Calibration
+from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.windows import WindowPlan
 
 SHARED_SIGMOID_FORMAT, TEXT_DEPENDENT_SIGMOID_FORMAT = 2, 3

@@ -12,14 +12,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
-from service.core.errors import (
-    AudioError,
-    AudioUndecodable,
-    DeadlineExceeded,
-    DecoderLost,
-    DecoderUnavailable,
-    EarmarkError,
-)
+from service.core.errors import AudioError, AudioUndecodable, DeadlineExceeded, DecoderLost, EarmarkError
+from service.core.start_errors import DecoderUnavailable
 from service.engine.call import Call
 from service.engine.containers import Container, identify
 from service.engine.decoder_handle import FAILURES, DecoderHandle, DecoderRequest, clip_content

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.errors import GraphMismatch
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
 from service.core.queries import normalize_query
 from service.core.query_warnings import cut_warning, language_warning
 from service.core.scoring import EncodedQueries
+from service.core.start_errors import GraphMismatch
 from service.core.warnings import AnswerWarning
 from service.engine.options import EngineOptions
 from service.engine.query_tokenizer import open_tokenizer

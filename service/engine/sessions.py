@@ -21,7 +21,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by the import below;
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from service.core.errors import DeviceUnavailable, GraphMismatch
+from service.core.start_errors import DeviceUnavailable, GraphMismatch
 from service.engine.options import EngineOptions
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}

@@ -1,6 +1,6 @@
 import pytest
 
-from service.core.errors import AddressUnavailable
+from service.core.start_errors import AddressUnavailable
 from service.server import bind, url_of
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.core.errors import SettingInvalid, SettingUnknown
 from service.core.manifest import PACKAGED_BUNDLE
+from service.core.start_errors import SettingInvalid, SettingUnknown
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
 from service.settings import (

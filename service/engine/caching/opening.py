@@ -2,8 +2,8 @@
 
 import logging
 
-from service.core.errors import RedisUnusable
 from service.core.manifest import Manifest
+from service.core.start_errors import RedisUnusable
 from service.engine.caching.breaker import CircuitBreaker
 from service.engine.caching.redis_link import FAILURES, PAUSE_S, RedisLink, RedisUnavailable, without_secrets
 from service.engine.caching.redis_tier import RedisOptions, RedisTier

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from service.command_line.plot import Envelope, check_can_plot, draw, read_envelope
-from service.core.errors import ParameterInvalid, PlotUnavailable
+from service.core.errors import ParameterInvalid
 from service.core.localization import QueryResult
 from service.core.segments import Segment
+from service.core.start_errors import PlotUnavailable
 from service.engine.interface import Localization
 from tests.clips import wav
 from tests.manifests import make_manifest

@@ -1,14 +1,18 @@
 import pickle
 import re
+from types import ModuleType
 
 import pytest
 
-from service.core import errors
+from service.core import errors, start_errors
 from service.core.errors import EarmarkError
+from service.core.start_errors import StartError
+
+MODULES = (errors.__name__, start_errors.__name__)
 
 
 def _leaves(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
-    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    children = [child for child in kind.__subclasses__() if child.__module__ in MODULES]
     return [leaf for child in children for leaf in _leaves(child)] if children else [kind]
 
 
@@ -18,8 +22,13 @@ def _example(kind: type[EarmarkError]) -> EarmarkError:
     return kind(*[values[name] for name in kinds if name in values])
 
 
-def _drawn_names() -> set[str]:
-    return set(re.findall(r"^    [ │├└─]*(\w+)", errors.__doc__ or "", re.MULTILINE))
+def _drawn_names(module: ModuleType) -> set[str]:
+    return set(re.findall(r"^    [ │├└─]*(\w+)", module.__doc__ or "", re.MULTILINE))
+
+
+def _defined_names(module: ModuleType) -> set[str]:
+    values = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Exception)]
+    return {value.__name__ for value in values if value.__module__ == module.__name__}
 
 
 @pytest.mark.parametrize("kind", _leaves(EarmarkError))
@@ -39,9 +48,9 @@ def test_every_error_can_be_pickled(kind: type[EarmarkError]) -> None:
     assert back.data == error.data
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_module() -> None:
-    classes = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert _drawn_names() == classes
+def test_the_trees_in_the_docstrings_are_the_trees_of_the_modules() -> None:
+    assert _drawn_names(errors) == _defined_names(errors) | {StartError.__name__}
+    assert _drawn_names(start_errors) == _defined_names(start_errors)
 
 
 def test_a_message_names_the_setting_that_decides() -> None:

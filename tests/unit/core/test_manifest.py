@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.core.errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.frame_grid import FrameGrid
 from service.core.manifest import BUNDLE_FILES, Manifest, verify_bundle
+from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest()

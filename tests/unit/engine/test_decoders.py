@@ -13,14 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from service.core.errors import (
-    AudioTooLong,
-    AudioUndecodable,
-    DeadlineExceeded,
-    DecoderLost,
-    DecoderUnavailable,
-    UnsupportedAudio,
-)
+from service.core.errors import AudioTooLong, AudioUndecodable, DeadlineExceeded, DecoderLost, UnsupportedAudio
+from service.core.start_errors import DecoderUnavailable
 from service.engine.call import Call, CallAbandoned
 from service.engine.containers import identify
 from service.engine.decoders import Decoders

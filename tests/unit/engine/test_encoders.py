@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.errors import DeviceUnavailable, GraphMismatch
 from service.core.manifest import Manifest, verify_bundle
+from service.core.start_errors import DeviceUnavailable, GraphMismatch
 from service.engine.call import CallAbandoned
 from service.engine.encoders import AudioEncoder, TextEncoder, buckets
 from service.engine.options import EngineOptions

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from service.answer import encode_answer
-from service.core.errors import ClipNotFound, RedisUnusable
+from service.core.errors import ClipNotFound
 from service.core.manifest import read_manifest
+from service.core.start_errors import RedisUnusable
 from service.engine.caching.opening import open_cache
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.caching.tiers import EmbeddingCache

@@ -1,0 +1,146 @@
+"""Errors that stop a command before it serves or localizes anything; their message goes to standard error, never over HTTP.
+
+::
+
+    StartError
+    ├── SettingUnknown
+    ├── SettingInvalid
+    ├── AddressUnavailable
+    ├── DeviceUnavailable
+    ├── DecoderUnavailable
+    ├── RedisUnusable
+    ├── TemporarySpaceUnavailable
+    ├── PlotUnavailable
+    ├── InferenceUnavailable
+    └── BundleError             the model bundle cannot be served
+        ├── BundleFileMissing
+        ├── ChecksumMismatch
+        ├── ManifestInvalid
+        ├── TokenizerInvalid
+        └── GraphMismatch       inputs, outputs or shapes of a graph do not fit the bundle format
+"""
+
+# ruff: noqa: N818 - each name says what is wrong; the base class says that it is an error
+
+from service.core.errors import EarmarkError
+
+
+class StartError(EarmarkError):
+    """A command cannot start. The message goes to standard error, never over HTTP."""
+
+
+class SettingUnknown(StartError):
+    """An EARMARK_* variable that is not a setting; usually a misspelt name."""
+
+    name: str
+    nearest: str
+    template = "{name} is not a setting; did you mean {nearest}?"
+
+
+class SettingInvalid(StartError):
+    """The value of a setting is not accepted."""
+
+    name: str
+    came: str
+    accepted: str
+    template = "{name} is {came}; accepted: {accepted}"
+
+
+class AddressUnavailable(StartError, setting="EARMARK_HOST, EARMARK_PORT"):
+    """The service cannot listen on its address."""
+
+    host: str
+    port: int
+    reason: str
+    template = "cannot listen on {host}:{port}: {reason}"
+
+
+class DeviceUnavailable(StartError, setting="EARMARK_DEVICE"):
+    """The configured device cannot be used."""
+
+    device: str
+    available: str
+    template = "device is {device!r}; ONNX Runtime supports on this machine: {available}"
+
+
+class DecoderUnavailable(StartError):
+    """The processes that decode clips do not work on this machine."""
+
+    reason: str
+    template = "the decoder failed its test, one second of silence: {reason}"
+
+
+class RedisUnusable(StartError, setting="EARMARK_REDIS_URL"):
+    """The server that the URL names can never be the shared cache."""
+
+    url: str
+    reason: str
+    template = (
+        "Redis at {url} cannot be used: {reason}; accepted: a single Redis server, or a proxy in front of a cluster"
+    )
+
+
+class TemporarySpaceUnavailable(StartError):
+    """No temporary file can be written, so no large upload could be received."""
+
+    directory: str
+    reason: str
+    template = "no file can be written in {directory}: {reason}; set TMPDIR to a directory that has free space"
+
+
+class PlotUnavailable(StartError):
+    """The plotting library is not installed."""
+
+    template = "--plot needs matplotlib: pip install 'earmark[plot]'"
+
+
+class InferenceUnavailable(StartError):
+    """ONNX Runtime is not installed."""
+
+    template = "ONNX Runtime is not installed: pip install 'earmark[cpu]', or 'earmark[gpu]' on a machine with CUDA"
+
+
+class BundleError(StartError, setting="EARMARK_BUNDLE"):
+    """The model bundle cannot be served."""
+
+
+class BundleFileMissing(BundleError):
+    """A file of the bundle does not exist."""
+
+    directory: str
+    name: str
+    template = "bundle {directory} has no {name}; every bundle needs this file"
+
+
+class ChecksumMismatch(BundleError):
+    """The sha256 of a file differs from its sha256 in the manifest."""
+
+    name: str
+    actual_sha256: str
+    expected_sha256: str
+    template = "{name} has sha256 {actual_sha256}; manifest.json says {expected_sha256}"
+
+
+class ManifestInvalid(BundleError):
+    """A field of manifest.json is missing, unknown or invalid."""
+
+    field: str
+    came: str
+    accepted: str
+    template = "manifest.json: {field} is {came}; accepted: {accepted}"
+
+
+class TokenizerInvalid(BundleError):
+    """The tokenizer cannot be read or used."""
+
+    reason: str
+    template = "tokenizer.json cannot be used: {reason}; accepted: a tokenizer of the library tokenizers"
+
+
+class GraphMismatch(BundleError):
+    """Inputs, outputs or shapes of a graph do not fit the manifest and the bundle format."""
+
+    name: str
+    came: str
+    accepted: str
+    template = "{name} has {came}; accepted: {accepted}"
