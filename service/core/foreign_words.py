@@ -9,7 +9,7 @@ _WORDS = {
         vagues mer rivière ruisseau neige tombe souffle coule feu voiture voitures moteur hélicoptère sirène vélo ferme
         ouvre sonnette sonne téléphone musique violon guitare pas escalier verre brise casse marteau scie perceuse
         aspirateur boit le passent tousse éternue siffle sifflent joue jouent courent marchent goutte gouttes robinet
-        électrique gens lointain lointaine explose
+        électrique gens lointain lointaine explose il elle pleut ronflement accélère église
         """,
     "German": """
         ein eine einen einem einer eines der das und ist sind im mit auf aus bei von vom zum zur über unter vor neben
@@ -21,7 +21,8 @@ _WORDS = {
         hubschrauber sirene heult martinshorn hupe hupt fahrrad tür tuer knallt schließt öffnet klingel klingelt glocke
         glocken läutet telefon musik geige gitarre schritte treppe geräusch lärm glas zerbricht tastatur tippt hämmert
         säge bohrmaschine bohrt staubsauger die husten hustet niest tropft klavier schuss schüsse spielt leise läuft
-        geht regentropfen laufende dusche
+        geht regentropfen laufende dusche menge tastaturgeräusche schnarchen möwen kies ruft kirchenglocken motorrad
+        kettensäge
         """,
     "Spanish": """
         un una unos unas el los las del está están por sobre mientras alguien lejos cerca perro perros ladra ladran
@@ -32,7 +33,8 @@ _WORDS = {
         sopla tormenta trueno truenos agua cae olas río fuego coche coches carro camión avión helicóptero sirena sirenas
         suena suenan bocina bicicleta puerta golpea golpe campana campanas teléfono música canción tambor guitarra
         violín pasos escalera ruido ruidos vidrio rompe rompiendo teclado escribiendo martillo taladro aspiradora pasa
-        pasando tose tosiendo corriendo corre disparo disparos estornuda musica tren
+        pasando tose tosiendo corriendo corre disparo disparos estornuda musica tren truena acelera motosierra ronquidos
+        gaviotas hierve
         """,
     "Italian": """
         un uno una il gli dei degli delle della del dello nel nella sul sono mentre qualcuno lontano vicino cani abbaia
@@ -41,7 +43,7 @@ _WORDS = {
         pianto folla applausi pioggia piove vento soffia temporale tuono tuoni acqua scorre onde fiume fuoco macchina
         motore aereo elicottero sirena suona suonano treno bicicletta porta sbatte apre chiude campanello campana
         campane telefono musica tamburo chitarra violino passi rumore vetro rompe tastiera martello trapano tossisce
-        neonato classica clacson spari starnutisce
+        neonato classica clacson spari starnutisce sveglia ghiaia
         """,
     "Portuguese": """
         uma uns umas das ao aos nas nos são está estão por sobre enquanto alguém perto cão cães cachorro cachorros latem
@@ -58,7 +60,8 @@ _WORDS = {
         fluiten fluit zingen zingt paard paarden koe haan schaap bij bijen kikker vrouw vrouwen praat praten spreekt
         stemmen kinderen spelen lacht lachen huilt huilen schreeuwt schreeuwen menigte applaus regen valt waait onweer
         donder golven vuur vliegtuig helikopter loeit claxon fiets trein deur slaat opent klok klokken telefoon muziek
-        liedje gitaar viool voetstappen geluid lawaai breekt toetsenbord hamer zaag stofzuiger
+        liedje gitaar viool voetstappen geluid lawaai breekt toetsenbord hamer zaag stofzuiger dondert wekker gaat
+        publiek komt aan
         """,
     "Swedish, Norwegian or Danish": """
         ett og är på med det hund hundar hunde skäller bjeffer gør katt fågel fåglar fugl fugler kvittrar kvinna kvinne
@@ -78,11 +81,11 @@ _WORDS = {
 }
 _NEUTRAL = """
     adam al am ape auto automobile autos avion bach bambino barn bate bateau bel bil boor bruit bruits cade camion cane
-    canzone chaise chanson chat chats che claque clavier cloche cloches com con cuisine dak de dem den die do donna
-    donne door dos en er es et fall faller femme gallo hahn hinter jamar jest kat kind kinder klaxon la late ler lied lo
-    longe loup man mange mann marche mare me met mia motor mouton na no och op os para parole pendant pes pies porte
-    prater pres regent ride ringer rio scale se serra sierra som son stem sulla taler tambour timbre trap trina trommel
-    um van vent wind zee zug
+    canzone chaise chanson chat chats che claque clavier claxon cloche cloches com con cri cuisine dak de dem den die do
+    donna donne door dos en er es et fall faller femme gallo glas hahn hinter jamar jest kat kind kinder klaxon la late
+    ler lied lo longe loup man mange mann marche mare me med met mia motor mouton na no och op os para parole pendant
+    pes pies porte prater pres regent ride ringer rio scale se serra sierra som son stem sulla taler tambour timbre trap
+    trina trommel um van vent wind zee zug
     """
 
 NEUTRAL_WORDS = frozenset(_NEUTRAL.split())
@@ -90,3 +93,10 @@ NEUTRAL_WORDS = frozenset(_NEUTRAL.split())
 
 FOREIGN_WORDS = {language: frozenset(words.split()) - NEUTRAL_WORDS for language, words in _WORDS.items()}
 """Frequent words by language; a word can belong to several languages."""
+
+_NAMES = """
+    aus da del della der derrière des di donner du eau el feu gens il las le les lo loin los mit pas schuss sind sur tiros
+    uno
+    """
+WORDS_OF_NAMES = frozenset(_NAMES.split())
+"""Words that English names and loans have, such as El Camino; one of them alone tells nothing."""

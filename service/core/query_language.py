@@ -6,10 +6,15 @@ say so. Statistical models of language err on short queries: of 64,382 English c
 
 import re
 import unicodedata
+from functools import lru_cache
+from pathlib import Path
 
-from service.core.foreign_words import FOREIGN_WORDS, NEUTRAL_WORDS
+from service.core.foreign_words import FOREIGN_WORDS, NEUTRAL_WORDS, WORDS_OF_NAMES
 
+ENGLISH_WORDS = Path(__file__).with_name("english_words.txt")
+"""File with the words of the captions that models are trained with."""
 _WORD = re.compile(r"[^\W\d_]+")
+_MIN_UNKNOWN = 2  # El Camino has one unknown word, un moustique bourdonne has two
 _KNOWN_SCRIPTS = ("LATIN", "MODIFIER")
 
 
@@ -39,10 +44,19 @@ def _foreign_script(word: str) -> str | None:
     return "Chinese" if foreign[0] == "CJK" else foreign[0]
 
 
+@lru_cache(maxsize=1)
+def _english_words() -> frozenset[str]:
+    return frozenset(ENGLISH_WORDS.read_text(encoding="ascii").split())
+
+
 def _language(words: set[str]) -> str | None:
-    """The language to which more than half of the telling words belong, or None."""
+    """The language that more words belong to than to English, or None; words that no list has count little."""
     telling = {word for word in words if len(word) > 1 and word not in NEUTRAL_WORDS}
-    hits = {language: len(telling & vocabulary) for language, vocabulary in FOREIGN_WORDS.items()}
-    language = max(hits, key=lambda name: hits[name])
-    unlisted = {word for word in telling if word.isascii() and word not in FOREIGN_WORDS[language]}
-    return language if hits[language] > len(unlisted) else None
+    hits = {language: telling & vocabulary for language, vocabulary in FOREIGN_WORDS.items()}
+    language = max(hits, key=lambda name: len(hits[name]))
+    found = hits[language]
+    english = (telling & _english_words()) - found
+    if len(found) == 1 and found <= WORDS_OF_NAMES:
+        unknown = telling - found - english
+        return language if not english and len(unknown) >= _MIN_UNKNOWN else None
+    return language if len(found) > len(english) else None

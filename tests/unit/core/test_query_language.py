@@ -13,14 +13,15 @@ from service.core.query_language import foreign_language
 CAPTIONS = Path(__file__).parents[3] / "training/data/captions"
 SENTENCES = {
     "French": """un chien aboie|le vent souffle dans les arbres|une femme parle|la pluie tombe sur le toit|
-        chien qui aboie|un homme tousse|eau qui coule|moteur de voiture|des enfants jouent et crient|
-        bruit de pas dans l'escalier|une porte claque|les oiseaux chantent|une sirène au loin""",
-    "German": """ein Hund bellt|der Regen fällt auf das Dach|eine Frau spricht|Kinder spielen und schreien|Hundegebell|
-        Vögel zwitschern|ein Auto fährt vorbei|Schritte auf der Treppe|die Tür wird zugeschlagen|
-        eine Sirene heult|jemand hustet|der Zug fährt ein""",
-    "Spanish": """un perro ladra|la lluvia cae sobre el techo|una mujer habla|niños jugando y gritando|perro ladrando|
-        pájaros cantando|un coche pasa|pasos en la escalera|una puerta se cierra de golpe|el viento sopla|
-        ruido de motor""",
+        chien qui aboie|un moustique bourdonne|quelqu'un chuchote|un homme tousse|eau qui coule|
+        moteur de voiture|des enfants jouent et crient|bruit de pas dans l'escalier|une porte claque|
+        les oiseaux chantent|une sirène au loin""",
+    "German": """ein Hund bellt|der Regen fällt auf das Dach|eine Frau spricht|jemand flüstert|
+        Kinder spielen und schreien|Hundegebell|Vögel zwitschern|ein Auto fährt vorbei|
+        Schritte auf der Treppe|die Tür wird zugeschlagen|eine Sirene heult|jemand hustet|der Zug fährt ein""",
+    "Spanish": """un perro ladra|la lluvia cae sobre el techo|una mujer habla|una serpiente|
+        las olas rompen en la playa|niños jugando y gritando|perro ladrando|pájaros cantando|un coche pasa|
+        pasos en la escalera|una puerta se cierra de golpe|el viento sopla|ruido de motor""",
     "Italian": "un cane abbaia|la pioggia cade sul tetto|una donna parla|bambini che giocano|gli uccelli cantano",
     "Portuguese": "um cachorro late|a chuva cai no telhado|uma mulher fala|crianças brincando|cães latindo",
     "Dutch": "een hond blaft|regen valt op het dak|een vrouw praat|vogels fluiten|iemand klopt op de deur",
@@ -38,12 +39,14 @@ SENTENCES = {
     "Devanagari script": "कुत्ता भौंक रहा है",
     "Thai script": "สุนัขเห่า",
 }
-ENGLISH = """a dog barks|birds|sizzling|LOUD!!!|la la la|do re mi|vroom vroom|woof|a cajón is played|jalapeños frying|
-        café noise|Des Moines traffic|Les Paul guitar|an el train passes|Le Mans race cars|mariachi: un dos tres|
-        bruit|a chaise creaks|a crème brûlée is cracked|clicks of 20 µs|a tone of 3 kΩ|the letter Ω|ʻukulele|
-        naïve tune|MP3 artefacts|x|808 kick|viola da gamba|oboe d'amore|en route|a van|wind|motor|die cast|
-        a bambino cries|tic-tac|cha cha cha|ding dong|pom pom|uno game|a frau talks|Pokémon jingle|Beyoncé sings|
-        doppelgänger|déjà vu|tsk tsk|psst|brr|hmm|zzz|qwerty asdf"""
+ENGLISH = """a dog barks|birds|sizzling|LOUD!!!|la la la|do re mi|vroom vroom|woof|a cajón is played|
+        jalapeños frying|café noise|Des Moines traffic|Les Paul guitar|an el train passes|Le Mans race cars|
+        counting un dos tres in a song|bruit|a chaise creaks|a crème brûlée is cracked|clicks of 20 µs|
+        a tone of 3 kΩ|the letter Ω|ʻukulele|naïve tune|MP3 artefacts|x|808 kick|viola da gamba|
+        oboe d'amore|en route|a van|wind|motor|die cast|a bambino cries|tic-tac|cha cha cha|ding dong|
+        pom pom|uno game|El Camino|a Van der Graaf generator hums|MIT lecture|pas de deux|Des Moines|Los Angeles|
+        Le Corbusier|a frau talks|Pokémon jingle|Beyoncé sings|doppelgänger|déjà vu|tsk tsk|psst|brr|hmm|
+        zzz|qwerty asdf"""
 
 
 def _cases(text: str) -> list[str]:
