@@ -21,14 +21,18 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioUndecodable, UnsupportedAudio
+from service.engine.amr_frames import pause_samples
 from service.engine.chunks import is_tag_or_padding
 from service.engine.claimed_length import check_claimed_length
 from service.engine.clip_report import ClipReport
 from service.engine.clip_view import ClipView
 from service.engine.containers import ACCEPTED, Source
+from service.engine.flac_frames import bytes_behind_frame
+from service.engine.header_length import header_length_s
 from service.engine.links import split_links
+from service.engine.matroska import is_cut_off
 from service.engine.mpeg_frames import frame_kind
-from service.engine.sound_block import SoundBlock
+from service.engine.sound_block import SoundBlock, merged
 from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, TimestampTimeline, flac_sample_number
 
 Float32 = NDArray[np.float32]
@@ -49,7 +53,6 @@ _FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
 _PROBED_BYTES = 1 << 20
 _PROBED_US = 5_000_000
 _MAX_STREAMS = 64
-_MERGED_SAMPLES = 1 << 13
 _SILENCE_S = 1.0
 _MAX_READ_FAILURES = 100
 _TRUNCATED_S = 0.1
@@ -57,7 +60,6 @@ _TRUNCATED_S = 0.1
 _TOLERANCE_S = {"vorbis": 0.06, "matroska": 0.1}
 """Inaccuracy of timestamps, by decoder or demuxer; 12 ms for all others."""
 _USUAL_TOLERANCE_S, _EXACT_S = 0.012, 1e-6
-_LONGEST_HEADER_S = 1e9
 _LONGEST_FRAME_BYTES = 1 << 13
 _LONGEST_TAG_BYTES = 1 << 10
 
@@ -82,7 +84,7 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip
     for index, (start, end) in enumerate(links):
         decoding = _Decoding(ClipView(clip, start, end), source, report, start_s=position_s)
         try:
-            yield from _merged(decoding.blocks(max_clip_s))
+            yield from merged(decoding.blocks(max_clip_s))
         except (UnsupportedAudio, AudioUndecodable, AudioEmpty):
             if index == 0:
                 raise
@@ -156,6 +158,11 @@ class _Decoding:
                 facts = PacketFacts(bytes(packet), None)
                 if timeline.skip(facts):
                     continue
+                n_pause, rate_hz = pause_samples(stream.codec_context.codec.name, facts.content)
+                if n_pause:
+                    self.position_s += n_pause / rate_hz
+                    yield from _silence(n_pause, 1, rate_hz)
+                    continue
                 try:
                     frames = packet.decode()
                 except (FFmpegError, MemoryError) as error:
@@ -166,6 +173,8 @@ class _Decoding:
                     self._failed_at_end = b""
                     self._longest_bytes, self._last = max(self._longest_bytes, len(self._last)), facts.content
                     yield from self._placed(frames, facts.content, timeline)
+                elif facts.content:
+                    timeline.dropped(facts)
             self._finish(self._header_s(container, stream), timeline)
 
     def _packets(self, container: InputContainer, stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
@@ -211,15 +220,7 @@ class _Decoding:
         return TimestampTimeline(base_s, end_s, tolerance_s, min(tolerance_s, _USUAL_TOLERANCE_S))
 
     def _header_s(self, container: InputContainer, stream: AudioStream) -> float | None:
-        """Length of the link as its header gives it, in seconds; None if FFmpeg would only estimate it."""
-        seconds = None
-        if self._kind == "MP3":
-            seconds = self._view.mp3_header_s()
-        elif self._kind == "WebM" and container.duration is not None:
-            seconds = container.duration / av.time_base
-        elif self._kind in ("FLAC", "MP4", "CAF") and stream.duration is not None:
-            seconds = stream.duration * self._tick_s
-        return seconds if seconds is not None and 0 < seconds < _LONGEST_HEADER_S else None
+        return header_length_s(self._view, self._kind, container, stream)
 
     def _finish(self, header_s: float | None, timeline: Timeline) -> None:
         """Reports what is missing at the end of the link, or raises if no sound was decoded."""
@@ -230,6 +231,8 @@ class _Decoding:
             raise AudioUndecodable(self._source.container, self._failure or "it holds no sound that can be decoded")
         missing_s = 0 if header_s is None else header_s - length_s
         has_end, end = self._view.ogg_end() if self._kind == "Ogg" else (True, len(self._view))
+        if self._kind == "WebM" and header_s is None:
+            has_end = not is_cut_off(self._view)
         if missing_s > (_EXACT_S if self._kind == "FLAC" else _TRUNCATED_S):
             self._report.truncated(self.position_s, self.position_s + missing_s)
         elif isinstance(timeline, ByteTimeline):
@@ -240,8 +243,8 @@ class _Decoding:
             self._report.truncated(self.position_s, None)
         elif self._kind == "Ogg":
             self._report_behind(end)
-        elif self._kind == "FLAC" and len(self._last[self._longest_bytes :].strip(b"\0")) > _LONGEST_TAG_BYTES:
-            self._report.rest(len(self._last) - self._longest_bytes)  # FFmpeg counts this to the frame
+        elif self._kind == "FLAC" and len(self._last) - self._longest_bytes > _LONGEST_TAG_BYTES:
+            self._report_behind(len(self._view) - len(bytes_behind_frame(self._last)))
         elif self._failed_at_end and not self._failed_at_end.startswith((b"TAG", b"ID3")):
             self._report.rest(len(self._failed_at_end))
 
@@ -275,24 +278,6 @@ def _silence(n_samples: int, channels: int, rate_hz: int) -> Iterator[SoundBlock
     step = max(1, round(_SILENCE_S * rate_hz))
     for first in range(0, n_samples, step):
         yield SoundBlock(np.zeros((min(step, n_samples - first), channels), np.float32), rate_hz)
-
-
-def _merged(blocks: Iterator[SoundBlock]) -> Iterator[SoundBlock]:
-    """Joins the short blocks of a codec, because every block has a cost."""
-    parts: list[Float32] = []
-    rate_hz, n_samples = 0, 0
-    for block in blocks:
-        if parts and (block.rate_hz != rate_hz or block.samples.shape[1] != parts[0].shape[1]):
-            yield SoundBlock(np.concatenate(parts), rate_hz)
-            parts, n_samples = [], 0
-        parts.append(block.samples)
-        rate_hz = block.rate_hz
-        n_samples += len(block.samples)
-        if n_samples >= _MERGED_SAMPLES:
-            yield SoundBlock(np.concatenate(parts), rate_hz)
-            parts, n_samples = [], 0
-    if parts:
-        yield SoundBlock(np.concatenate(parts), rate_hz)
 
 
 def _reason(error: Exception) -> str:

@@ -47,6 +47,10 @@ class Timeline(Protocol):
         """Notes the length of the sound of a packet, in seconds."""
         ...
 
+    def dropped(self, packet: PacketFacts) -> None:
+        """Notes a good packet without sound: all of it is padding of the encoder."""
+        ...
+
 
 class TimestampTimeline:
     """Timeline of a container that gives every packet a time."""
@@ -91,6 +95,9 @@ class TimestampTimeline:
         return gap_s if gap_s > tolerance_s else 0.0
 
     def decoded(self, packet: PacketFacts, duration_s: float) -> None:
+        """Has nothing to note."""
+
+    def dropped(self, packet: PacketFacts) -> None:
         """Has nothing to note."""
 
     def _is_plausible(self, gap_s: float, position_s: float) -> bool:
@@ -141,6 +148,11 @@ class ByteTimeline:
         self._packet_s = max(self._packet_s, duration_s)
         self._good_end = self._end
         self.is_cut = mp3_frame_bytes(packet.content) > n_bytes
+
+    def dropped(self, packet: PacketFacts) -> None:
+        """Notes where a packet of padding ends."""
+        self._place(packet)
+        self._good_end = self._end
 
     @property
     def end(self) -> int:

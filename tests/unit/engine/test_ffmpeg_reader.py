@@ -4,6 +4,7 @@ import functools
 import io
 from collections.abc import Callable
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -317,6 +318,64 @@ def test_an_mp4_that_is_cut_before_its_index_says_so() -> None:
     clip = clip_of("m4a_aac")
     with pytest.raises(AudioUndecodable, match="its index is missing, as in a file that is cut short"):
         heard(clip[: len(clip) // 2])
+
+
+def muxed(clips: list[tuple[bytes, float]], container: str) -> bytes:
+    """Clips as streams of one Matroska file, each from its start in seconds on, without being encoded again."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as writer:
+        readers = [av.open(io.BytesIO(clip)) for clip, _ in clips]
+        streams = [writer.add_stream_from_template(reader.streams.audio[0]) for reader in readers]
+        for reader, stream, (_, start_s) in zip(readers, streams, clips, strict=True):
+            for packet in reader.demux(audio=0):
+                if packet.dts is not None:
+                    packet.pts = packet.dts = packet.dts + round(start_s / packet.time_base)
+                    packet.stream = stream
+                    writer.mux(packet)
+            reader.close()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("container", ["matroska", "webm"])
+def test_a_stream_that_is_shorter_than_the_file_or_begins_late_is_not_taken_for_cut_off(container: str) -> None:
+    short = av_encoded(chirps(2, 48_000), 48_000, "webm", "libopus", 64_000)
+    for streams in ([(short, 0.0), (clip_of("webm_opus"), 0.0)], [(short, 3.0)]):
+        samples, warnings = heard(muxed(streams, container))
+        assert min(abs(len(samples) / RATE_HZ - expected) for expected in (2, DURATION_S)) < FRAME_S
+        assert warnings == ()
+
+
+@pytest.mark.parametrize("options", [{"live": "1"}, {"live": "1", "cluster_time_limit": "60000"}])
+def test_a_recording_from_a_browser_that_is_cut_short_is_reported(options: dict[str, str]) -> None:
+    clip = av_encoded(source(48_000), 48_000, "webm", "libopus", 32_000, None, options)
+    assert heard(clip)[1] == ()
+    _, (warning,) = heard(clip[: len(clip) * 6 // 10])
+    assert (warning.code, warning.onset_s) == ("clip-truncated", None)
+
+
+@pytest.mark.parametrize("duration_s", [0.001, 0.03, 0.3])
+@pytest.mark.parametrize("kind", ["flac", "mp3_cbr", "webm_opus", "ogg_opus"])
+def test_a_very_short_clip_has_no_warning_about_its_bytes(kind: str, duration_s: float) -> None:
+    rate_hz, encode = ENCODERS[kind]
+    _, warnings = heard(encode(chirps(duration_s, rate_hz), rate_hz))
+    assert {"clip-truncated", "data-after-end", "sound-lost"}.isdisjoint(codes(warnings))
+
+
+def test_a_loud_end_of_a_quiet_flac_is_not_taken_for_junk() -> None:
+    sound = source(16_000) * np.where(np.arange(4 * 16_000) < 3.8 * 16_000, 1e-3, 1)[:, None].astype(np.float32)
+    clip = av_encoded(sound, 16_000, "flac", "flac")
+    assert heard(clip)[1] == heard(clip + ID3V1)[1] == ()
+    assert codes(heard(clip + JUNK)[1]) == ["data-after-end"]
+
+
+def test_pauses_of_amr_speech_are_silent_and_no_damage() -> None:
+    spoken = av_encoded(chirps(1, 8_000), 8_000, "amr", "libopencore_amrnb", 12_200)
+    comfort_noise, nothing = bytes([8 << 3 | 4]) + bytes(5), bytes([15 << 3 | 4])
+    pause = (comfort_noise + 7 * nothing) * 5
+    samples, warnings = heard(spoken + pause + spoken.removeprefix(b"#!AMR\n"))
+    assert len(samples) / RATE_HZ == pytest.approx(2 * len(heard(spoken)[0]) / RATE_HZ + 0.8, abs=0.001)
+    assert not np.any(samples[round(1.3 * RATE_HZ) : round(1.6 * RATE_HZ)])
+    assert {"clip-truncated", "sound-lost"}.isdisjoint(codes(warnings))
 
 
 def test_amr_is_heard() -> None:
