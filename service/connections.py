@@ -80,7 +80,11 @@ class _Transport(asyncio.Transport):
             return
         if self._lingers():
             self.lingering_since_s = time.monotonic()
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the client has reset the connection
+                self._transport.abort()
+                return
             self._transport.resume_reading()
         else:
             self._transport.close()
