@@ -73,8 +73,8 @@ def ends_in_chunks(clip: BinaryIO, position: int, byte_order: str | None) -> boo
     end = clip.seek(0, os.SEEK_END)
     if byte_order is not None:
         for chunk in walk_iff(clip, position, byte_order):
-            if chunk.name in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
-                return False  # another file begins
+            if chunk.name in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"data", b"SSND"):
+                return False  # another file begins, or more sound, of which players play only the first part
             if chunk.offset + chunk.n_bytes > end:
                 break
             position = chunk.offset + chunk.n_bytes

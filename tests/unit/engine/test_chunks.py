@@ -50,4 +50,6 @@ def test_tags_and_padding(rest: bytes, ends: bool) -> None:
 def test_another_file_behind_the_chunks_is_not_a_chunk() -> None:
     assert ends_in_chunks(io.BytesIO(b"LIST\2\0\0\0ab"), 0, "<")
     assert not ends_in_chunks(io.BytesIO(b"LIST\2\0\0\0abRIFF\0\0\0\0WAVE"), 0, "<")
+    assert not ends_in_chunks(io.BytesIO(b"LIST\2\0\0\0abdata\2\0\0\0ab"), 0, "<")
+    assert not ends_in_chunks(io.BytesIO(b"SSND\0\0\0\2ab"), 0, ">")
     assert not ends_in_chunks(io.BytesIO(b"LIST\xff\0\0\0ab"), 0, "<")
