@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[str, AfterValidator(_check_origins)] = ""
     """Web sites whose pages may use the service from a browser, separated by commas, such as `https://example.com`; `*`
     allows all. Pages of the service itself need no setting. Set it if a page of another site sends requests, or if a
-    proxy on this machine gives the service a host name of its own."""
+    proxy on this machine publishes the service under another host name."""
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     """Lowest severity that is logged. Set `debug` to also log requests to `/livez`, `/readyz` and `/metrics`. Queries

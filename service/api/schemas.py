@@ -28,7 +28,7 @@ class SegmentOut(BaseModel):
 
 
 class WarningOut(BaseModel):
-    """Something that the answer cannot vouch for, although the request was accepted."""
+    """A fault of the clip or a property of the query that may make the answer incomplete or wrong."""
 
     model_config = _DOCUMENTED
 
@@ -51,7 +51,7 @@ class ResultOut(BaseModel):
     query: str = Field(examples=["a dog barks"])
     """The query as the client sent it."""
     warnings: list[WarningOut]
-    """What the result cannot vouch for because of the query. Empty if there is nothing to report."""
+    """Properties of the query that may make the result wrong. Empty if there is nothing to report."""
     present: bool
     """Whether the query is heard anywhere in the clip: true if there is at least one segment."""
     clip_score: float = Field(examples=[0.93], ge=0, le=1)
@@ -79,7 +79,7 @@ class ClipOut(BaseModel):
     cached: bool
     """Whether the embeddings of the clip were cached, so that only the queries were computed."""
     warnings: list[WarningOut]
-    """What the answer cannot vouch for because of the clip. Empty if there is nothing to report."""
+    """Faults of the clip that may make the answer incomplete or wrong. Empty if there is nothing to report."""
 
 
 class ModelOut(BaseModel):

@@ -33,7 +33,7 @@ class QueryResult:
         score: Calibrated scores in [0, 1], smoothed and extended, shape (T,): the curve that is cut into segments.
         similarity: Raw cosine similarities in [-1, 1], shape (T,).
         segments: Where the query is heard: in order of time, disjoint, inside the clip.
-        warnings: What the answer cannot vouch for because of the query.
+        warnings: Properties of the query that may make the result wrong.
     """
 
     query: str

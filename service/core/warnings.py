@@ -1,4 +1,4 @@
-"""Warnings: what an answer cannot vouch for, although the clip and the queries were accepted."""
+"""Warnings of an answer: reasons why it may be incomplete or wrong, although the clip and the queries were accepted."""
 
 import math
 from dataclasses import dataclass

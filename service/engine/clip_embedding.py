@@ -28,7 +28,7 @@ class ClipEmbedding:
     Attributes:
         stored: Unit-norm frame embeddings, shape (T, D); made read-only on construction.
         duration_s: Length of the clip, in seconds; the clip ends in frame T - 1.
-        warnings: What decoding the clip could not vouch for.
+        warnings: Faults that were noticed when the clip was decoded.
 
     Raises:
         ValueError: On construction, if the frames have another shape or type.

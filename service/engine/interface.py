@@ -24,7 +24,7 @@ class Localization:
         cached: Whether the clip's embedding came from the cache.
         results: One result a query, in the order of the queries. Results of long clips are computed while they are
             iterated; see `service.core.localization.localize`.
-        warnings: What the answer cannot vouch for because of the clip.
+        warnings: Faults of the clip that may make the answer incomplete or wrong.
     """
 
     clip_id: str
