@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 
-from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
+from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
 from service.engine.containers import identify
 from service.engine.decoding import decode
 from service.engine.options import EngineOptions
-from service.engine.sessions import GraphSession
+from tests.benchmarks.graphs import open_audio_graph
 from tests.benchmarks.load import Client, clips, closed_loop, form, open_loop, serving
 from tests.redis_server import RedisServer
 
@@ -50,9 +50,7 @@ class BareLoop:
     def __init__(self, batch_windows: int) -> None:
         self._manifest = verify_bundle(PACKAGED_BUNDLE)
         self._batch = batch_windows
-        self._session = GraphSession(
-            PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(), {"waveform": "tensor(float)"}, "frames"
-        )
+        self._session = open_audio_graph(EngineOptions())
 
     def run(self, wavs: Sequence[bytes]) -> float:
         """Processes all clips, and returns the time in seconds."""

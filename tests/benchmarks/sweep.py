@@ -16,6 +16,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession
+from tests.benchmarks.graphs import open_audio_graph
 from tests.benchmarks.serving import row, spread, table
 
 REPEATS = 5
@@ -31,7 +32,7 @@ def main() -> None:
         for precision, graph in graphs(Path(folder)):
             for threads, batch in itertools.product(range(1, (os.cpu_count() or 1) + 1), (1, 2, 4, 8)):
                 options = EngineOptions(device="cpu", intra_op_threads=threads)
-                session = GraphSession(graph, options, {"waveform": "tensor(float)"}, "frames")
+                session = open_audio_graph(options, graph)
                 measured = [rate(session, noise, batch) for _ in range(REPEATS)]
                 rates[precision, threads, batch] = float(np.median(measured))
                 row(precision, threads, batch, spread(measured))

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
+from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
 from service.engine.encoders import TextEncoder
 from service.engine.options import EngineOptions
-from service.engine.sessions import GraphSession
+from tests.benchmarks.graphs import open_audio_graph
 from tests.benchmarks.serving import row, spread, table
 
 REPEATS = 5
@@ -19,7 +19,7 @@ QUERIES = ["a dog barks", "rain", "someone is typing on a computer keyboard in a
 
 def main() -> None:
     manifest = verify_bundle(PACKAGED_BUNDLE)
-    audio = GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, ONE_CORE, {"waveform": "tensor(float)"}, ["frames"])
+    audio = open_audio_graph(ONE_CORE)
     text = TextEncoder(PACKAGED_BUNDLE, manifest, ONE_CORE)
     window = np.random.default_rng(0).normal(0, 0.1, (1, manifest.window_samples)).astype(np.float32)
     window_s = manifest.window_samples / manifest.sample_rate_hz
