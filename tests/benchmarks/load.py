@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -128,21 +128,24 @@ class Client:
         response = self._connection.getresponse()
         return response.status, response.read()
 
+    def close(self) -> None:
+        self._connection.close()
+
 
 def closed_loop(url: str, bodies: Sequence[bytes], n_clients: int) -> Responses:
     """Every client sends its next request after the response to its previous request, until all bodies are sent."""
     responses, remaining, lock = Responses(), iter(bodies), threading.Lock()
 
     def work() -> None:
-        client = Client(url)
-        while True:
-            with lock:
-                body = next(remaining, None)
-            if body is None:
-                return
-            began = time.perf_counter()
-            status, _ = client.post(body)
-            _count(responses, lock, status, time.perf_counter() - began)
+        with closing(Client(url)) as client:
+            while True:
+                with lock:
+                    body = next(remaining, None)
+                if body is None:
+                    return
+                began = time.perf_counter()
+                status, _ = client.post(body)
+                _count(responses, lock, status, time.perf_counter() - began)
 
     return _timed(responses, [work] * n_clients)
 
@@ -160,17 +163,17 @@ def open_loop(
     start_s = time.perf_counter()
 
     def work() -> None:
-        client = Client(url)
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            due_s = start_s + float(arrivals[number])
-            time.sleep(max(0.0, due_s - time.perf_counter()))
-            began = time.perf_counter()
-            status, _ = client.post(body_of(number))
-            _count(responses, lock, status, time.perf_counter() - began)
+        with closing(Client(url)) as client:
+            while True:
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                due_s = start_s + float(arrivals[number])
+                time.sleep(max(0.0, due_s - time.perf_counter()))
+                began = time.perf_counter()
+                status, _ = client.post(body_of(number))
+                _count(responses, lock, status, time.perf_counter() - began)
 
     return _timed(responses, [work] * n_clients)
 
