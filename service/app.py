@@ -77,15 +77,7 @@ def create_app(
         refusing_for_s=lambda: admission.refusing_for_s,
         is_ready=model_checked,
     )
-    app = FastAPIOffline(  # serves the assets of /docs, so that /docs needs no other host
-        title="Earmark",
-        description=DESCRIPTION,
-        version=version,
-        redoc_url=None,
-        redirect_slashes=False,
-        static_url="/docs/static",
-        generate_unique_id_function=_operation_id,
-    )
+    app = _app_without_routes(version)
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
     checks = (engine.cache.degraded, temporary_space.degraded, *degraded)
@@ -110,8 +102,20 @@ def create_app(
     return app
 
 
+def _app_without_routes(version: str) -> FastAPI:
+    return FastAPIOffline(  # serves the assets of /docs, so that /docs needs no other host
+        title="Earmark",
+        description=DESCRIPTION,
+        version=version,
+        redoc_url=None,
+        redirect_slashes=False,
+        static_url="/docs/static",
+        generate_unique_id_function=_operation_id,
+    )
+
+
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """Adds what every request passes after it is logged, the innermost first."""
+    """Adds the middleware inside `RequestMiddleware`, the innermost first."""
     app.add_middleware(Compression)
     allowed = split_origins(settings.allowed_origins)
     if allowed:

@@ -78,16 +78,20 @@ class Metrics:
             ["name", "version", "provider"],
             registry=self._registry,
         )
+        self._declare_clip_labels()
+
+    def register(self, collector: Collector) -> None:
+        """Adds the metrics of a collector to the exposition."""
+        self._registry.register(collector)
+
+    def _declare_clip_labels(self) -> None:
+        """Creates the series of all stages, of cached and new clips, and of all warnings about a clip."""
         for stage in UPLOAD_AND_STAGES:
             self._stage_seconds.labels(stage)
         for cached in ("true", "false"):
             self._clips.labels(cached)
         for code in CLIP_WARNINGS:
             self._clip_warnings.labels(code)
-
-    def register(self, collector: Collector) -> None:
-        """Adds the metrics of a collector to the exposition."""
-        self._registry.register(collector)
 
     def declare_model(self, name: str, version: str, provider: str) -> None:
         """Sets the series that names the model."""

@@ -21,7 +21,7 @@ from service.engine.containers import ACCEPTED, Container, Source, locate
 from service.engine.ffmpeg_reader import read_compressed
 from service.engine.pcm_reader import count_frames, read_pcm
 from service.engine.sample_range import SampleRange, sample_range
-from service.engine.sound_block import SoundBlock
+from service.engine.sound_block import SoundBlock, regroup
 
 Float32 = NDArray[np.float32]
 DecodedBlocks = Generator[Float32, None, tuple[AnswerWarning, ...]]
@@ -37,7 +37,7 @@ _FIRST_LOOK_VALUES = 1 << 19
 def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s: float) -> DecodedBlocks:
     """Decodes a clip to mono samples at a given rate, block by block.
 
-    From a clip that is truncated or damaged, what can be decoded is decoded; a lost stretch between is silent. Whether
+    All sound of a truncated or damaged clip that can be decoded is decoded; lost stretches become silence. Whether
     samples far outside [-1, 1] are scaled is decided before the first block: by a first pass over all samples of a PCM clip
     of floats, and by the first 2 MiB of samples of a compressed clip, which would have to be decoded twice otherwise.
 
@@ -64,7 +64,8 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
     if source.container != container:
         raise AudioUndecodable(container, "its content changed while it was read")
     report = ClipReport()
-    sections = _sections(_checked(_read(clip, source, report, max_clip_s), max_clip_s))
+    blocks = _checked(_read(clip, source, report, max_clip_s), max_clip_s)
+    sections = regroup(blocks, lambda rate_hz: rate_hz)  # of one second
     if source.pcm is None:
         sections, levels = _first_look(sections)
     elif source.pcm.codec == "float":
@@ -101,7 +102,7 @@ def _check_format(rate_hz: int, channels: int) -> None:
 
 
 def _checked(blocks: Iterable[SoundBlock], max_clip_s: float) -> Iterator[SoundBlock]:
-    """Passes blocks on, while they are finite, of an accepted format, and not too long together."""
+    """Yields the blocks, and raises an error for a sample that is not finite, a refused format, or too much sound."""
     before_s, rate_hz, n_samples = 0.0, 0, 0
     for block in blocks:
         if block.rate_hz != rate_hz:
@@ -116,26 +117,6 @@ def _checked(blocks: Iterable[SoundBlock], max_clip_s: float) -> Iterator[SoundB
         if n_samples > round((max_clip_s - before_s) * rate_hz):
             raise AudioTooLong(max_clip_s)
         yield block
-
-
-def _sections(blocks: Iterable[SoundBlock]) -> Iterator[SoundBlock]:
-    """Cuts blocks anew, to sections of one second; a section is shorter at the end and before the format changes."""
-    parts: list[Float32] = []
-    rate_hz, n_samples = 0, 0
-    for block in blocks:
-        if parts and (block.rate_hz != rate_hz or block.samples.shape[1] != parts[0].shape[1]):
-            yield SoundBlock(np.concatenate(parts), rate_hz)
-            parts, n_samples = [], 0
-        rate_hz, samples = block.rate_hz, block.samples
-        while n_samples + len(samples) >= rate_hz:
-            missing = rate_hz - n_samples
-            yield SoundBlock(np.concatenate([*parts, samples[:missing]]), rate_hz)
-            parts, n_samples, samples = [], 0, samples[missing:]
-        if len(samples):
-            parts.append(samples)
-            n_samples += len(samples)
-    if parts:
-        yield SoundBlock(np.concatenate(parts), rate_hz)
 
 
 def _first_look(sections: Iterator[SoundBlock]) -> tuple[Iterator[SoundBlock], SampleRange]:

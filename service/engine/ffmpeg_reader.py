@@ -32,7 +32,7 @@ from service.engine.header_length import header_length_s
 from service.engine.links import split_links
 from service.engine.matroska import is_cut_off
 from service.engine.mpeg_frames import frame_kind
-from service.engine.sound_block import SoundBlock, merged
+from service.engine.sound_block import SoundBlock, regroup
 from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, TimestampTimeline, flac_sample_number
 
 Float32 = NDArray[np.float32]
@@ -53,6 +53,7 @@ _FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
 _PROBED_BYTES = 1 << 20
 _PROBED_US = 5_000_000
 _MAX_STREAMS = 64
+_BLOCK_SAMPLES = 1 << 13  # frames of a codec are shorter, and every block has a cost
 _SILENCE_S = 1.0
 _MAX_READ_FAILURES = 100
 _TRUNCATED_S = 0.1
@@ -70,7 +71,7 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip
     Args:
         clip: The clip, seekable.
         source: Container of the clip, and where it begins.
-        report: Is told what is lost.
+        report: Receives the lost stretches and other faults.
         max_clip_s: Length above which a clip is refused by its header, in seconds.
 
     Raises:
@@ -84,7 +85,7 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip
     for index, (start, end) in enumerate(links):
         decoding = _Decoding(ClipView(clip, start, end), source, report, start_s=position_s)
         try:
-            yield from merged(decoding.blocks(max_clip_s))
+            yield from regroup(decoding.blocks(max_clip_s), lambda _: _BLOCK_SAMPLES)
         except (UnsupportedAudio, AudioUndecodable, AudioEmpty):
             if index == 0:
                 raise
@@ -130,10 +131,10 @@ def _stream(container: InputContainer, source: Source) -> AudioStream:
 
 
 class _Decoding:
-    """One pass over a link.
+    """Decodes one link of a clip.
 
     Attributes:
-        position_s: Length of the sound so far, that of earlier links included, in seconds.
+        position_s: Length of the sound so far, including earlier links, in seconds.
     """
 
     def __init__(self, view: ClipView, source: Source, report: ClipReport, start_s: float) -> None:

@@ -54,7 +54,7 @@ class PcmLayout:
     """Where the samples lie and how they are encoded.
 
     Attributes:
-        name: Name of the container and the codec, for example "WAV PCM".
+        container: Name of the container, for example "WAV".
         codec: "PCM" (signed integers), "unsigned PCM", "float", "mu-law" or "A-law".
         width_bytes: Size of one sample of one channel.
         byte_order: "<" or ">".
@@ -65,7 +65,7 @@ class PcmLayout:
         n_rest_bytes: Number of bytes of the file behind `n_bytes` that belong neither to the container nor to a tag.
     """
 
-    name: str
+    container: str
     codec: str
     width_bytes: int
     byte_order: str
@@ -74,6 +74,11 @@ class PcmLayout:
     offset: int | None
     n_bytes: int | None
     n_rest_bytes: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the container and the codec, for example "WAV PCM"."""
+        return f"{self.container} {self.codec.removeprefix('unsigned ')}"
 
     @property
     def frame_bytes(self) -> int:
@@ -118,7 +123,7 @@ def _wav_layout(
     codec = _WAV_CODECS[tag]
     if codec == "PCM" and width == 1:
         codec = "unsigned PCM"
-    return _layout(name, codec, width, byte_order, rate_hz, channels, offset, n_bytes, rest)
+    return _accepted(PcmLayout(name, codec, width, byte_order, rate_hz, channels, offset, n_bytes, rest))
 
 
 def read_w64(clip: BinaryIO, start: int) -> PcmLayout:
@@ -160,7 +165,8 @@ def read_aiff(clip: BinaryIO, start: int) -> PcmLayout:
         raise NotAcceptedError(f"{name} with codec {codec.decode('latin-1')!r}")
     kind, width, byte_order = _AIFF_CODECS[codec]
     width = math.ceil(bits / 8) if width is None else width
-    return _layout("AIFF", kind, width, byte_order, _extended(common[8:18]), channels, offset, n_bytes, rest)
+    rate_hz = _extended(common[8:18])
+    return _accepted(PcmLayout("AIFF", kind, width, byte_order, rate_hz, channels, offset, n_bytes, rest))
 
 
 def read_au(clip: BinaryIO, start: int) -> PcmLayout:
@@ -174,7 +180,7 @@ def read_au(clip: BinaryIO, start: int) -> PcmLayout:
         raise NotAcceptedError(f"AU with encoding {encoding}")
     codec, width = _AU_CODECS[encoding]
     claimed, rest = _claimed(clip, start + offset, n_bytes, None)
-    return _layout("AU", codec, width, ">", rate_hz, channels, start + offset, claimed, rest)
+    return _accepted(PcmLayout("AU", codec, width, ">", rate_hz, channels, start + offset, claimed, rest))
 
 
 def read_caf(clip: BinaryIO, start: int) -> PcmLayout | None:
@@ -199,30 +205,30 @@ def read_caf(clip: BinaryIO, start: int) -> PcmLayout | None:
     kind = "float" if codec == b"lpcm" and flags & 1 else _CAF_CODECS[codec]
     width = packet_bytes // channels if channels else 0
     rate_hz = round(rate_hz) if math.isfinite(rate_hz) else 0
-    return _layout("CAF", kind, width, "<" if flags & 2 else ">", rate_hz, channels, offset, n_bytes, rest)
+    byte_order = "<" if flags & 2 else ">"
+    return _accepted(PcmLayout("CAF", kind, width, byte_order, rate_hz, channels, offset, n_bytes, rest))
 
 
-def _layout(
-    name: str,
-    codec: str,
-    width: int,
-    byte_order: str,
-    rate_hz: int,
-    channels: int,
-    offset: int | None,
-    n_bytes: int | None,
-    rest: int,
-) -> PcmLayout:
-    if width not in _WIDTHS[codec]:
-        raise NotAcceptedError(f"{name} with {codec} of {8 * width} bits")
-    shown = f"{name} {codec.removeprefix('unsigned ')}"
-    return PcmLayout(shown, codec, width, byte_order, rate_hz, channels, offset, n_bytes, rest)
+def _accepted(layout: PcmLayout) -> PcmLayout:
+    """Returns a layout whose sample width is accepted for its codec.
+
+    Raises:
+        NotAcceptedError: If the width is not accepted.
+    """
+    if layout.width_bytes not in _WIDTHS[layout.codec]:
+        raise NotAcceptedError(f"{layout.container} with {layout.codec} of {8 * layout.width_bytes} bits")
+    return layout
 
 
 def _claimed(
     clip: BinaryIO, offset: int, n_bytes: int, byte_order: str | None, is_long: bool = False
 ) -> tuple[int | None, int]:
-    """Judges a length that a header gives; returns the length, None if it is left open, and the bytes behind it."""
+    """Checks the length of the samples that a header gives.
+
+    Returns:
+        The length, or None if the header leaves it open; and the number of bytes behind the samples that belong neither
+        to the container nor to a tag.
+    """
     position = clip.tell()
     n_present = clip.seek(0, os.SEEK_END) - offset
     try:

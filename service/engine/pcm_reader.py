@@ -20,7 +20,7 @@ def read_pcm(clip: BinaryIO, layout: PcmLayout, report: ClipReport) -> Iterator[
     Args:
         clip: The clip, seekable.
         layout: Where the samples lie and how they are encoded.
-        report: Is told if the file is shorter than its header says, or longer.
+        report: Receives a warning if the file is shorter or longer than its header says.
     """
     if layout.offset is None:
         return

@@ -1,14 +1,12 @@
 """Decoded sound as the readers pass it on: samples of all channels with their sample rate."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
-
-_MERGED_SAMPLES = 1 << 13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,23 +18,30 @@ class SoundBlock:
         rate_hz: Sample rate.
     """
 
-    samples: NDArray[np.float32]
+    samples: Float32
     rate_hz: int
 
 
-def merged(blocks: Iterator[SoundBlock]) -> Iterator[SoundBlock]:
-    """Joins the short blocks of a codec, because every block has a cost."""
+def regroup(blocks: Iterable[SoundBlock], block_samples: Callable[[int], int]) -> Iterator[SoundBlock]:
+    """Joins and cuts blocks to a given length; a block is shorter at the end and before the format changes.
+
+    Args:
+        blocks: Blocks of any length.
+        block_samples: Returns the number of samples of a new block for a sample rate.
+    """
     parts: list[Float32] = []
     rate_hz, n_samples = 0, 0
     for block in blocks:
         if parts and (block.rate_hz != rate_hz or block.samples.shape[1] != parts[0].shape[1]):
             yield SoundBlock(np.concatenate(parts), rate_hz)
             parts, n_samples = [], 0
-        parts.append(block.samples)
-        rate_hz = block.rate_hz
-        n_samples += len(block.samples)
-        if n_samples >= _MERGED_SAMPLES:
-            yield SoundBlock(np.concatenate(parts), rate_hz)
-            parts, n_samples = [], 0
+        rate_hz, samples = block.rate_hz, block.samples
+        while n_samples + len(samples) >= block_samples(rate_hz):
+            missing = block_samples(rate_hz) - n_samples
+            yield SoundBlock(np.concatenate([*parts, samples[:missing]]), rate_hz)
+            parts, n_samples, samples = [], 0, samples[missing:]
+        if len(samples):
+            parts.append(samples)
+            n_samples += len(samples)
     if parts:
         yield SoundBlock(np.concatenate(parts), rate_hz)
