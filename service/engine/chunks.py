@@ -44,6 +44,7 @@ def walk_iff(clip: BinaryIO, position: int, byte_order: str) -> Iterator[Chunk]:
 
 def walk_long_chunks(clip: BinaryIO, position: int, kind: str) -> Iterator[Chunk]:
     """Walks chunks with 64-bit lengths: those of "W64", whose names are GUIDs, or those of "CAF"."""
+    end = clip.seek(0, os.SEEK_END)
     for _ in range(MAX_CHUNKS):
         clip.seek(position)
         if kind == "W64":
@@ -57,7 +58,7 @@ def walk_long_chunks(clip: BinaryIO, position: int, kind: str) -> Iterator[Chunk
         if len(header) < 12:
             return
         yield Chunk(header[:_W64_NAME_BYTES], position + len(header), n_bytes)
-        if n_bytes < 0 or following > 1 << 62:
+        if n_bytes < 0 or following > end:
             return
         position = following
 

@@ -21,14 +21,13 @@ from service.engine.containers import ACCEPTED, Container, Source, locate
 from service.engine.ffmpeg_reader import read_compressed
 from service.engine.pcm_reader import count_frames, read_pcm
 from service.engine.sample_range import SampleRange, sample_range
-from service.engine.sound_block import SoundBlock, regroup
+from service.engine.sound_block import MAX_CHANNELS, SoundBlock, regroup
 
 Float32 = NDArray[np.float32]
 DecodedBlocks = Generator[Float32, None, tuple[AnswerWarning, ...]]
 """Yields blocks of mono samples, shape (N,) each; returns the warnings about the clip."""
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
-MAX_CHANNELS = 8
 LARGEST_SAMPLE = 2.0**31  # 32-bit integers stored as floats; larger samples make the energies of a spectrum overflow
 _FIRST_LOOK_VALUES = 1 << 19
 """Samples of all channels at the start of a compressed clip that decide how the clip is scaled: 2 MiB of floats."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioUndecodable, UnsupportedAudio
 from service.engine.amr_frames import pause_samples
+from service.engine.av_frames import TooManyChannelsError, accepted, samples_of
 from service.engine.chunks import is_tag_or_padding
 from service.engine.claimed_length import check_claimed_length
 from service.engine.clip_report import ClipReport
@@ -32,7 +33,7 @@ from service.engine.header_length import header_length_s
 from service.engine.links import split_links
 from service.engine.matroska import is_cut_off
 from service.engine.mpeg_frames import frame_kind
-from service.engine.sound_block import SoundBlock, regroup
+from service.engine.sound_block import MAX_CHANNELS, SoundBlock, regroup
 from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, TimestampTimeline, flac_sample_number
 
 Float32 = NDArray[np.float32]
@@ -121,6 +122,8 @@ def _stream(container: InputContainer, source: Source) -> AudioStream:
     codec = cast(Any, stream.codec_context)
     if codec is None or codec.codec.name not in decoders:
         raise UnsupportedAudio(f"{source.container} with {codec.codec.name if codec else 'an unknown codec'}", ACCEPTED)
+    if codec.layout.nb_channels > MAX_CHANNELS:
+        raise UnsupportedAudio(f"of {codec.layout.nb_channels} channels", ACCEPTED)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -165,8 +168,8 @@ class _Decoding:
                     yield from _silence(n_pause, 1, rate_hz)
                     continue
                 try:
-                    frames = packet.decode()
-                except (FFmpegError, MemoryError) as error:
+                    frames = accepted(packet.decode())
+                except (FFmpegError, MemoryError, TooManyChannelsError) as error:
                     self._failure, self._failed_at_end = _reason(error), facts.content or b"\0"
                     timeline.failed(facts)
                     continue
@@ -189,7 +192,7 @@ class _Decoding:
 
     def _placed(self, frames: list[AudioFrame], content: bytes, timeline: Timeline) -> Iterator[SoundBlock]:
         """Yields the sound of a packet, behind silence of the length that is lost before it."""
-        blocks = [SoundBlock(_samples(frame), frame.sample_rate) for frame in frames]
+        blocks = [SoundBlock(samples_of(frame), frame.sample_rate) for frame in frames]
         rate_hz = blocks[0].rate_hz
         self._block_samples = max(self._block_samples, len(blocks[0].samples))
         facts = PacketFacts(content, self._time_s(frames[0], content))
@@ -262,17 +265,6 @@ class _Decoding:
         """Reports the bytes behind a position, if they are more than a tag or padding."""
         if end < len(self._view) and not is_tag_or_padding(cast(BinaryIO, self._view), end):
             self._report.rest(len(self._view) - end)
-
-
-def _samples(frame: AudioFrame) -> Float32:
-    """Samples of a frame as floats, shape (N, C); full scale of an integer is [-1, 1)."""
-    values = cast(NDArray[Any], frame.to_ndarray())
-    values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
-    if values.dtype == np.uint8:
-        return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if values.dtype.kind == "i":
-        return values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
-    return values if values.dtype == np.float32 else values.astype(np.float32)
 
 
 def _silence(n_samples: int, channels: int, rate_hz: int) -> Iterator[SoundBlock]:

@@ -131,7 +131,7 @@ def read_w64(clip: BinaryIO, start: int) -> PcmLayout:
     form = b""
     for chunk in walk_long_chunks(clip, start + 40, "W64"):
         if chunk.name == b"fmt ":
-            form = clip.read(min(chunk.n_bytes, 40))
+            form = clip.read(max(0, min(chunk.n_bytes, 40)))
         elif chunk.name == b"data":
             n_bytes, rest = _claimed(clip, chunk.offset, chunk.n_bytes, None, is_long=True)
             return _wav_layout("W64", form, "<", chunk.offset, n_bytes, rest)
@@ -192,7 +192,7 @@ def read_caf(clip: BinaryIO, start: int) -> PcmLayout | None:
     description, offset, n_bytes, rest = b"", None, None, 0
     for chunk in walk_long_chunks(clip, start + 8, "CAF"):
         if chunk.name == b"desc":
-            description = clip.read(min(chunk.n_bytes, 32))
+            description = clip.read(max(0, min(chunk.n_bytes, 32)))
         elif chunk.name == b"data":
             offset = chunk.offset + 4  # behind the edit count
             n_bytes, rest = _claimed(clip, offset, chunk.n_bytes - 4, None, is_long=True)

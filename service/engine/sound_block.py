@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
+MAX_CHANNELS = 8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoundBlock:

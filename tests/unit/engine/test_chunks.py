@@ -1,5 +1,6 @@
 import io
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,10 @@ def test_another_file_behind_the_chunks_is_not_a_chunk() -> None:
     assert not ends_in_chunks(io.BytesIO(b"LIST\2\0\0\0abdata\2\0\0\0ab"), 0, "<")
     assert not ends_in_chunks(io.BytesIO(b"SSND\0\0\0\2ab"), 0, ">")
     assert not ends_in_chunks(io.BytesIO(b"LIST\xff\0\0\0ab"), 0, "<")
+
+
+def test_the_walk_ends_at_a_chunk_that_is_longer_than_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "clip"
+    file.write_bytes(b"desc" + (1 << 61).to_bytes(8, "big") + bytes(50))  # a seek beyond 2**60 fails on a real file
+    with file.open("rb") as clip:
+        assert len(list(walk_long_chunks(clip, 0, "CAF"))) == 1

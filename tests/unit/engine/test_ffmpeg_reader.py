@@ -368,6 +368,38 @@ def test_a_loud_end_of_a_quiet_flac_is_not_taken_for_junk() -> None:
     assert codes(heard(clip + JUNK)[1]) == ["data-after-end"]
 
 
+def surround(codec: str, container: str, layout: str, options: dict[str, str] | None = None) -> bytes:
+    """A second of sound in the first of many channels."""
+    file, rate_hz = io.BytesIO(), 48_000
+    with av.open(file, "w", format=container) as writer:
+        stream = writer.add_stream(codec, rate=rate_hz, layout=layout, options=options or {})
+        sound = np.zeros((stream.layout.nb_channels, rate_hz), np.float32)
+        sound[0] = source(rate_hz)[:rate_hz, 0]
+        resampler = av.AudioResampler(stream.codec_context.format.name, layout, rate_hz, frame_size=1024)
+        packed = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.T).reshape(1, -1), "flt", layout)
+        packed.sample_rate = rate_hz
+        for part in [*resampler.resample(packed), *resampler.resample(None)]:
+            writer.mux(stream.encode(part))
+        writer.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("codec", "container"), [("aac", "mp4"), ("aac", "adts"), ("libopus", "ogg"), ("flac", "flac")]
+)
+def test_eight_channels_are_heard(codec: str, container: str) -> None:
+    samples, warnings = heard(surround(codec, container, "7.1"))
+    assert len(samples) / RATE_HZ == pytest.approx(1, abs=2 * FRAME_S)
+    assert warnings == ()
+    expected = source(RATE_HZ)[:RATE_HZ, 0] / 8
+    assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(np.mean(expected**2)), rel=0.2)
+
+
+def test_sixteen_channels_are_refused() -> None:
+    with pytest.raises(UnsupportedAudio, match="of 16 channels"):
+        heard(surround("libopus", "ogg", "hexadecagonal", {"mapping_family": "255"}))
+
+
 def test_pauses_of_amr_speech_are_silent_and_no_damage() -> None:
     spoken = av_encoded(chirps(1, 8_000), 8_000, "amr", "libopencore_amrnb", 12_200)
     comfort_noise, nothing = bytes([8 << 3 | 4]) + bytes(5), bytes([15 << 3 | 4])

@@ -1,5 +1,6 @@
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +158,14 @@ def test_absurd_numbers_in_headers_are_survived() -> None:
     clip = bytearray(aiff_of(b"AIFF", b""))
     clip[28:38] = b"\xff" * 10
     assert read_aiff(io.BytesIO(bytes(clip)), 0).rate_hz == 0
+
+
+@pytest.mark.parametrize("n_bytes", [-2, -(1 << 62)])
+def test_a_caf_or_w64_whose_header_has_a_negative_length_is_refused(tmp_path: Path, n_bytes: int) -> None:
+    file = tmp_path / "clip"  # a real file does not take a negative number of bytes to read
+    file.write_bytes(b"caff\0\1\0\0desc" + struct.pack(">q", n_bytes) + bytes(40))
+    with file.open("rb") as clip, pytest.raises(NotAcceptedError, match="desc"):
+        read_caf(clip, 0)
+    file.write_bytes(bytes(40) + b"fmt " + bytes(12) + struct.pack("<q", 24 + n_bytes) + bytes(40))
+    with file.open("rb") as clip, pytest.raises(NotAcceptedError, match="fmt"):
+        read_w64(clip, 0)

@@ -1,0 +1,39 @@
+"""Samples of the frames that FFmpeg decodes."""
+
+from typing import Any, cast
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+from service.engine.sound_block import MAX_CHANNELS
+
+Float32 = NDArray[np.float32]
+
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+
+
+class TooManyChannelsError(Exception):
+    """A packet has more channels than are accepted."""
+
+
+def accepted(frames: list[AudioFrame]) -> list[AudioFrame]:
+    """Passes frames on, if their channels can be read; a damaged packet may claim more than the stream has."""
+    if any(frame.layout.nb_channels > MAX_CHANNELS for frame in frames):
+        raise TooManyChannelsError("a packet has too many channels")
+    return frames
+
+
+def samples_of(frame: AudioFrame) -> Float32:
+    """Samples of a frame as floats, shape (N, C); full scale of an integer is [-1, 1)."""
+    channels, dtype = frame.layout.nb_channels, _DTYPES[frame.format.packed.name]
+    if frame.format.is_planar:  # from 8 channels on, PyAV gives more planes than there are, with wild addresses
+        planes = [np.frombuffer(cast(Any, plane), dtype, frame.samples) for plane in frame.planes[:channels]]
+        values = np.stack(planes, axis=1)  # (N, C)
+    else:
+        values = np.frombuffer(cast(Any, frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels)
+    if values.dtype == np.uint8:
+        return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if values.dtype.kind == "i":
+        return values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
+    return values if values.dtype == np.float32 else values.astype(np.float32)
