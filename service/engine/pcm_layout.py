@@ -234,6 +234,8 @@ def _claimed(
     try:
         if n_bytes < 0 or (n_bytes > n_present and (n_bytes in UNKNOWN_LENGTHS or (is_long and n_bytes >= 1 << 62))):
             return None, 0
+        if n_bytes > n_present:
+            return n_bytes, 0
         end = offset + n_bytes
         is_container = ends_in_chunks(clip, end + n_bytes % 2 if byte_order else end, byte_order)
         if n_bytes == 0 and n_present > 0 and not is_container:

@@ -169,3 +169,15 @@ def test_a_caf_or_w64_whose_header_has_a_negative_length_is_refused(tmp_path: Pa
     file.write_bytes(bytes(40) + b"fmt " + bytes(12) + struct.pack("<q", 24 + n_bytes) + bytes(40))
     with file.open("rb") as clip, pytest.raises(NotAcceptedError, match="fmt"):
         read_w64(clip, 0)
+
+
+def test_a_caf_that_claims_exabytes_keeps_its_claim(tmp_path: Path) -> None:
+    file = tmp_path / "clip"  # a seek to this place fails on a real file
+    description = struct.pack(">d4s5I", 16_000, b"lpcm", 2, 2, 1, 1, 16)
+    file.write_bytes(
+        b"caff\0\1\0\0desc" + struct.pack(">q", 32) + description + b"data" + struct.pack(">q", 1 << 61) + bytes(40)
+    )
+    with file.open("rb") as clip:
+        layout = read_caf(clip, 0)
+    assert layout is not None
+    assert (layout.n_bytes, layout.n_rest_bytes) == ((1 << 61) - 4, 0)
