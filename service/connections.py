@@ -1,7 +1,7 @@
-"""Connections of clients: their number, their idle time, slow clients, and how they are closed.
+"""Connections of clients: limits their number and their idle time, and closes those of slow clients.
 
-uvicorn limits none of these: `limit_concurrency` refuses requests but accepts connections without end, a connection that
-never sends a request is kept for ever, and so is one whose client does not read.
+uvicorn limits none of these: `limit_concurrency` refuses requests but accepts any number of connections. A connection that
+never sends a request is kept for ever, and so is the connection of a client that does not read.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from service.pace import Pace
 
 OVER_LIMIT = "over_limit"
-"""Name in the state of a scope that marks a request whose connection is one too many."""
+"""Name in the state of a scope that marks a request whose connection exceeds the limit."""
 _EXTRA_CONNECTIONS = 32
 """Connections above the limit that are still accepted: liveness and metrics are answered, other requests get 503."""
 _LINGER_S = 30.0
@@ -62,7 +62,7 @@ class _HttpState(h11.Connection):
 
 
 class _Transport(asyncio.Transport):
-    """A transport that counts what is written, and asks before it closes the connection."""
+    """A transport that counts written bytes, and keeps reading after `close` while the client may still be sending."""
 
     def __init__(self, transport: asyncio.Transport, lingers: Callable[[], bool]) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _Transport(asyncio.Transport):
         self._transport.write(data)
 
     def close(self) -> None:
-        """Closes the connection, or only our side of it as long as the client may still be sending."""
+        """Closes the connection, or only our side while the client may still be sending."""
         if self.is_closing():
             return
         if self._lingers():
@@ -166,7 +166,7 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def shutdown(self) -> None:
-        """Closes the connection, after the answer to its current request if there is one."""
+        """Closes the connection; if a request is being answered, after its answer."""
         if self._transport.is_lingering:
             self._transport.abort()
         else:
@@ -227,7 +227,7 @@ class Connection(H11Protocol):
         return False
 
     def _close_idlest_peer(self) -> bool:
-        """Closes the connection that has been idle for longest; returns whether there was one."""
+        """Closes the connection that has been idle for longest; returns False if no connection is idle."""
         peers = [peer for peer in self._peers if peer is not self and peer.is_idle]
         if not peers:
             return False

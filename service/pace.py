@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 
@@ -27,7 +27,7 @@ class Pace:
     slow_start_s: float = SLOW_START_S
 
     def allowed_s(self, n_bytes: int) -> float:
-        """Time that the client may have taken after `n_bytes` bytes, in seconds."""
+        """Maximum time that the client may take for `n_bytes` bytes, in seconds."""
         by_speed_s = self.slow_start_s + n_bytes / self.min_bytes_per_s if self.min_bytes_per_s else math.inf
         return min(self.timeout_s, by_speed_s)
 
@@ -44,11 +44,11 @@ class Transfer:
 
     pace: Pace
     n_bytes: int = 0
-    waited_s: float = field(default=0.0)
+    waited_s: float = 0.0
 
     @contextmanager
     def wait(self, at_most_s: float = math.inf) -> Generator[None]:
-        """Limits the time of the block, in which the client is waited for.
+        """Limits the time of the block, which waits for the client.
 
         Raises:
             TimeoutError: If the client is slower than the pace, or the block takes longer than `at_most_s`.

@@ -1,4 +1,4 @@
-"""The directory for temporary files, in which uploads wait that are too large for memory."""
+"""The directory for temporary files, to which large uploads are written."""
 
 import errno
 import logging
@@ -16,8 +16,6 @@ DESCRIPTORS_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 STORAGE_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger(__name__)
-
-
 _throttle = Throttle()
 
 

@@ -43,11 +43,11 @@ class ReceivedRequest:
 class Admission:
     """Limits on concurrent requests and on the bytes of their uploads; used by the event loop's thread only.
 
-    A request takes a place only when its body is complete and its work begins, so clients that send slowly keep nobody
-    out. While a body arrives, its bytes are counted.
+    A request takes a place only when its body is complete and its work begins, so slow clients do not block others.
+    While a body arrives, its bytes are counted.
 
     Args:
-        max_requests: Maximum number of requests that are worked on at the same time.
+        max_requests: Maximum number of requests that are processed at the same time.
         max_bytes: Maximum total bytes of the uploads of all requests.
         backlog_s: Returns the estimated time to process the queued work, in seconds.
         is_shutting_down: Returns whether the process is shutting down.
@@ -76,7 +76,7 @@ class Admission:
         Raises:
             ServiceEnding: If the process is shutting down.
             TooManyRequests: If all places are taken now: the upload would probably be in vain.
-            TooManyBytes: If the declared bytes do not fit beside those that have arrived.
+            TooManyBytes: If the declared bytes and the bytes that have arrived together exceed the maximum.
         """
         self._check_place()
         if self._bytes + declared_bytes > self._max_bytes:
@@ -102,7 +102,7 @@ class Admission:
 
     @contextmanager
     def work(self) -> Generator[None]:
-        """Takes a place for the duration of the block, in which a request is worked on.
+        """Takes a place for the duration of the block, which processes a request.
 
         Raises:
             ServiceEnding: If the process is shutting down.
@@ -122,7 +122,7 @@ class Admission:
 
     @property
     def refusing_for_s(self) -> float:
-        """Time for which requests have been refused and none was accepted, in seconds; 0 if nothing is in progress."""
+        """Time for which every request has been refused, in seconds; 0 if no request is in progress."""
         if self._requests == 0 and self._bytes == 0:
             self._refusing_since_s = None
         return 0.0 if self._refusing_since_s is None else time.monotonic() - self._refusing_since_s

@@ -1,4 +1,4 @@
-"""The methods of a path over all its routes: for the Allow header, and HEAD wherever there is GET."""
+"""The methods of a path: the Allow header over all routes of the path, and HEAD for every GET route."""
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
@@ -39,7 +39,7 @@ def add_head_routes(router: APIRouter) -> None:
 
 
 def allow_head_for_documentation(app: FastAPI) -> None:
-    """Lets the pages of the documentation, which FastAPI adds as GET routes, answer HEAD too."""
+    """Adds HEAD to the pages of the documentation, which FastAPI adds as GET routes."""
     for route in app.routes:
         if isinstance(route, APIRoute) and not route.include_in_schema and route.methods:
             route.methods.add("HEAD")

@@ -9,7 +9,7 @@ from service.core.errors import TooManyAnswerBytes
 
 
 class HeldBytes:
-    """Bytes that one answer holds; released by `release`, or when this object is deleted."""
+    """Bytes that an answer holds; released by `release`, or when this object is deleted."""
 
     def __init__(self, release: Callable[[], object]) -> None:
         self._finalizer = weakref.finalize(self, release)
@@ -42,9 +42,9 @@ class AnswerBudget:
         """Counts the bytes of an answer.
 
         Args:
-            n_bytes: Size of what only this answer holds.
+            n_bytes: Size of the memory that only this answer holds, in bytes.
             clip_id: Id of the clip whose embedding the answer holds; empty if it holds none.
-            clip_bytes: Size of the embedding, which is counted once for all answers about the clip.
+            clip_bytes: Size of the embedding in bytes, which is counted once for all answers about the clip.
 
         Raises:
             TooManyAnswerBytes: If all answers together would exceed the maximum.

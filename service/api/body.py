@@ -1,4 +1,4 @@
-"""The body of a request, received no more slowly than accepted."""
+"""Receives the body of a request, and refuses clients that send too slowly."""
 
 import math
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Middleware that compresses answers for clients that accept gzip, also while an answer is still being made."""
+"""Middleware that compresses answers for clients that accept gzip, even while an answer is still being computed."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipResponder, IdentityResponder
@@ -12,7 +12,7 @@ _THREAD_BYTES = 16 << 10
 
 
 class Compression:
-    """ASGI middleware that compresses answers with gzip if the client accepts it, and tells caches so by `Vary`.
+    """ASGI middleware that compresses answers with gzip if the client accepts gzip, and sets `Vary` for caches.
 
     Starlette's middleware is not used as it is: it compresses for `gzip;q=0`, and compresses every answer that comes in
     pieces, however small.

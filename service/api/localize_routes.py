@@ -46,11 +46,11 @@ the threshold; if the score is nowhere above the threshold, `present` is false a
 `Server-Timing` header lists the time that each stage of the request took.
 """
 
-
 _MAX_WRITERS = 2
-"""Number of threads that begin long answers, and of those that continue them; each takes about 30 MB while it works."""
+"""Number of threads that compute the first parts of long answers, and number of threads that compute the later parts.
+Each thread takes about 30 MB while it works."""
 _CALL_CHECK_S = 0.25
-"""Time between two checks of whether the answer is still wanted, while it waits to be begun."""
+"""Time between two checks of whether the answer is still wanted, while it waits for a thread."""
 
 
 class LocalizeRoutes:
@@ -69,8 +69,8 @@ class LocalizeRoutes:
         self._pace = Pace(settings.request_timeout_s, settings.min_bytes_per_s)
         self._admission = admission
         self._budget = AnswerBudget(settings.max_answer_bytes, admission.retry_after_s)
-        self._writers = anyio.CapacityLimiter(_MAX_WRITERS)
-        self._beginners = threading.Semaphore(_MAX_WRITERS)
+        self._later_part_threads = anyio.CapacityLimiter(_MAX_WRITERS)
+        self._first_part_slots = threading.Semaphore(_MAX_WRITERS)
         self._workers = WorkerThreads(settings.max_requests)
         self._metrics = metrics
 
@@ -120,7 +120,7 @@ class LocalizeRoutes:
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
         headers = {"Server-Timing": timing}
-        return SlicedResponse(answer.beginning, answer.rest, self._pace, self._writers, answer.held, headers)
+        return SlicedResponse(answer.beginning, answer.rest, self._pace, self._later_part_threads, answer.held, headers)
 
     async def _body(self, request: Request, received: ReceivedRequest, call: Call) -> AsyncIterator[bytes]:
         """Yields the body of a request as it arrives, and counts it."""
@@ -160,12 +160,12 @@ class LocalizeRoutes:
             body = b"".join(parts)
             return _Answer(body, None, self._budget.hold(len(body)))
         held = self._budget.hold(results.group_bytes, localization.clip_id, results.clip_bytes)
-        while not self._beginners.acquire(timeout=_CALL_CHECK_S):
+        while not self._first_part_slots.acquire(timeout=_CALL_CHECK_S):
             call.check()
         try:
             beginning = next(parts) + next(parts)  # a failure of the first group is still answered with a problem
         finally:
-            self._beginners.release()
+            self._first_part_slots.release()
         return _Answer(beginning, parts, held)
 
 
@@ -174,8 +174,8 @@ class _Answer:
     """An answer that is about to be sent.
 
     Attributes:
-        beginning: Its body, or the beginning of its body.
-        rest: The other parts of the body, which are made when they are taken; None if the body is complete.
+        beginning: The body, or the beginning of the body.
+        rest: The other parts of the body, which are computed when they are sent; None if the body is complete.
         held: The bytes that the answer holds until it is sent.
     """
 

@@ -37,7 +37,7 @@ class RequestMiddleware:
         metrics: Metrics in which requests are counted.
         on_server_fault: Called after each crash of the app.
         is_shutting_down: Returns whether the process is shutting down, and cancels the requests that take too long.
-        refuse_connection: Called for each request that is refused because its connection is one too many; returns the
+        refuse_connection: Called for each request that is refused because its connection exceeds the limit; returns the
             error.
     """
 

@@ -1,4 +1,4 @@
-"""Removal of what stands in front of the first boundary of a multipart body (RFC 2046, 5.1.1: the preamble)."""
+"""Removes the preamble of a multipart body: the bytes in front of the first boundary (RFC 2046, 5.1.1)."""
 
 from service.core.errors import FormMalformed
 
@@ -15,21 +15,21 @@ class PreambleSkipper:
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"--" + boundary
         self._unmatched = b"\n"  # the body may begin with the delimiter, as a line does
-        self._found = False
+        self._has_started = False
         self._n_bytes = 0
 
     def skip(self, piece: bytes) -> bytes:
-        """Returns what of a piece belongs to the parts: nothing before the first delimiter, and then everything.
+        """Returns the bytes of a piece that belong to the parts: all bytes from the first delimiter on.
 
         Raises:
             FormMalformed: If the preamble is too long.
         """
-        if self._found:
+        if self._has_started:
             return piece
         text = self._unmatched + piece
         place = text.find(b"\n" + self._delimiter)
         if place >= 0:
-            self._found = True
+            self._has_started = True
             return text[place + 1 :]
         self._n_bytes += len(piece)
         if self._n_bytes > _MAX_PREAMBLE_BYTES:

@@ -12,7 +12,7 @@ current_root_path: ContextVar[str] = ContextVar("current_root_path", default="")
 
 @contextmanager
 def under_root_path(prefix: str) -> Generator[None]:
-    """Makes the problems of the `with` block those of a service with this prefix."""
+    """Sets the prefix of the problem types that the `with` block creates."""
     token = current_root_path.set(prefix)
     try:
         yield
@@ -21,7 +21,7 @@ def under_root_path(prefix: str) -> Generator[None]:
 
 
 class RootPathMiddleware:
-    """ASGI middleware that sets `root_path`, and gives every path the prefix, as ASGI then demands of `path`.
+    """ASGI middleware that sets `root_path`, and adds the prefix to every path, as ASGI requires.
 
     A proxy that removes the prefix sends `/info`, and another proxy sends `/prefix/info`; both become `/prefix/info`,
     from which the router removes the prefix.

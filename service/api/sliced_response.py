@@ -1,4 +1,4 @@
-"""Response for answers of many megabytes, which are made and sent piece by piece."""
+"""Response for answers of many megabytes, which are computed and sent in pieces."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ SLICE_BYTES = 1 << 16
 
 
 class SlicedResponse(Response):
-    """A JSON answer whose parts are made while it is sent; a body of 75 MB in one piece would block the event loop.
+    """A JSON answer whose parts are computed while it is sent; a single piece of 75 MB would block the event loop.
 
     Args:
         beginning: The body, or its beginning.
-        rest: The other parts of the body, if it is not complete. Each is made in a worker thread when the client has
-            read the earlier parts, so the answer never waits in memory as a whole.
+        rest: The other parts of the body, if it is not complete. A worker thread computes each part when the client
+            has read the earlier parts, so the whole answer is never in memory.
         pace: The slowest accepted pace of the client.
-        threads: Limit on the worker threads that make parts.
-        held: Bytes that the answer holds; released when it is sent or given up.
+        threads: Limit on the worker threads that compute parts.
+        held: Bytes that the answer holds; released when the answer is sent or the client disconnects.
         headers: More headers.
     """
 

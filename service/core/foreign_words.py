@@ -89,14 +89,13 @@ _NEUTRAL = """
     """
 
 NEUTRAL_WORDS = frozenset(_NEUTRAL.split())
-"""Words of these languages that are English words too, or stand in English names; they tell nothing about a query."""
+"""Words of these languages that are English words too, or occur in English names; they do not count as foreign."""
 
 FOREIGN_WORDS = {language: frozenset(words.split()) - NEUTRAL_WORDS for language, words in _WORDS.items()}
 """Frequent words by language; a word can belong to several languages."""
 
 _NAMES = """
-    aus da del della der derrière des di donner du eau el feu gens il las le les lo loin los mit pas schuss sind sur tiros
-    uno
+    aus del della der derrière des donner du eau el feu gens il las le les loin los mit pas schuss sind sur tiros uno
     """
 WORDS_OF_NAMES = frozenset(_NAMES.split())
-"""Words that English names and loans have, such as El Camino; one of them alone tells nothing."""
+"""Words that English names and loans have, such as El Camino; a single such word is not evidence of another language."""

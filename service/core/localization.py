@@ -47,7 +47,7 @@ class QueryResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Search:
-    """The queries of a clip, and all that is needed to compute the results of some of them.
+    """The queries about a clip, and the inputs for computing their results.
 
     Attributes:
         frames: Unit-norm frame embeddings of the clip, shape (T, D), T at least 1.
@@ -91,7 +91,7 @@ class _Search:
 
 
 class GroupedResults(Sequence[QueryResult]):
-    """Results that are computed in groups while they are iterated, so that only one group is in memory.
+    """Results that are computed in groups while they are iterated, so that only a single group is in memory.
 
     The curves of 64 queries about one hour take 46 MB; a slow reader of the answer would keep them in memory.
 
@@ -170,5 +170,5 @@ def localize(
 
 
 def query_warnings(results: Sequence[QueryResult]) -> Sequence[tuple[AnswerWarning, ...]]:
-    """The warnings about each query of an answer; computes no results that are not computed yet."""
+    """The warnings about each query of an answer. Results that are not computed yet are not computed."""
     return results.warnings if isinstance(results, GroupedResults) else [result.warnings for result in results]

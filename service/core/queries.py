@@ -29,7 +29,7 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 
 
 def normalize_query(query: str, normalization: QueryNormalization) -> str:
-    """Normalizes what looks the same or means the same, and then applies the normalization of the manifest.
+    """Brings texts that look the same or mean the same to one form, and then applies the normalization of the manifest.
 
     Characters are brought to their usual form (Unicode NFKC: full-width letters and ligatures become letters). Invisible
     characters and quotation marks are removed. Apostrophes and hyphens become those of ASCII, underscores become spaces,
@@ -39,12 +39,12 @@ def normalize_query(query: str, normalization: QueryNormalization) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS))
     text = _visible(text).translate(_CHARACTERS)
-    if not text.isascii():  # characters that an invisible one separated are composed
+    if not text.isascii():  # composes characters that an invisible character separated
         text = unicodedata.normalize("NFKC", text)
     if normalization != "none":
         text = text.lower()
     unopened = _OPENING_QUOTES.sub("", text)
-    if unopened != text:  # otherwise an apostrophe behind a word is a plural's: the dogs' barking
+    if unopened != text:  # without an opening quote, it is the apostrophe of a plural: the dogs' barking
         text = _CLOSING_QUOTES.sub("", unopened)
     if normalization == "lowercase_strip_punctuation":
         text = _PUNCTUATION.sub("", text)

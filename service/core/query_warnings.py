@@ -5,13 +5,13 @@ from service.core.warnings import AnswerWarning
 
 QUERY_WARNINGS = {
     "query-cut": "The query is longer than the model reads. The message says how many of its words were read.",
-    "query-language-unknown": "The query seems to be in another language than English, or has letters of another script.",
+    "query-language-unknown": "The query seems to be in a language other than English, or has letters of another script.",
 }
 """Meaning of each code that a warning about a query may have."""
 
 
 def cut_warning(text: str, n_read_chars: int, max_tokens: int) -> AnswerWarning:
-    """The warning about a query of which only the first `n_read_chars` characters were read."""
+    """The warning about a query whose first `n_read_chars` characters were read, and whose rest was not."""
     n_words, n_read = len(text.split()), len(text[:n_read_chars].split())
     return AnswerWarning(
         "query-cut",

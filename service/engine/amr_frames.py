@@ -1,4 +1,4 @@
-"""Frames of AMR speech (3GPP TS 26.101 and 26.201): those of pauses, which FFmpeg does not decode."""
+"""Recognizes the frames of pauses in AMR speech (3GPP TS 26.101 and 26.201), which FFmpeg does not decode."""
 
 _FIRST_PAUSE = {"amrnb": 8, "amrwb": 9}
 _RATES_HZ = {"amrnb": 8_000, "amrwb": 16_000}

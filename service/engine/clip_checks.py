@@ -1,6 +1,6 @@
-"""Checks of a clip's sound, second by second while it is decoded, and the mix of its channels to one.
+"""Mixes the channels of a clip to mono, second by second while it is decoded, and checks its sound for faults.
 
-The checks must stay cheap beside the embedding; service/README.md has the figures.
+The checks must stay cheap compared with the embedding; service/README.md has the figures.
 """
 
 from functools import lru_cache
@@ -30,7 +30,7 @@ _SHORTEST_S = 0.1
 
 
 class ClipChecks:
-    """The checks of one clip; add its sections in order, then report."""
+    """Mixer and checks of a clip: call `mix` for each section in order, and then `finish`."""
 
     def __init__(self, report: ClipReport) -> None:
         self._report = report
@@ -44,11 +44,11 @@ class ClipChecks:
         return self._n_samples > 0
 
     def mix(self, section: SoundBlock) -> Float32:
-        """Mixes a section of at most about a second to one channel, shape (N,), and checks it.
+        """Mixes a section of at most about a second to mono, shape (N,), and checks it.
 
         The mix is the mean of the channels. If the channels cancel each other, so that the energy of the mean is less than
-        a fifth of the energy that unrelated channels would give, the mix is the channel with the most energy. Between the
-        two, the mix fades within 10 ms.
+        a fifth of the energy that unrelated channels would give, the mix is the channel with the most energy. When
+        the mix changes from a section to the next, it fades within 10 ms.
         """
         samples = section.samples  # (N, C)
         onset_s, offset_s = self._position_s, self._position_s + len(samples) / section.rate_hz
@@ -91,7 +91,7 @@ class ClipChecks:
             self._has_high = _has_high_frequencies(mono, rate_hz)
 
     def finish(self) -> None:
-        """Reports what holds for the whole clip."""
+        """Reports the faults of the whole clip."""
         report = self._report
         if self._peak < _SILENT_PEAK:
             report.add("digital-silence", "the clip holds nothing but digital silence, so no sound can be heard in it")
@@ -109,7 +109,7 @@ class ClipChecks:
 
 
 def _count_clipped(mono: Float32) -> int:
-    """Number of samples at the extremes of a section, if the section stays long at both; otherwise 0."""
+    """Number of samples at the extremes of a section, if many samples are at each extreme; otherwise 0."""
     low, high = float(mono.min()), float(mono.max())
     margin = _EXTREME * (high - low)
     n_high, n_low = int(np.count_nonzero(mono >= high - margin)), int(np.count_nonzero(mono <= low + margin))

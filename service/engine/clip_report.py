@@ -1,4 +1,4 @@
-"""Collects what is noticed while a clip is decoded, and makes warnings of it."""
+"""Collects the faults that are noticed while a clip is decoded, and turns them into warnings."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from service.engine.clip_warnings import CLIP_WARNINGS
 
 _MAX_STRETCHES = 16
 """Largest number of stretches that are reported for one code; later ones extend the last."""
-_MAX_OTHERS = 16
-_FEWEST_REST_BYTES = 16
+_MAX_OTHER_WARNINGS = 16
+_FEWEST_BYTES_AFTER_END = 16
 _JOIN_S = 1.0
-"""Stretches of one code that lie closer together become one, in seconds."""
+"""Stretches of the same code that are closer together than this are joined, in seconds."""
 
 
 class ClipReport:
-    """What was noticed about one clip, in the order of the clip."""
+    """The faults of a clip, recorded in the order of the clip."""
 
     def __init__(self) -> None:
         self._lost: list[tuple[float, float]] = []
@@ -49,9 +49,9 @@ class ClipReport:
         message = f"the sound ends at {end_s:.2f} s, but the header of the clip gives a length of {claimed_s:.2f} s"
         self._append(AnswerWarning("clip-truncated", message, end_s, claimed_s))
 
-    def rest(self, n_bytes: int) -> None:
-        """Records that bytes behind the end of the clip were not decoded; a few bytes hold no sound and do not count."""
-        if n_bytes < _FEWEST_REST_BYTES:
+    def data_after_end(self, n_bytes: int) -> None:
+        """Records that bytes behind the end of the clip were not decoded; a few bytes hold no sound and are ignored."""
+        if n_bytes < _FEWEST_BYTES_AFTER_END:
             return
         self.add("data-after-end", f"the last {n_bytes} bytes of the file lie behind the end of the clip; not decoded")
 
@@ -69,7 +69,7 @@ class ClipReport:
         is_known = warning.onset_s is None and any(
             other.code == warning.code and other.onset_s is None for other in self._warnings
         )
-        if not is_known and len(self._warnings) < _MAX_OTHERS:
+        if not is_known and len(self._warnings) < _MAX_OTHER_WARNINGS:
             self._warnings.append(warning)
 
     def warnings(self) -> tuple[AnswerWarning, ...]:

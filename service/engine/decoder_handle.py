@@ -30,7 +30,7 @@ from service.engine.sandbox import PROTECTIONS
 Float32 = NDArray[np.float32]
 
 FAILURES = (EOFError, OSError, ValueError, LookupError, TypeError, RecursionError)
-"""Exceptions of `DecoderHandle.decode` if the process ended or hangs, or, from ValueError on, sent nonsense."""
+"""Exceptions of `DecoderHandle.decode` for a process that ended, hangs or (from ValueError on) sends malformed messages."""
 _MAX_COPIED_BYTES = 1 << 20
 """Size up to which a clip is copied to a process. A larger clip that is a file is passed as its file descriptor."""
 _CALL_CHECK_S = 0.25
@@ -44,7 +44,7 @@ _EXTRA_S = 1.0
 """A process may send this much more than the longest accepted clip, because resampling rounds up."""
 _MAX_REASON_CHARS = 200
 _ENVIRONMENT = ("PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "LANG", "LC_ALL")
-"""Variables that a process inherits: those that Python and its libraries need to start. None holds a secret."""
+"""Environment variables that a process inherits, because Python and its libraries need them to start."""
 _ERRORS = {kind.__name__: kind for kind in AudioError.__subclasses__()}
 
 
@@ -69,13 +69,13 @@ class DecoderHandle:
     """A decoding process and the socket that connects it with the service.
 
     Args:
-        clip_cpu_s: CPU time that any clip can have, in seconds.
+        clip_cpu_s: CPU time that is available to every clip, in seconds.
         message_timeout_s: Time after which a process counts as hanging within a message, in seconds.
         decoder_log: Logs what the process writes to its standard error.
 
     Attributes:
         missing: The protections of the sandbox that this platform does not support, with the reasons; None until the
-            process has said so, at the latest with its first block of samples.
+            process has reported them, at the latest with its first block of samples.
 
     Raises:
         OSError: If the process cannot be started.
@@ -137,7 +137,7 @@ class DecoderHandle:
         """Ends the process after a failure of `decode`.
 
         Returns:
-            The exit status if the process ended without the service; None if it hung or sent nonsense and was killed now.
+            The exit status if the process had ended before; None if it hung or sent malformed messages, and was killed now.
         """
         has_closed = isinstance(error, EOFError | ConnectionError)
         try:

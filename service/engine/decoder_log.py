@@ -1,6 +1,6 @@
-"""What decoders write to their standard error, as lines of the service's log.
+"""Copies the standard error of decoders to the log of the service.
 
-The audio libraries print what they dislike about a clip. Lines of a decoder are not trusted: their length, their
+The audio libraries print warnings about a clip to it. Lines of a decoder are not trusted: their length, their
 characters and their number are limited.
 """
 

@@ -1,10 +1,10 @@
 """A process that only decodes clips, one after another, for `service.engine.decoders`.
 
-At its start the process sends a message: JSON that maps the protections of the sandbox that this platform does not
-support to the reasons. The service then sends two messages for each clip. The first is JSON, `{"container",
+At its start the process sends a message: JSON that maps each protection of the sandbox that this platform does not
+support to the reason. The service then sends two messages for each clip. The first is JSON, `{"container",
 "sample_rate_hz", "max_clip_s", "n_bytes"}`; the second is the clip: its `n_bytes` bytes, or its file descriptor if
-`n_bytes` is null. The process sends back messages of samples, and then a message with the warnings about the clip, or one
-that names an error, both as JSON.
+`n_bytes` is null. The process sends back messages of samples, and then a message with the warnings about the clip or with
+an error, both as JSON.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def main(file_descriptor: int, clip_cpu_s: int) -> None:
 
     Args:
         file_descriptor: The socket.
-        clip_cpu_s: CPU time that any clip can have, in seconds. A process that has used more takes no further clip, and
+        clip_cpu_s: CPU time that is available to every clip, in seconds. A process that has used more takes no further clip, and
             the process ends when it has used twice this time. So the limit needs no system call between clips.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends this process once the current clip is decoded

@@ -23,7 +23,7 @@ from service.engine.decoding import DecodedBlocks
 log = logging.getLogger(__name__)
 
 CLIP_CPU_S = 600
-"""CPU time that any clip can have, in seconds; a process ends when it has used twice this time in all."""
+"""CPU time that is available to every clip, in seconds; a process ends when it has used twice this time in all."""
 DEGRADED = "decoder-sandbox"
 """Name of the sandbox in the list of parts that do not work."""
 _PATIENCE_S = 0.2
@@ -56,7 +56,7 @@ class Decoders:
         Args:
             n_ready: Number of processes that are kept ready.
             message_timeout_s: Time after which a process that hangs within a message is killed, in seconds.
-            clip_cpu_s: CPU time that any clip can have, in seconds. A process that has used more takes no further clip.
+            clip_cpu_s: CPU time that is available to every clip, in seconds. A process that has used more takes no further clip.
 
         Raises:
             DecoderLost: If a process cannot be started.
@@ -93,7 +93,7 @@ class Decoders:
 
         Raises:
             AudioError: If the clip cannot be used; it is `AudioUndecodable` if two processes crashed, or if one hung.
-            DecoderLost: If somebody else killed the second process, or if no process can be started.
+            DecoderLost: If the second process was killed from outside, or if no process can be started.
             CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
         """
         container, delivery = identify(clip), _Delivery()
@@ -170,7 +170,7 @@ class Decoders:
             raise DecoderLost(f"no process can be started: {error.strerror}") from error
 
     def _give_back(self, process: DecoderHandle) -> None:
-        """Keeps a process for later clips, or a new one in its place if it has ended, unless enough are ready."""
+        """Returns a process to the pool. A process that has ended is replaced; a process beyond `n_ready` is ended."""
         self._note_missing(process.missing or {})
         if not process.is_alive:
             process.end()
@@ -230,7 +230,7 @@ def _end_failed(process: DecoderHandle, container: Container, error: Exception, 
         The error to raise if the process was the last that tries the clip.
 
     Raises:
-        AudioUndecodable: If the process had not ended by itself: it hangs or sent nonsense, so the clip is not tried again.
+        AudioUndecodable: If the process hung or sent malformed messages; the clip is not tried again.
     """
     exit_status = process.end_after_failure(error)
     fields = {"container": container, "exit_status": exit_status, "error": type(error).__name__, "is_last": is_last}

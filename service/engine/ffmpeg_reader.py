@@ -90,7 +90,7 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip
         except (UnsupportedAudio, AudioUndecodable, AudioEmpty):
             if index == 0:
                 raise
-            report.rest(end - start)
+            report.data_after_end(end - start)
         position_s = decoding.position_s
 
 
@@ -146,8 +146,8 @@ class _Decoding:
         self._kind = source.container.split()[0]
         self._block_samples = 0
         self._failure: str | None = None
-        self._failed_at_end = b""
-        self._longest_bytes, self._last = 0, b""
+        self._failed_packet = b""
+        self._longest_packet_bytes, self._last_packet = 0, b""
 
     def blocks(self, max_clip_s: float) -> Iterator[SoundBlock]:
         """Yields the sound of the stream, with silence where sound is lost."""
@@ -170,12 +170,15 @@ class _Decoding:
                 try:
                     frames = accepted(packet.decode())
                 except (FFmpegError, MemoryError, TooManyChannelsError) as error:
-                    self._failure, self._failed_at_end = _reason(error), facts.content or b"\0"
+                    self._failure, self._failed_packet = _reason(error), facts.content or b"\0"
                     timeline.failed(facts)
                     continue
                 if frames:
-                    self._failed_at_end = b""
-                    self._longest_bytes, self._last = max(self._longest_bytes, len(self._last)), facts.content
+                    self._failed_packet = b""
+                    self._longest_packet_bytes, self._last_packet = (
+                        max(self._longest_packet_bytes, len(self._last_packet)),
+                        facts.content,
+                    )
                     yield from self._placed(frames, facts.content, timeline)
                 elif facts.content:
                     timeline.dropped(facts)
@@ -243,14 +246,14 @@ class _Decoding:
             self._report_rest(timeline)
         elif self._kind == "MP4":
             self._report_behind(self._view.mp4_end())
-        elif not has_end or (self._failed_at_end and header_s is None):
+        elif not has_end or (self._failed_packet and header_s is None):
             self._report.truncated(self.position_s, None)
         elif self._kind == "Ogg":
             self._report_behind(end)
-        elif self._kind == "FLAC" and len(self._last) - self._longest_bytes > _LONGEST_TAG_BYTES:
-            self._report_behind(len(self._view) - len(bytes_behind_frame(self._last)))
-        elif self._failed_at_end and not self._failed_at_end.startswith((b"TAG", b"ID3")):
-            self._report.rest(len(self._failed_at_end))
+        elif self._kind == "FLAC" and len(self._last_packet) - self._longest_packet_bytes > _LONGEST_TAG_BYTES:
+            self._report_behind(len(self._view) - len(bytes_behind_frame(self._last_packet)))
+        elif self._failed_packet and not self._failed_packet.startswith((b"TAG", b"ID3")):
+            self._report.data_after_end(len(self._failed_packet))
 
     def _report_rest(self, timeline: ByteTimeline) -> None:
         """Reports the bytes behind the last frame: the start of a frame that was cut off, or something else."""
@@ -264,7 +267,7 @@ class _Decoding:
     def _report_behind(self, end: int) -> None:
         """Reports the bytes behind a position, if they are more than a tag or padding."""
         if end < len(self._view) and not is_tag_or_padding(cast(BinaryIO, self._view), end):
-            self._report.rest(len(self._view) - end)
+            self._report.data_after_end(len(self._view) - end)
 
 
 def _silence(n_samples: int, channels: int, rate_hz: int) -> Iterator[SoundBlock]:

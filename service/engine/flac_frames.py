@@ -6,10 +6,10 @@ _POLYNOMIAL = 0x8005
 
 
 def bytes_behind_frame(packet: bytes) -> bytes:
-    """The bytes of a packet behind the frame that it begins with; FFmpeg counts what follows the last frame to the frame.
+    """The bytes of a packet behind its first frame. The last packet of FFmpeg contains all bytes that follow the frame.
 
-    The check value of a frame makes the sum of all its bytes zero, and zeros behind it keep the sum zero. Without a place
-    where the sum is zero, nothing is known to be behind the frame.
+    The check value of a frame makes the sum of all its bytes zero, and zeros behind it keep the sum zero. If the
+    sum is zero nowhere, the end of the frame is unknown, and the result is empty.
     """
     table, total, end = _table(), 0, len(packet)
     for index, byte in enumerate(packet):

@@ -1,4 +1,4 @@
-"""Splits a file into the streams that follow each other in it (links), as in chained Ogg and appended FLAC."""
+"""Splits a file into its links: the streams that follow each other, as in chained Ogg and appended FLAC."""
 
 import re
 from collections.abc import Iterator

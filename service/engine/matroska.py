@@ -1,4 +1,4 @@
-"""Elements of a Matroska or WebM clip (RFC 8794, RFC 9559): tells whether the file was cut off within its sound."""
+"""Elements of a Matroska or WebM clip (RFC 8794, RFC 9559): whether the file was cut off within its sound."""
 
 from service.engine.clip_view import ClipView
 

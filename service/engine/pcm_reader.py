@@ -34,7 +34,7 @@ def read_pcm(clip: BinaryIO, layout: PcmLayout, report: ClipReport) -> Iterator[
     if layout.n_bytes is not None and layout.n_bytes // layout.frame_bytes > n_frames:
         report.truncated(n_frames / layout.rate_hz, layout.n_bytes // layout.frame_bytes / layout.rate_hz)
     if layout.n_rest_bytes:
-        report.rest(layout.n_rest_bytes)
+        report.data_after_end(layout.n_rest_bytes)
 
 
 def count_frames(clip: BinaryIO, layout: PcmLayout) -> int:

@@ -1,4 +1,4 @@
-"""The tokenizer of a bundle, whose faults all become one error: the library raises any exception, and even panics."""
+"""Opens the tokenizer of a bundle, and converts every failure of the library, even a panic, to `TokenizerInvalid`."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _CHECKED_TEXT = "a dog barks"
 
 
 def open_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
-    """Opens a tokenizer that cuts longer texts, and tries it.
+    """Opens a tokenizer that truncates long texts, and tests it with an English text.
 
     Args:
         path: File of the tokenizer.

@@ -1,4 +1,4 @@
-"""The sandbox of a decoder: what its process gives up for ever before the first clip arrives.
+"""The sandbox of a decoder: permissions that its process gives up for ever before the first clip arrives.
 
 Threat model: a clip exploits a bug of an audio library and runs code of its sender in the decoder. This code must not
 read files, memory or secrets of the service, reach the network, start programs, change files or disturb other
@@ -17,7 +17,7 @@ from service.engine.syscall_filter import install_syscall_filter
 MEMORY_BYTES = 1 << 30
 """Limit of the process's address space. Python and the audio libraries take about a third of it, a clip a few MiB."""
 PROTECTIONS = ("memory limit", "other limits", "change of user", "system call filter")
-"""Names of the protections, in the order in which a process takes them."""
+"""Names of the protections, in the order in which a process activates them."""
 _NOBODY = 65534
 _CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 of linux/capability.h
 _MAX_OPEN_FILES = 16  # standard streams, the socket twice, the clip
@@ -25,7 +25,7 @@ _CPU_GRACE_S = 5
 
 
 def enter_sandbox(cpu_s: int) -> dict[str, str]:
-    """Limits this process for ever to what decoding needs.
+    """Restricts this process for ever to the operations that decoding needs.
 
     Everything that decoding uses must have been imported: no file can be opened afterwards.
 
@@ -33,7 +33,7 @@ def enter_sandbox(cpu_s: int) -> dict[str, str]:
         cpu_s: CPU time that the process may use in all, in seconds; then SIGXCPU ends the process.
 
     Returns:
-        The protections in `PROTECTIONS` that could not be taken, with the reasons.
+        The protections in `PROTECTIONS` that could not be activated, with the reasons.
     """
     steps: dict[str, Callable[[], None]] = {
         "memory limit": lambda: _limit(resource.RLIMIT_AS, MEMORY_BYTES),  # macOS refuses it

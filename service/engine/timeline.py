@@ -1,4 +1,4 @@
-"""Where decoded sound belongs in time, so that a stretch that cannot be decoded leaves a gap of the right length."""
+"""Times of packets: computes how much sound is lost before a packet, so that silence of that length replaces it."""
 
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -17,14 +17,14 @@ _SEARCHED_BYTES = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class PacketFacts:
-    """What a timeline uses of a packet: its bytes, and the time of its first sample, in seconds, if it has one."""
+    """A packet: its bytes, and the time of its first sample in seconds; None if the container gives no time."""
 
     content: bytes
     time_s: float | None
 
 
 class Timeline(Protocol):
-    """Judges packets in their order."""
+    """Computes the sound that is lost before each packet. Its methods are called for the packets in their order."""
 
     def skip(self, packet: PacketFacts) -> bool:
         """Whether a packet holds no sound and is not decoded."""
@@ -127,7 +127,7 @@ class ByteTimeline:
         return True
 
     def failed(self, packet: PacketFacts) -> None:
-        """Counts the frames that a packet stands for: one if it is a whole frame, else as many as fit into its bytes."""
+        """Counts the frames in a packet: 1 if it is a whole frame, otherwise the number that fits into its bytes."""
         self._place(packet)
         length = mp3_frame_bytes(packet.content) or adts_frame_bytes(packet.content)
         if not packet.content.startswith((b"ID3", b"TAG", b"APETAGEX")):
@@ -163,7 +163,7 @@ class ByteTimeline:
         return n_bytes / self._mean_bytes if self._mean_bytes else 0.0
 
     def _place(self, packet: PacketFacts) -> None:
-        """Finds a packet in the file, and counts the bytes that were skipped before it as lost."""
+        """Locates a packet in the file, and counts the bytes that FFmpeg skipped before it as lost."""
         resume = self._clip.tell()
         end = 0 if self._end is None else self._end
         self._clip.seek(end)
@@ -185,7 +185,7 @@ def flac_sample_number(frame: bytes, block_samples: int) -> int | None:
 
     Args:
         frame: The frame.
-        block_samples: Number of samples in every frame, if the stream has frames of one size.
+        block_samples: Number of samples in every frame, if all frames of the stream have the same size.
     """
     if len(frame) < 12 or frame[0] != 0xFF or frame[1] & 0xFC != 0xF8:
         return None

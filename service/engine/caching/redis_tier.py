@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _CLIP_ID = re.compile(r"[0-9a-f]{64}")
 _PROBES = 17
-"""Number of keys in a check. If two nodes of a cluster keep half of the keys each, a check that sees one node is rare."""
+"""Number of keys in a check. They rarely all lie on the same node, even if a cluster has only two nodes."""
 _PROBE_TTL_MS = 1000
 
 

@@ -1,4 +1,4 @@
-"""Error replies of a Redis that works, but refuses what this service needs: which kind, how many, and one log line."""
+"""Error replies of a Redis that works but refuses requests: their kinds, their counters and their log lines."""
 
 import logging
 import threading

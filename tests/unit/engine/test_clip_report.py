@@ -21,7 +21,7 @@ def test_the_number_of_warnings_is_bounded_and_the_last_reaches_to_the_end() -> 
         report.samples_clipped(10.0 * number, 10.0 * number + 1)
     for _ in range(1_000):
         report.truncated(1.0, 2.0)
-        report.rest(7)
+        report.data_after_end(7)
     warnings = report.warnings()
     assert len(warnings) <= MAX_WARNINGS
     assert max(warning.offset_s or 0 for warning in warnings if warning.code == "sound-lost") == 9_991
@@ -35,15 +35,15 @@ def test_every_warning_has_a_documented_code() -> None:
     report.scaled(2e4, 32_768)
     report.truncated(1, 2)
     report.truncated(1, None)
-    report.rest(300)
-    report.rest(3)
+    report.data_after_end(300)
+    report.data_after_end(3)
     assert {warning.code for warning in report.warnings()} <= set(CLIP_WARNINGS)
 
 
 def test_a_warning_about_the_whole_clip_is_given_once_and_a_few_bytes_are_no_rest() -> None:
     report = ClipReport()
-    report.rest(15)
+    report.data_after_end(15)
     assert report.warnings() == ()
-    report.rest(16)
-    report.rest(17)
+    report.data_after_end(16)
+    report.data_after_end(17)
     assert [warning.code for warning in report.warnings()] == ["data-after-end"]

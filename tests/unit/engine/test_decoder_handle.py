@@ -1,0 +1,75 @@
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.core.errors import AudioTooLong
+from service.engine.call import Call
+from service.engine.containers import identify
+from service.engine.decoder_handle import FAILURES, DecoderHandle, DecoderRequest, clip_content
+from service.engine.decoder_log import DecoderLog
+from tests.clips import tones, wav
+
+CLIP = wav(tones([("low", 0, 1)], 1.0))
+
+
+@pytest.fixture
+def handle() -> Iterator[DecoderHandle]:
+    handle = DecoderHandle(clip_cpu_s=60, message_timeout_s=10, decoder_log=DecoderLog())
+    yield handle
+    handle.end()
+
+
+def request(max_clip_s: float = 10) -> DecoderRequest:
+    return DecoderRequest(CLIP, identify(io.BytesIO(CLIP)), 16_000, max_clip_s)
+
+
+def test_a_process_decodes_several_clips_and_reports_errors_of_a_clip(handle: DecoderHandle) -> None:
+    assert handle.missing is None
+    for _ in range(2):
+        samples = np.concatenate(list(handle.decode(request(), Call())))
+        np.testing.assert_allclose(samples, tones([("low", 0, 1)], 1.0), atol=1e-3)
+    assert handle.missing is not None
+    with pytest.raises(AudioTooLong):
+        list(handle.decode(request(max_clip_s=0.5), Call()))
+    assert handle.is_alive
+
+
+def test_ending_is_repeatable_and_a_later_clip_fails(handle: DecoderHandle) -> None:
+    handle.end()
+    handle.end()
+    assert not handle.is_alive
+    with pytest.raises(FAILURES):
+        list(handle.decode(request(), Call()))
+
+
+def test_a_process_that_is_alive_after_a_failure_is_killed(handle: DecoderHandle) -> None:
+    assert handle.end_after_failure(ValueError("malformed")) is None
+    assert not handle.is_alive
+
+
+def test_a_small_clip_and_a_clip_in_memory_are_sent_as_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(CLIP)
+    with path.open("rb") as file, clip_content(file) as content:
+        assert content == CLIP
+    large = bytes(2 << 20)
+    with clip_content(io.BytesIO(large)) as content:
+        assert content == large
+
+
+def test_a_large_file_is_sent_as_a_read_only_descriptor_that_is_closed_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(bytes(2 << 20))
+    with path.open("r+b") as file:
+        with clip_content(file) as content:
+            assert isinstance(content, int)
+            assert os.pread(content, 4, 0) == bytes(4)
+            if os.path.exists("/proc/self/fd"):  # noqa: PTH110 - Linux only
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    os.write(content, b"x")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(content)
