@@ -10,13 +10,13 @@ from typing import TypeVar
 from service.core.errors import (
     EarmarkError,
     Overloaded,
-    RequestTooSlow,
     ServiceEnding,
     TooManyAnswerBytes,
     TooManyBytes,
     TooManyConnections,
     TooManyRequests,
 )
+from service.core.request_errors import RequestTooSlow
 
 Refusal = TypeVar("Refusal", bound=EarmarkError)
 _REASONS: dict[type[EarmarkError], str] = {

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 from fastapi import Request
 
-from service.core.errors import UploadTimedOut, UploadTooSlow
+from service.core.request_errors import UploadTimedOut, UploadTooSlow
 from service.engine.call import Call
 from service.pace import Pace, Transfer
 

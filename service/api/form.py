@@ -16,8 +16,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.api.preamble import PreambleSkipper
 from service.api.uploaded_file import UploadedFile
-from service.core.errors import (
-    AudioTooLarge,
+from service.core.errors import AudioTooLarge
+from service.core.request_errors import (
     FieldKindWrong,
     FieldNotUtf8,
     FieldRepeated,

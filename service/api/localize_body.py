@@ -9,7 +9,8 @@ from service.api.form import Form, FormLimits, check_not_encoded, declared_bytes
 from service.api.localize_form import NUMBERS
 from service.api.text_fields import JSON, URLENCODED, json_fields, read_fields, urlencoded_fields
 from service.api.uploaded_file import UploadedFile
-from service.core.errors import AudioTooLarge, FieldsTooLarge
+from service.core.errors import AudioTooLarge
+from service.core.request_errors import FieldsTooLarge
 
 AUDIO_TYPES = ("audio/*", "video/*", "application/ogg", "application/octet-stream")
 """Media types of bodies that are the audio itself; the fields are then in the query string of the URL."""

@@ -9,8 +9,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from service.answer import CurveFormat, Curves
 from service.api.form import Form, FormLimits
-from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
+from service.core.errors import ParameterInvalid
 from service.core.postprocessing import MIN_EXTENT_RATIO
+from service.core.request_errors import ClipUnclear, FieldRepeated
 from service.engine.clip import Clip, KnownClip, Upload
 from service.settings import Settings
 

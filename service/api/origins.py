@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.core.errors import OriginRefused
+from service.core.request_errors import OriginRefused
 
 ANY = "*"
 _MAX_SHOWN_CHARS = 100

@@ -1,6 +1,6 @@
 """Removes the preamble of a multipart body: the bytes in front of the first boundary (RFC 2046, 5.1.1)."""
 
-from service.core.errors import FormMalformed
+from service.core.request_errors import FormMalformed
 
 _MAX_PREAMBLE_BYTES = 64 << 10
 

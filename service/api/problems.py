@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from service.api.allowed_methods import allowed_methods
 from service.api.root_path import current_root_path
-from service.core import errors
+from service.core import errors, request_errors
 from service.core.errors import EarmarkError
 from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
 
@@ -64,14 +64,14 @@ NOT_HTTP = Problem(
 )
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     EarmarkError: INTERNAL_ERROR,
-    errors.RequestTooSlow: Problem(
+    request_errors.RequestTooSlow: Problem(
         "request-too-slow",
         "The request arrives too slowly",
         408,
         "the head of the request was not complete in time (EARMARK_REQUEST_TIMEOUT_S, EARMARK_MIN_BYTES_PER_S)",
     ),
-    errors.UploadTooSlow: Problem("upload-too-slow", "The upload is too slow", 408),
-    errors.UploadTimedOut: Problem("upload-timed-out", "The upload took too long", 408),
+    request_errors.UploadTooSlow: Problem("upload-too-slow", "The upload is too slow", 408),
+    request_errors.UploadTimedOut: Problem("upload-timed-out", "The upload took too long", 408),
     errors.AudioError: Problem("audio-unusable", "The clip cannot be used", 422),
     errors.UnsupportedAudio: Problem("audio-unsupported", "The audio format is not supported", 415),
     errors.AudioUndecodable: Problem("audio-undecodable", "The clip cannot be decoded", 422),
@@ -86,20 +86,20 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     errors.QueryTooLong: Problem("query-too-long", "A query is too long", 422),
     errors.ParameterInvalid: Problem("parameter-invalid", "The value of a parameter is not accepted", 422),
     errors.ClipNotFound: Problem("clip-not-found", "The clip is not known", 404),
-    errors.RequestError: Problem("request-unusable", "The request cannot be read", 400),
-    errors.NotAForm: Problem("not-a-form", "The media type of the body is not accepted", 415),
-    errors.FormMalformed: Problem("form-malformed", "The form is malformed", 400),
-    errors.FieldsTooLarge: Problem("fields-too-large", "The fields of the request are too large", 413),
-    errors.OriginRefused: Problem("origin-refused", "Web pages of this site may not use the service", 403),
-    errors.TooManyFields: Problem("too-many-fields", "The form has too many fields", 413),
-    errors.FieldUnknown: Problem("field-unknown", "A form field is unknown", 422),
-    errors.FieldRepeated: Problem("field-repeated", "A form field is repeated", 422),
-    errors.FieldKindWrong: Problem(
+    request_errors.RequestError: Problem("request-unusable", "The request cannot be read", 400),
+    request_errors.NotAForm: Problem("not-a-form", "The media type of the body is not accepted", 415),
+    request_errors.FormMalformed: Problem("form-malformed", "The form is malformed", 400),
+    request_errors.FieldsTooLarge: Problem("fields-too-large", "The fields of the request are too large", 413),
+    request_errors.OriginRefused: Problem("origin-refused", "Web pages of this site may not use the service", 403),
+    request_errors.TooManyFields: Problem("too-many-fields", "The form has too many fields", 413),
+    request_errors.FieldUnknown: Problem("field-unknown", "A form field is unknown", 422),
+    request_errors.FieldRepeated: Problem("field-repeated", "A form field is repeated", 422),
+    request_errors.FieldKindWrong: Problem(
         "field-kind-wrong", "A form field has a file instead of text, or text instead of a file", 422
     ),
-    errors.FieldNotUtf8: Problem("field-not-utf8", "A text field is not UTF-8", 422),
-    errors.FieldTooLarge: Problem("field-too-large", "A text field is too large", 413),
-    errors.ClipUnclear: Problem("clip-unclear", "The request does not name exactly one clip", 422),
+    request_errors.FieldNotUtf8: Problem("field-not-utf8", "A text field is not UTF-8", 422),
+    request_errors.FieldTooLarge: Problem("field-too-large", "A text field is too large", 413),
+    request_errors.ClipUnclear: Problem("clip-unclear", "The request does not name exactly one clip", 422),
     errors.Overloaded: Problem("overloaded", "The service is at its limit", 429),
     errors.TooManyRequests: Problem("too-many-requests", "Too many requests at the same time", 429),
     errors.TooManyBytes: Problem("too-many-bytes", "Too many bytes of uploads at the same time", 429),
@@ -184,7 +184,7 @@ def not_http_response() -> Response:
 
 def too_slow_response() -> Response:
     """The answer to a request whose head is not complete in time."""
-    problem = PROBLEMS[errors.RequestTooSlow]
+    problem = PROBLEMS[request_errors.RequestTooSlow]
     return _response(_body(problem, problem.detail), problem.status)
 
 

@@ -6,14 +6,14 @@ from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from service.api.form import FormLimits
-from service.core.errors import (
+from service.core.errors import ParameterInvalid
+from service.core.request_errors import (
     FieldKindWrong,
     FieldNotUtf8,
     FieldRepeated,
     FieldTooLarge,
     FieldUnknown,
     FormMalformed,
-    ParameterInvalid,
     TooManyFields,
 )
 

@@ -102,12 +102,17 @@ def tag_bytes(content: bytes) -> int:
     A Lyrics3 tag has no length in front; it counts as the rest of what is searched.
     """
     if content.startswith(b"ID3") and len(content) >= 10:
-        length = (content[6] & 127) << 21 | (content[7] & 127) << 14 | (content[8] & 127) << 7 | content[9] & 127
-        return 10 + length + 10 * bool(content[5] & 16)  # with a footer
+        return id3_bytes(content)
     if content.startswith(b"APETAGEX") and len(content) >= 16:
         has_header = len(content) >= 24 and content[23] & 0xA0 == 0xA0  # this is the header, not a lonely footer
         return int.from_bytes(content[12:16], "little") + 32 if has_header else 32
     return 128 if content.startswith(b"TAG") else len(content) * content.startswith(b"LYRICS")
+
+
+def id3_bytes(header: bytes) -> int:
+    """Length of an ID3v2 tag with its header and footer, as the ten bytes of its header give it."""
+    length = (header[6] & 127) << 21 | (header[7] & 127) << 14 | (header[8] & 127) << 7 | header[9] & 127
+    return 10 + length + 10 * bool(header[5] & 16)  # with a footer
 
 
 def is_tag(content: bytes) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NewType
 
 from service.core.errors import UnsupportedAudio
+from service.engine.chunks import id3_bytes
 from service.engine.mpeg_frames import find_frames, frame_kind
 from service.engine.pcm_layout import NotAcceptedError, PcmLayout, read_aiff, read_au, read_caf, read_w64, read_wav
 
@@ -166,8 +167,7 @@ def _after_tags(clip: BinaryIO) -> int:
         clip.seek(position)
         head = clip.read(16)
         if head[:3] == b"ID3" and len(head) >= 10:
-            length = 10 + ((head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 | head[9] & 127)
-            length += 10 * bool(head[5] & 16)  # a footer
+            length = id3_bytes(head)
         elif head[:8] == b"APETAGEX" and len(head) == 16:
             length = 32 + int.from_bytes(head[12:16], "little")
         else:

@@ -4,14 +4,8 @@ from hypothesis import strategies as st
 
 from service.api import admission as admission_module
 from service.api.admission import Admission
-from service.core.errors import (
-    ServiceEnding,
-    TooManyAnswerBytes,
-    TooManyBytes,
-    TooManyConnections,
-    TooManyRequests,
-    UploadTooSlow,
-)
+from service.core.errors import ServiceEnding, TooManyAnswerBytes, TooManyBytes, TooManyConnections, TooManyRequests
+from service.core.request_errors import UploadTooSlow
 
 
 def admission(

@@ -4,7 +4,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from service.api.body import receive_body
-from service.core.errors import UploadTimedOut, UploadTooSlow
+from service.core.request_errors import UploadTimedOut, UploadTooSlow
 from service.engine.call import Call
 from service.pace import Pace
 

@@ -5,7 +5,8 @@ import pytest
 
 from service.api.form import Form
 from service.api.localize_form import NUMBERS, LocalizeForm, form_limits, read_localize_form
-from service.core.errors import ClipUnclear, FieldRepeated, ParameterInvalid
+from service.core.errors import ParameterInvalid
+from service.core.request_errors import ClipUnclear, FieldRepeated
 from service.engine.clip import KnownClip, Upload
 from service.settings import Settings
 

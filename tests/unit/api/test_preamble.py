@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.preamble import PreambleSkipper
-from service.core.errors import FormMalformed
+from service.core.request_errors import FormMalformed
 
 
 @given(st.binary(max_size=40), st.lists(st.integers(1, 9), min_size=60, max_size=60))

@@ -8,8 +8,9 @@ import pytest
 
 import service
 from service.api.problems import MEDIA_TYPE, PROBLEMS, Problem, all_problems, problem_body, problem_of
-from service.core import errors, start_errors
+from service.core import errors, request_errors, start_errors
 from service.core.errors import AudioTooLong, EarmarkError, ParameterInvalid
+from service.core.request_errors import RequestError
 from service.core.start_errors import BundleFileMissing, StartError
 from tests.unit.api.conftest import Post
 from tests.unit.api.fake_engine import FakeEngine
@@ -32,7 +33,9 @@ def _tree(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
 def test_every_error_class_has_its_problem_type_or_stops_the_start(
     kind: type[EarmarkError],
 ) -> None:
-    assert kind.__module__ == (start_errors if issubclass(kind, StartError) else errors).__name__
+    special = {StartError: start_errors, RequestError: request_errors}
+    module = next((module for base, module in special.items() if issubclass(kind, base)), errors)
+    assert kind.__module__ == module.__name__
     assert (kind in PROBLEMS) != issubclass(kind, StartError)
     assert problem_of(kind).status == 500 or not issubclass(kind, StartError)
 

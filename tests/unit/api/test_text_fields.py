@@ -2,7 +2,8 @@ import pytest
 
 from service.api.form import FormLimits
 from service.api.text_fields import json_fields, read_fields, urlencoded_fields
-from service.core.errors import FieldNotUtf8, FieldRepeated, FormMalformed, ParameterInvalid
+from service.core.errors import ParameterInvalid
+from service.core.request_errors import FieldNotUtf8, FieldRepeated, FormMalformed
 
 LIMITS = FormLimits("audio", ("clip_id", "query", "threshold", "curves"), 1_000, 100, 10)
 NUMBERS = ("threshold",)

@@ -4,11 +4,12 @@ from types import ModuleType
 
 import pytest
 
-from service.core import errors, start_errors
+from service.core import errors, request_errors, start_errors
 from service.core.errors import EarmarkError
+from service.core.request_errors import RequestError
 from service.core.start_errors import StartError
 
-MODULES = (errors.__name__, start_errors.__name__)
+MODULES = (errors.__name__, request_errors.__name__, start_errors.__name__)
 
 
 def _leaves(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
@@ -49,7 +50,8 @@ def test_every_error_can_be_pickled(kind: type[EarmarkError]) -> None:
 
 
 def test_the_trees_in_the_docstrings_are_the_trees_of_the_modules() -> None:
-    assert _drawn_names(errors) == _defined_names(errors) | {StartError.__name__}
+    assert _drawn_names(errors) == _defined_names(errors) | {StartError.__name__, RequestError.__name__}
+    assert _drawn_names(request_errors) == _defined_names(request_errors)
     assert _drawn_names(start_errors) == _defined_names(start_errors)
 
 
