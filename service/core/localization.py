@@ -1,7 +1,7 @@
 """Computes the results of queries about a clip from embeddings."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -118,6 +118,10 @@ class GroupedResults(Sequence[QueryResult]):
         """The warnings about each query, which are known without computing the results."""
         return self._search.warnings
 
+    def with_warnings(self, warnings: Sequence[tuple[AnswerWarning, ...]]) -> "GroupedResults":
+        """The same results with the warnings about each query."""
+        return GroupedResults(replace(self._search, warnings=warnings), self._group_size)
+
     def __len__(self) -> int:
         return len(self._search.queries)
 
@@ -146,7 +150,6 @@ def localize(
     manifest: Manifest,
     postprocessing: Postprocessing,
     duration_s: float,
-    warnings: Sequence[tuple[AnswerWarning, ...]] | None = None,
 ) -> Sequence[QueryResult]:
     """Computes when each query is heard in a clip.
 
@@ -157,16 +160,23 @@ def localize(
         manifest: The manifest of the bundle, which holds the frame grid and the calibration.
         postprocessing: How scores become segments.
         duration_s: Length of the clip, which ends in frame T - 1.
-        warnings: The warnings about each of the Q queries, which its result carries; none if None.
 
     Returns:
         One result for each query, in the same order. If the curves together have more than `GROUP_VALUES` values, each
         iteration computes the results anew, in groups of at most that many values.
     """
-    warnings = [()] * len(queries) if warnings is None else warnings
-    search = _Search(frames, tuple(queries), encoded, manifest, postprocessing, duration_s, warnings)
+    search = _Search(frames, tuple(queries), encoded, manifest, postprocessing, duration_s, [()] * len(queries))
     group_size = max(1, GROUP_VALUES // len(frames))
     return search.results(scoring.ALL_ROWS) if len(queries) <= group_size else GroupedResults(search, group_size)
+
+
+def with_warnings(
+    results: Sequence[QueryResult], warnings: Sequence[tuple[AnswerWarning, ...]]
+) -> Sequence[QueryResult]:
+    """Adds the warnings about each query to results of `localize`. Results that are not computed yet stay so."""
+    if isinstance(results, GroupedResults):
+        return results.with_warnings(warnings)
+    return [replace(result, warnings=items) for result, items in zip(results, warnings, strict=True)]
 
 
 def query_warnings(results: Sequence[QueryResult]) -> Sequence[tuple[AnswerWarning, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.core.errors import AudioEmpty, AudioError, AudioNotFinite, AudioTooLong, ClipNotFound
-from service.core.localization import localize
+from service.core.localization import localize, with_warnings
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
 from service.core.scoring import EncodedQueries
@@ -141,8 +141,8 @@ class Engine:
                 self.manifest,
                 postprocessing or self.manifest.postprocessing,
                 embedding.duration_s,
-                query_warnings,
             )
+            results = with_warnings(results, query_warnings)
         return Localization(clip_id, embedding.duration_s, cached, results, embedding.warnings)
 
     def knows_clip(self, clip_id: str) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from service.core import localization
-from service.core.localization import localize, query_warnings
+from service.core.localization import localize, query_warnings, with_warnings
 from service.core.manifest import Manifest, verify_bundle
 from service.core.scoring import EncodedQueries
 from service.core.warnings import AnswerWarning
@@ -89,7 +89,9 @@ def test_results_carry_the_warnings_of_their_query_also_in_groups(
     frames, names = np.stack([_axis(7)] * 25), ["low", "middle", "high"]
     for group_values in (localization.GROUP_VALUES, 1):
         monkeypatch.setattr(localization, "GROUP_VALUES", group_values)
-        results = localize(frames, names, _encoded(0, 1, 2), manifest, manifest.postprocessing, 1.0, warnings)
+        plain = localize(frames, names, _encoded(0, 1, 2), manifest, manifest.postprocessing, 1.0)
+        assert list(query_warnings(plain)) == [(), (), ()]
+        results = with_warnings(plain, warnings)
         assert [result.warnings for result in results] == warnings
         assert results[1].warnings == warnings[1]
         assert list(query_warnings(results)) == warnings
