@@ -18,7 +18,11 @@ class TooManyChannelsError(Exception):
 
 
 def accepted(frames: list[AudioFrame]) -> list[AudioFrame]:
-    """Passes frames on, if their channels can be read; a damaged packet may claim more than the stream has."""
+    """Returns the frames if their channels can be read; a damaged packet may have more channels than the stream.
+
+    Raises:
+        TooManyChannelsError: If a frame has more than `MAX_CHANNELS` channels.
+    """
     if any(frame.layout.nb_channels > MAX_CHANNELS for frame in frames):
         raise TooManyChannelsError("a packet has too many channels")
     return frames
@@ -27,7 +31,7 @@ def accepted(frames: list[AudioFrame]) -> list[AudioFrame]:
 def samples_of(frame: AudioFrame) -> Float32:
     """Samples of a frame as floats, shape (N, C); full scale of an integer is [-1, 1)."""
     channels, dtype = frame.layout.nb_channels, _DTYPES[frame.format.packed.name]
-    if frame.format.is_planar:  # from 8 channels on, PyAV gives more planes than there are, with wild addresses
+    if frame.format.is_planar:  # from 8 channels on, PyAV returns more planes than exist, with invalid addresses
         planes = [np.frombuffer(cast(Any, plane), dtype, frame.samples) for plane in frame.planes[:channels]]
         values = np.stack(planes, axis=1)  # (N, C)
     else:

@@ -64,7 +64,7 @@ def walk_long_chunks(clip: BinaryIO, position: int, kind: str) -> Iterator[Chunk
 
 
 def ends_in_chunks(clip: BinaryIO, position: int, byte_order: str | None) -> bool:
-    """Whether a file has nothing behind a position but chunks of its own, tags and padding.
+    """Whether a file has only further chunks of the same file, tags and padding behind a position.
 
     Args:
         clip: The file.

@@ -1,4 +1,4 @@
-"""Refusal of clips that are too long by their own header, before anything is decoded."""
+"""Refuses clips whose header gives a length above the limit, before anything is decoded."""
 
 from service.core.errors import AudioTooLong
 
@@ -9,7 +9,7 @@ _LONGEST_BELIEVED_S = 30 * 86_400.0
 
 
 def check_claimed_length(claimed_s: float | None, max_clip_s: float) -> None:
-    """Refuses a clip that claims to be too long. A claim that is short is never trusted: the caller measures the clip.
+    """Refuses a clip whose header gives a length above the limit. The caller measures a clip whose header gives less.
 
     Args:
         claimed_s: Length of the clip according to its header, in seconds; None if the header gives none.
