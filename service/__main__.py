@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import importlib.metadata
 import logging
-import os
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from service.core.manifest import read_manifest
 from service.core.start_errors import InferenceUnavailable
 from service.logs import configure_logging
 from service.shutdown import Shutdown
+from service.standard_streams import discard, discard_if_unwritable, open_standard_streams, write_line
 
 EXIT_DEVICE_FAILED = 1
 EXIT_UNUSABLE_INPUT = 2
@@ -35,8 +35,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 if an argument, a setting or a file cannot be used. In that case one line on standard
         error says why.
     """
-    _open_standard_streams()
-    args = _parser().parse_args(argv)
+    open_standard_streams()
+    try:
+        return _run(_parse(argv))
+    except BrokenPipeError:  # the reader of the output has closed it
+        discard(sys.stdout)
+    except OSError as error:
+        discard_if_unwritable(sys.stdout)
+        return _report_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(argv)
+    finally:  # argparse ignores that the help or an error cannot be written
+        discard_if_unwritable(sys.stderr)
+        sys.stdout.flush()
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         args.run(args)
     except EarmarkError as error:
@@ -45,12 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.name != "onnxruntime":
             raise
         return _report_error(InferenceUnavailable().message)
-    except BrokenPipeError:  # the reader of the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        return _report_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     return 0
 
 
@@ -106,15 +120,6 @@ def serve(_args: argparse.Namespace) -> None:
         raise SystemExit(EXIT_DEVICE_FAILED)
 
 
-def _open_standard_streams() -> None:
-    """Opens the standard streams that are closed on /dev/null, so that no socket gets the number of such a stream."""
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
-
-
 def _limit_heaps() -> None:
     """Limits glibc to two heaps instead of eight per core, because fragmented heaps make memory grow for hours."""
     if sys.platform == "linux":
@@ -139,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _report_error(message: str) -> int:
-    sys.stderr.write(f"earmark: {message}\n")
+    write_line(sys.stderr, f"earmark: {message}")
     return EXIT_UNUSABLE_INPUT
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import socket
 import sys
@@ -18,6 +17,7 @@ from service.connections import Connection, ConnectionLimits
 from service.core.start_errors import AddressUnavailable
 from service.logs import Throttle
 from service.shutdown import Shutdown
+from service.standard_streams import write_line
 
 _BACKLOG = 256
 _CHECK_S = 0.1
@@ -48,7 +48,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(self._handle_loop_error)
         await super().startup(sockets)
-        write_line(f"Earmark listens on {self._url} (documentation: {self._url}/docs)")
+        write_line(sys.stdout, f"Earmark listens on {self._url} (documentation: {self._url}/docs)")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Waits for the running requests until the grace period ends; then they are cancelled, and get an answer."""
@@ -75,18 +75,6 @@ class _Server(uvicorn.Server):
             loop.default_exception_handler(context)
         elif self._throttle.is_due():
             log.error("no connection can be accepted", extra={"reason": error.strerror})
-
-
-def write_line(line: str) -> None:
-    """Writes a line to standard output; if nobody reads standard output, the process continues without it."""
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - None if the descriptor is closed
-        return
-    try:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-    except OSError:
-        with contextlib.suppress(OSError):  # otherwise Python writes the line again at its exit, and complains
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ import sys
 from service.core.localization import query_warnings
 from service.core.warnings import AnswerWarning
 from service.engine.interface import Localization
+from service.standard_streams import write_line
 
 
 def write_for_people(text: str) -> None:
@@ -37,10 +38,10 @@ def can_show(characters: str) -> bool:
 def write_warnings(localization: Localization) -> None:
     """Writes the warnings of an answer to standard error, one per line."""
     for warning in localization.warnings:
-        sys.stderr.write(f"earmark: warning: {_sentence(warning)}\n")
+        write_line(sys.stderr, f"earmark: warning: {_sentence(warning)}")
     for number, warnings in enumerate(query_warnings(localization.results), start=1):
         for warning in warnings:
-            sys.stderr.write(f"earmark: warning: query {number}: {_sentence(warning)}\n")
+            write_line(sys.stderr, f"earmark: warning: query {number}: {_sentence(warning)}")
 
 
 def _sentence(warning: AnswerWarning) -> str:
