@@ -98,7 +98,8 @@ def serve(_args: argparse.Namespace) -> None:
         log.info("variables that Kubernetes sets for a Service are no settings and are ignored", extra={"names": links})
     _limit_heaps()
     threadpool_limits(1, "blas")  # small products: BLAS threads would only take CPU time from the model
-    signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
     with (
         bind(settings.host, settings.port) as listener,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis_options(settings))) as cache,
@@ -155,7 +156,11 @@ def _version() -> str:
         return "0+source"
 
 
-def _exit_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Ends the process in order; the same signal is ignored from then on, so that it does not interrupt the end."""
+    signal.signal(number, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(0)
 
 

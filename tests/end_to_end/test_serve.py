@@ -20,6 +20,8 @@ import psutil
 import pytest
 import soundfile
 
+from tests.service_process import run_service
+
 COMMAND = [sys.executable, "-m", "service", "serve"]
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +99,19 @@ def _signal_decoders(service_id: int, number: signal.Signals) -> None:
     for decoder in psutil.Process(service_id).children():
         with contextlib.suppress(psutil.Error):
             decoder.send_signal(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_repeated_until_the_exit_does_not_interrupt_the_end(
+    tiny_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    with run_service(tiny_bundle, tmp_path) as service:
+        deadline_s = time.monotonic() + 20
+        while service.process.poll() is None and time.monotonic() < deadline_s:
+            service.process.send_signal(number)
+            time.sleep(0.01)
+        assert service.process.returncode == 0
+        assert service.log == ""
 
 
 @pytest.mark.parametrize("settings", [{"LOG_FORMAT": "json"}])
