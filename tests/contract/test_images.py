@@ -288,7 +288,8 @@ def test_a_wrong_answer_is_reported(wrong: str) -> None:
     assert DEMO["differences"](answer_of(*WRONG[wrong]), TRUTH)
 
 
-def test_the_checks_of_every_change_include_the_image_if_it_has_changed() -> None:
-    script = (ROOT / ".ci" / "run").read_text()
-    assert "make image-check" in script
-    assert "image_sources=(docker .dockerignore pyproject.toml requirements.lock)" in script
+def test_the_image_check_lints_the_dockerfile_and_runs_the_image() -> None:
+    _, _, target = (ROOT / "Makefile").read_text().partition("\nimage-check:")
+    recipe = target.split("\n\n")[0]
+    assert "hadolint docker/Dockerfile" in recipe
+    assert "docker/check_image.py" in recipe
