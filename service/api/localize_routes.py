@@ -29,6 +29,7 @@ from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
 from service.engine.interface import Localization, LocalizationEngine
 from service.pace import Pace
+from service.request_fields import add_request_fields
 from service.settings import Settings
 
 DESCRIPTION = """
@@ -107,16 +108,22 @@ class LocalizeRoutes:
     async def localize(self, request: Request) -> Response:
         """Answers POST /localize."""
         start_s, call = time.perf_counter(), Call(self._pace.timeout_s)
-        with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:
-            async with open_body(request, self._limits, self._body(request, received, call)) as form:
-                localize_request = read_localize_form(form)
-                postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
-                stages = {"upload": time.perf_counter() - start_s}
-                with self._admission.work():
-                    answer = await self._workers.run(
-                        request, call, lambda: self._answer(localize_request, postprocessing, call)
-                    )
-        stages |= call.stage_s
+        stages: dict[str, float] = {}
+        try:
+            with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:
+                async with open_body(request, self._limits, self._body(request, received, call)) as form:
+                    localize_request = read_localize_form(form)
+                    add_request_fields(n_queries=len(localize_request.queries))
+                    postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
+                    stages["upload"] = time.perf_counter() - start_s
+                    with self._admission.work():
+                        answer = await self._workers.run(
+                            request, call, lambda: self._answer(localize_request, postprocessing, call)
+                        )
+        finally:
+            stages.setdefault("upload", time.perf_counter() - start_s)  # the upload failed
+            stages |= call.stage_s
+            add_request_fields(**{f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in stages.items()})
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
         headers = {"Server-Timing": timing}
@@ -143,6 +150,7 @@ class LocalizeRoutes:
         localization = self._engine.localize(localize_request.clip, localize_request.queries, postprocessing, call)
         with call.stage("post"):
             answer = self._begin_answer(localization, localize_request, call)
+        add_request_fields(audio_s=round(localization.duration_s, 3), cached=localization.cached)
         self._metrics.count_clip(
             localization.duration_s,
             localization.cached,

@@ -15,10 +15,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import OTHER_ROUTE, Metrics
-from service.api.problems import crash_response, problem_response
+from service.api.problems import INTERNAL_ERROR, crash_response, problem_response
 from service.connections import OVER_LIMIT
 from service.core.errors import EarmarkError, ServiceEnding, TooManyConnections
 from service.logs import request_id
+from service.request_fields import add_request_fields, request_fields
 
 REQUEST_ID = "X-Request-ID"
 CLIENT_GONE = 499  # the status that nginx logs if the client disconnects before the answer
@@ -61,13 +62,16 @@ class RequestMiddleware:
             return
         client_id = Headers(scope=scope).get(REQUEST_ID, "")
         token = request_id.set(client_id if _ACCEPTED_ID.fullmatch(client_id) else uuid.uuid4().hex)
+        fields: dict[str, object] = {}
+        fields_token = request_fields.set(fields)
         start_s = time.perf_counter()
         status = 0
         self._metrics.begin_request()
         try:
             status = await self._answer(scope, receive, send)
         finally:
-            self._record(scope, status or CLIENT_GONE, time.perf_counter() - start_s)
+            self._record(scope, status or CLIENT_GONE, time.perf_counter() - start_s, fields)
+            request_fields.reset(fields_token)
             request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
@@ -94,17 +98,26 @@ class RequestMiddleware:
             await problem_response(ServiceEnding())(scope, receive, send_with_id)
         except Exception:
             log.exception("the app crashed")
+            add_request_fields(outcome=INTERNAL_ERROR.name)
             self._on_server_fault()
             if status:
                 raise
             await crash_response()(scope, receive, send_with_id)
         return status
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, added: dict[str, object]) -> None:
         route = getattr(scope.get("route"), "path", OTHER_ROUTE)
         self._metrics.end_request(route, status, seconds)
-        fields = {"method": scope["method"], "route": route, "status": status, "duration_ms": round(seconds * 1000, 1)}
+        fields = {"method": scope["method"], "route": route, "status": status, "outcome": _outcome(status)}
+        fields |= added | {"duration_ms": round(seconds * 1000, 1)}
         log.log(logging.DEBUG if route in _QUIET_ROUTES else logging.INFO, "request", extra=fields)
+
+
+def _outcome(status: int) -> str:
+    """The outcome of a request that no problem answered."""
+    if status == CLIENT_GONE:
+        return "client-gone"
+    return "ok" if status < 400 else f"http-{status}"
 
 
 def _path(scope: Scope) -> str:

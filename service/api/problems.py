@@ -21,6 +21,7 @@ from service.api.allowed_methods import allowed_methods
 from service.api.root_path import current_root_path
 from service.core import errors, request_errors
 from service.core.errors import EarmarkError
+from service.request_fields import add_request_fields
 from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
 
 MEDIA_TYPE = "application/problem+json"
@@ -254,5 +255,6 @@ def _body(problem: Problem, detail: str) -> dict[str, Any]:
 
 
 def _response(body: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> Response:
+    add_request_fields(outcome=str(body["type"]).rpartition("/")[2])
     retry = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return Response(orjson.dumps(body), status, retry | dict(headers or {}), media_type=MEDIA_TYPE)

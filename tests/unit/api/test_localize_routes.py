@@ -209,3 +209,29 @@ async def test_neither_queries_nor_file_names_are_logged(post: Post, caplog: pyt
     lines = [str(vars(record)) for record in caplog.records if not record.name.startswith("httpx")]
     assert len(lines) == 2
     assert not any("secret" in line or "clip.wav" in line for line in lines)
+
+
+async def test_the_request_line_has_stages_audio_seconds_queries_and_cached(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await post(("query", "a siren"))
+    (line,) = (vars(record) for record in caplog.records if record.message == "request")
+    assert (line["outcome"], line["n_queries"], line["cached"]) == ("ok", 2, False)
+    assert line["audio_s"] > 0
+    stages = ["upload", "decode", "cache", "queue", "inference", "post"]
+    assert all(0 <= line[f"{stage}_ms"] <= line["duration_ms"] for stage in stages)
+
+
+async def test_the_line_of_a_failed_request_tells_where_the_time_went(
+    post: Post, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine.before = lambda: 1 / 0
+    await post()
+    await post(("threshold", "secret"))
+    crash, refusal = (vars(record) for record in caplog.records if record.message == "request")
+    assert (crash["outcome"], crash["n_queries"]) == ("internal-error", 1)
+    assert refusal["outcome"] == "parameter-invalid"
+    assert crash["upload_ms"] > 0
+    assert refusal["upload_ms"] > 0

@@ -11,9 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import Metrics
 from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
-from service.api.problems import MEDIA_TYPE
+from service.api.problems import MEDIA_TYPE, problem_response
 from service.connections import OVER_LIMIT
+from service.core.errors import TooManyQueries
 from service.logs import request_id
+from service.request_fields import add_request_fields, request_fields
 from tests.unit.api.expositions import read_series
 
 pytestmark = pytest.mark.anyio
@@ -175,6 +177,40 @@ async def test_requests_are_logged_and_those_of_monitoring_only_at_debug(
     fields = vars(line)
     assert (line.levelno, fields["method"], fields["route"], fields["status"]) == (level, "POST", route, 200)
     assert fields["duration_ms"] >= 0
+
+
+async def adding_fields(scope: Scope, receive: Receive, send: Send) -> None:
+    add_request_fields(key="batch", n_queries=2)
+    await answering(scope, receive, send)
+
+
+async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+    await problem_response(TooManyQueries(65, 64))(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("app", "outcome"),
+    [
+        (answering, "ok"),
+        (refusing, "too-many-queries"),
+        (crashing, "internal-error"),
+        (disconnected, "client-gone"),
+    ],
+)
+async def test_the_log_line_names_the_outcome(caplog: pytest.LogCaptureFixture, app: ASGIApp, outcome: str) -> None:
+    caplog.set_level(logging.INFO)
+    await Exchange(app).run()
+    (line,) = (record for record in caplog.records if record.message == "request")
+    assert vars(line)["outcome"] == outcome
+
+
+async def test_the_log_line_has_the_fields_that_were_added(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    exchange = Exchange(adding_fields)
+    await exchange.run()
+    (line,) = (record for record in caplog.records if record.message == "request")
+    assert (vars(line)["key"], vars(line)["n_queries"]) == ("batch", 2)
+    assert request_fields.get() is None
 
 
 async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
