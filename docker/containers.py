@@ -20,6 +20,8 @@ TEMPORARY_BYTES = 256 << 20
 """Size of the tmpfs at /tmp in a container."""
 STOP_S = 40
 """Time that the service has to stop after SIGTERM, in seconds; longer than `EARMARK_GRACE_S`."""
+_OPEN = "EARMARK_OPEN=1"
+"""The images listen on every address; only this machine reaches the containers of the check."""
 _START_POLL_S = 0.05
 _DEBIAN = "trixie"
 """The Debian release of the base image that is made where there is no Docker engine, as in the Dockerfile."""
@@ -96,7 +98,7 @@ class DockerImage:
     def run(self, log: Path) -> Iterator[Container]:
         """Runs the image's own command until the end of the block; its output is then in `log`."""
         limits = ("--read-only", "--tmpfs", f"/tmp:size={TEMPORARY_BYTES}", "--cap-drop", "ALL")
-        options = (*limits, "--security-opt", "no-new-privileges", "--publish", "127.0.0.1::8000")
+        options = (*limits, "--security-opt", "no-new-privileges", "--env", _OPEN, "--publish", "127.0.0.1::8000")
         name = run_program("docker", "run", "--detach", *options, self._name)
         try:
             yield DockerContainer(name)
@@ -225,7 +227,7 @@ class ChrootContainer:
     def __init__(self, root: Path, config: dict[str, Any], log: IO[str]) -> None:
         self.host, self.port = "127.0.0.1", _free_port()
         user, _, group = config["User"].partition(":")
-        variables = [*config["Env"], f"EARMARK_PORT={self.port}"]
+        variables = [*config["Env"], _OPEN, f"EARMARK_PORT={self.port}"]
         identity = (f"--reuid={user}", f"--regid={group}", "--clear-groups")
         privileges = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
         self._prefix = ("setpriv", *identity, *privileges, "env", "-i", "-C", config["WorkingDir"] or "/", *variables)

@@ -82,7 +82,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
-    from service.server import bind, run
+    from service.server import bind_if_allowed, run
     from service.settings import engine_options, ignored_service_links, read_settings, redis_options
     from service.temporary_space import check_temporary_space
 
@@ -101,7 +101,7 @@ def serve(_args: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     with (
-        bind(settings.host, settings.port) as listener,
+        bind_if_allowed(settings.host, settings.port, is_open=settings.open) as listener,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis_options(settings))) as cache,
         closing(Decoders(settings.decoders)) as decoders,
     ):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import resource
 import socket
@@ -14,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.connections import Connection, ConnectionLimits
-from service.core.start_errors import AddressUnavailable
+from service.core.start_errors import AccessUndecided, AddressUnavailable
 from service.logs import Throttle
 from service.shutdown import Shutdown
 from service.standard_streams import write_line
@@ -96,6 +97,26 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise AddressUnavailable(host, port, error.strerror or str(error)) from error
+    return listener
+
+
+def bind_if_allowed(host: str, port: int, *, is_open: bool) -> socket.socket:
+    """Binds a socket as `bind` does, unless other machines could reach a service that accepts everybody.
+
+    Args:
+        host: Address to listen on.
+        port: TCP port.
+        is_open: Whether the operator has decided who may use the service.
+
+    Raises:
+        AddressUnavailable: If the address is in use, or does not belong to this machine.
+        AccessUndecided: If the address is not a loopback address and the operator has not decided.
+    """
+    listener = bind(host, port)
+    address = listener.getsockname()[0].partition("%")[0]  # without the zone of an IPv6 address
+    if not is_open and not ipaddress.ip_address(address).is_loopback:
+        listener.close()
+        raise AccessUndecided(host)
     return listener
 
 

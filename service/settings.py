@@ -76,7 +76,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     """Address to listen on. Set 0.0.0.0 to accept connections from other machines over IPv4, for example in a
-    container."""
+    container, together with `EARMARK_OPEN`."""
+
+    open: bool = False
+    """Whether everybody who can reach the service may use it. Without it, the service refuses to listen on an address
+    that other machines can reach. Set 1 if only trusted machines can reach the service."""
 
     port: int = Field(8000, ge=0, le=65535)
     """TCP port to listen on; 0 takes any free port. Change it if another process uses the port, or to run several

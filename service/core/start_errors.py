@@ -6,6 +6,7 @@
     ├── SettingUnknown
     ├── SettingInvalid
     ├── AddressUnavailable
+    ├── AccessUndecided         other machines can reach the service, and nothing says who may use it
     ├── DeviceUnavailable
     ├── DecoderUnavailable
     ├── RedisUnusable
@@ -53,6 +54,16 @@ class AddressUnavailable(StartError, setting="EARMARK_HOST, EARMARK_PORT"):
     port: int
     reason: str
     template = "cannot listen on {host}:{port}: {reason}"
+
+
+class AccessUndecided(StartError):
+    """The address can be reached from other machines, and no setting says who may use the service."""
+
+    host: str
+    template = (
+        "EARMARK_HOST is {host}, an address that other machines can reach, and the service has no keys; "
+        "set EARMARK_OPEN=1 to serve everybody who can reach it, or EARMARK_HOST=127.0.0.1 to serve this machine only"
+    )
 
 
 class DeviceUnavailable(StartError, setting="EARMARK_DEVICE"):

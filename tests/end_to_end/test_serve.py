@@ -257,6 +257,7 @@ def _soon(holds: Callable[[], object]) -> bool:
         ({"PORT": "eighty"}, "EARMARK_PORT is 'eighty'"),
         ({"PROT": "80"}, "did you mean EARMARK_PORT?"),
         ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
+        ({"HOST": "0.0.0.0"}, "set EARMARK_OPEN=1 to serve everybody"),
         ({"REDIS_URL": "http://redis"}, "EARMARK_REDIS_URL is 'http://redis'"),
     ],
 )

@@ -1,7 +1,9 @@
+import socket
+
 import pytest
 
-from service.core.start_errors import AddressUnavailable
-from service.server import bind, url_of
+from service.core.start_errors import AccessUndecided, AddressUnavailable
+from service.server import bind, bind_if_allowed, url_of
 
 
 def test_port_0_binds_a_free_port_that_the_url_names() -> None:
@@ -21,3 +23,16 @@ def test_a_port_in_use_is_refused_and_the_settings_are_named() -> None:
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(AddressUnavailable):
         bind("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "localhost"])
+def test_this_machine_may_always_use_the_service(host: str) -> None:
+    bind_if_allowed(host, 0, is_open=False).close()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "0", socket.gethostbyname(socket.gethostname())])
+def test_an_address_that_others_can_reach_needs_a_decision_of_the_operator(host: str) -> None:
+    bind_if_allowed(host, 0, is_open=True).close()
+    if not host.startswith("127."):
+        with pytest.raises(AccessUndecided, match=rf"EARMARK_HOST is {host}, .* set EARMARK_OPEN=1 .*127\.0\.0\.1"):
+            bind_if_allowed(host, 0, is_open=False)
