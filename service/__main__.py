@@ -16,7 +16,6 @@ from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
 from service.core.start_errors import InferenceUnavailable
-from service.logs import configure_logging
 from service.shutdown import Shutdown
 from service.standard_streams import discard, discard_if_unwritable, open_standard_streams, write_line
 
@@ -82,6 +81,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
+    from service.log_lines import configure_logging
     from service.server import bind_if_allowed, run
     from service.settings import engine_options, ignored_service_links, read_settings, redis_options
     from service.temporary_space import check_temporary_space

@@ -197,8 +197,8 @@ class Settings(BaseSettings):
     and uploads are never logged."""
 
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
-    """Format of the log lines: `text` for people, or `json` with one object per line. Set `json` if a program collects
-    the log."""
+    """Format of the log lines: `text` for people, in colours on a terminal unless `NO_COLOR` is set, or `json` with one
+    object per line. Set `json` if a program collects the log, as the container images do."""
 
 
 def variable(field: str) -> str:
