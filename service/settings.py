@@ -15,6 +15,7 @@ from service.core.start_errors import SettingInvalid, SettingUnknown
 from service.engine.caching.redis_link import ACCEPTED_URLS, check_url, without_secrets
 from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
+from service.secret_files import SUFFIX, read_secret_files
 from service.service_links import find_service_links
 
 PREFIX = "EARMARK_"
@@ -206,21 +207,29 @@ def variable(field: str) -> str:
     return f"{PREFIX}{field.upper()}"
 
 
+def secret_fields() -> list[str]:
+    """Names of the fields that hold a secret: each may also come from the file that EARMARK_<NAME>_FILE names."""
+    return [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
+
+
 def read_settings() -> Settings:
-    """Reads the settings from the environment; ignores the service links of Kubernetes.
+    """Reads the settings from the environment and the files of secrets; ignores the service links of Kubernetes.
 
     Raises:
         SettingUnknown: If an EARMARK_* variable is set that is not a setting.
         SettingInvalid: If the value of a setting is not accepted.
     """
-    known = [variable(field) for field in Settings.model_fields]
+    secret_variables = [variable(field) for field in secret_fields()]
+    known = [*map(variable, Settings.model_fields), *(f"{name}{SUFFIX}" for name in secret_variables)]
     links = ignored_service_links()
     for name in sorted(os.environ):
         if name.upper().startswith(PREFIX) and name.upper() not in known and name not in links:
             raise SettingUnknown(name, difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0])
-    shadowed = {name: field.default for name, field in Settings.model_fields.items() if variable(name) in links}
+    secrets = read_secret_files(os.environ, secret_variables)
+    given = {name: field.default for name, field in Settings.model_fields.items() if variable(name) in links}
+    given |= {name: secrets[variable(name)] for name in secret_fields() if variable(name) in secrets}
     try:
-        return Settings(**shadowed)  # the other fields come from the environment
+        return Settings(**given)  # the other fields come from the environment
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         accepted = first["msg"].removeprefix("Input should be ")

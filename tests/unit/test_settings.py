@@ -15,6 +15,7 @@ from service.settings import (
     ignored_service_links,
     read_settings,
     redis_options,
+    secret_fields,
     split_origins,
     variable,
 )
@@ -173,3 +174,29 @@ def test_allowed_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("EARMARK_ALLOWED_ORIGINS", " https://Example.com, http://localhost:3000,null,")
     origins = split_origins(read_settings().allowed_origins)
     assert origins == ("https://example.com", "http://localhost:3000", "null")
+
+
+def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://:password@redis:6379/0\n")
+    (tmp_path / "key").write_text("k" * 16)
+    monkeypatch.setenv("EARMARK_REDIS_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("EARMARK_REDIS_KEY_FILE", str(tmp_path / "key"))
+    settings = read_settings()
+    assert settings.redis_url.get_secret_value() == "redis://:password@redis:6379/0"
+    assert settings.redis_key.get_secret_value() == "k" * 16
+
+
+def test_a_secret_from_a_file_is_checked_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("http://:password@redis")
+    monkeypatch.setenv("EARMARK_REDIS_URL_FILE", str(tmp_path / "url"))
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings()
+    assert "EARMARK_REDIS_URL is 'http://***@redis'" in str(caught.value)
+
+
+def test_only_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert secret_fields() == ["redis_url", "redis_key"]
+    (tmp_path / "port").write_text("9000")
+    monkeypatch.setenv("EARMARK_PORT_FILE", str(tmp_path / "port"))
+    with pytest.raises(SettingUnknown):
+        read_settings()
