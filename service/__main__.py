@@ -111,7 +111,7 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
-            app = create_app(engine, settings, _version(), shutdown, [decoders.degraded], model_checked=True)
+            app = create_app(engine, settings, _version(), shutdown, decoders, model_checked=True)
             run(app, listener, connection_limits(settings), shutdown, settings.grace_s)
         except KeyboardInterrupt:
             log.info("interrupted")

@@ -1,7 +1,5 @@
 """The ASGI app, built from parts that the caller has opened; all state belongs to the app, none to this module."""
 
-from collections.abc import Callable, Sequence
-
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
@@ -10,8 +8,10 @@ from starlette.middleware.cors import CORSMiddleware
 from service import temporary_space
 from service.api.admission import Admission
 from service.api.allowed_methods import allow_head_for_documentation
+from service.api.build_info import build_versions
 from service.api.cache_metrics import CacheMetrics
 from service.api.compression import Compression
+from service.api.decoder_metrics import DecoderMetrics
 from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
 from service.api.localize_routes import LocalizeRoutes
@@ -25,7 +25,8 @@ from service.api.readiness import Readiness
 from service.api.request_target import OriginFormTargets
 from service.api.root_path import RootPathMiddleware, under_root_path
 from service.connections import ConnectionLimits
-from service.engine.interface import LocalizationEngine
+from service.engine.decoder_counts import NoDecoders
+from service.engine.interface import DecoderPool, LocalizationEngine
 from service.pace import Pace
 from service.server import limit_connections
 from service.settings import Settings, split_origins
@@ -46,7 +47,7 @@ def create_app(
     settings: Settings,
     version: str,
     shutdown: Shutdown,
-    degraded: Sequence[Callable[[], list[str]]] = (),
+    decoders: DecoderPool | None = None,
     *,
     model_checked: bool = False,
 ) -> FastAPI:
@@ -57,11 +58,13 @@ def create_app(
         settings: The settings, which hold the limits.
         version: Version of the service.
         shutdown: Shutdown state of the process: once it has begun, new requests are refused.
-        degraded: Functions that return the names of optional parts that do not work, besides those of the cache.
+        decoders: The processes that decode clips, which the caller closes; None if the engine decodes clips itself.
         model_checked: Whether the model has just passed its check, so that the first request need not check it.
     """
     metrics = Metrics()
-    metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider)
+    decoders = decoders or NoDecoders()
+    metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider, settings.device)
+    metrics.declare_build(build_versions(version))
     admission = Admission(
         settings.max_requests,
         settings.max_bytes_in_flight,
@@ -70,6 +73,7 @@ def create_app(
     )
     metrics.register(EngineMetrics(engine, admission))
     metrics.register(CacheMetrics(engine.cache))
+    metrics.register(DecoderMetrics(decoders))
     readiness = Readiness(
         engine.check,
         metrics,
@@ -80,7 +84,7 @@ def create_app(
     app = _app_without_routes(version)
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
-    checks = (engine.cache.degraded, temporary_space.degraded, *degraded)
+    checks = (engine.cache.degraded, temporary_space.degraded, decoders.degraded)
     app.include_router(
         OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()], metrics).router()
     )

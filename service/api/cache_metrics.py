@@ -1,11 +1,13 @@
 """Metrics of the embedding cache, read from its counters at each scrape."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.engine.caching.breaker import BreakerState
 from service.engine.caching.reporting import CounterName
 from service.engine.caching.tiers import EmbeddingCache
 
@@ -15,6 +17,7 @@ _COUNTERS: tuple[tuple[CounterName, str, str, tuple[str, ...]], ...] = (
     ("failures", "earmark_redis_failures", "Redis operations that failed or timed out.", ("operation",)),
     ("refusals", "earmark_redis_refusals", "Error replies of Redis, such as to a write while it is full.", ("reason",)),
     ("drops", "earmark_redis_drops", "Embeddings that were not written to Redis, by reason.", ("reason",)),
+    ("openings", "earmark_redis_breaker_openings", "Times that the circuit breaker of Redis opened.", ()),
     ("bad_values", "earmark_redis_bad_values", "Values in Redis that were not valid embeddings and were deleted.", ()),
 )
 
@@ -36,6 +39,19 @@ class CacheMetrics(Collector):
         yield GaugeMetricFamily(
             "earmark_cache_bytes", "Size of the embeddings in memory, in bytes.", report.memory_bytes
         )
+        yield GaugeMetricFamily(
+            "earmark_cache_limit_bytes",
+            "Limit of that size, in bytes (EARMARK_CACHE_BYTES).",
+            report.memory_limit_bytes,
+        )
+        breaker = GaugeMetricFamily(
+            "earmark_redis_breaker_state",
+            "1 for the state of the circuit breaker of Redis, otherwise 0; all 0 if Redis is not set.",
+            labels=["state"],
+        )
+        for state in get_args(BreakerState):
+            breaker.add_metric([state], state == report.breaker)
+        yield breaker
         yield GaugeMetricFamily(
             "earmark_redis_in_use",
             "1 if Redis is in use; 0 if Redis is not set or has just failed.",

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi import APIRouter, Path, Request, Response
 from starlette.exceptions import HTTPException
 
 from service.api.allowed_methods import add_head_routes
@@ -34,6 +33,7 @@ class OperatorRoutes:
         self._readiness = readiness
         self._degraded = degraded
         self._metrics = metrics
+        self._scrapes = anyio.CapacityLimiter(1)
 
     def router(self) -> APIRouter:
         """A router with these routes."""
@@ -56,7 +56,12 @@ class OperatorRoutes:
             summary="What has the service done so far?",
             response_model=None,
             response_class=Response,
-            responses={200: {"description": "Metrics in the text format of Prometheus", "content": {"text/plain": {}}}},
+            responses={
+                200: {
+                    "description": "Metrics in the text format of Prometheus or in OpenMetrics",
+                    "content": {"text/plain": {}, "application/openmetrics-text": {}},
+                }
+            },
         )
         router.add_api_route(
             "/problems/{name}",
@@ -87,10 +92,17 @@ class OperatorRoutes:
         """Returns the model, the default values and the limits."""
         return self._info
 
-    async def get_metrics(self) -> Response:
-        """Returns all counters, gauges and histograms."""
+    async def get_metrics(self, request: Request) -> Response:
+        """Returns all counters, gauges and histograms.
+
+        The text format of Prometheus is the default. A scraper that accepts `application/openmetrics-text` gets
+        OpenMetrics, with exemplars if traces are recorded.
+        """
         self._readiness.update_metric()
-        return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        accept = ",".join(request.headers.getlist("Accept"))
+        # A thread of its own: a GPU driver may block, and no other work may delay a scrape.
+        content, content_type = await anyio.to_thread.run_sync(self._metrics.exposition, accept, limiter=self._scrapes)
+        return Response(content, headers={"Content-Type": content_type})
 
     async def get_problem_type(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:
         """Returns the description of a problem type, to which the `type` of a problem refers."""

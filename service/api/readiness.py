@@ -42,8 +42,8 @@ class Readiness:
         self._set_ready(False)
 
     def update_metric(self) -> None:
-        """Records the current state in the metrics; a process that is shutting down is not ready."""
-        self._metrics.set_ready(self._is_ready and not self._is_shutting_down())
+        """Records in the metrics whether `ensure_ready` would return at once."""
+        self._metrics.set_ready(self._is_ready and not self._is_shutting_down() and not self._is_saturated())
 
     async def ensure_ready(self) -> None:
         """Returns if the model is ready; checks the model first if it has not passed a check since the last fault.
@@ -55,7 +55,7 @@ class Readiness:
         """
         if self._is_shutting_down():
             raise ServiceEnding
-        if self._refusing_for_s() >= SATURATED_AFTER_S:
+        if self._is_saturated():
             raise Saturated
         async with self._lock:
             if self._is_ready:
@@ -65,6 +65,9 @@ class Readiness:
             except Exception as error:
                 raise NotReady from error
             self._set_ready(True)
+
+    def _is_saturated(self) -> bool:
+        return self._refusing_for_s() >= SATURATED_AFTER_S
 
     def _set_ready(self, ready: bool) -> None:
         self._is_ready = ready

@@ -225,10 +225,10 @@ class WindowBatcher:
             if not isinstance(error, Exception) or isinstance(error, DeviceLost):
                 raise
             return
-        self.counts.batches += 1
-        self.counts.windows += len(batch)
+        seconds = time.monotonic() - began_s
+        self.counts.add(len(batch), seconds)
         smoothing = _SMOOTHING if self.counts.batches > 1 else 1.0  # nothing is known before the first batch
-        self._window_s += smoothing * ((time.monotonic() - began_s) / len(batch) - self._window_s)
+        self._window_s += smoothing * (seconds / len(batch) - self._window_s)
         for window, frames in zip(batch, embeddings, strict=True):
             window.embeddings.set_result(frames)
 

@@ -16,6 +16,7 @@ from service.core.errors import AudioError, AudioUndecodable, DeadlineExceeded, 
 from service.core.start_errors import DecoderUnavailable
 from service.engine.call import Call
 from service.engine.containers import Container, identify
+from service.engine.decoder_counts import DecoderCounts, DecoderFailure, DecoderReport
 from service.engine.decoder_handle import FAILURES, DecoderHandle, DecoderRequest, clip_content
 from service.engine.decoder_log import DecoderLog
 from service.engine.decoding import DecodedBlocks
@@ -62,7 +63,7 @@ class Decoders:
             DecoderLost: If a process cannot be started.
         """
         self._n_ready, self._message_timeout_s, self._clip_cpu_s = n_ready, message_timeout_s, clip_cpu_s
-        self._log = DecoderLog()
+        self._log, self._counts = DecoderLog(), DecoderCounts()
         self._changed = threading.Condition()
         self._missing: dict[str, str] = {}
         self._closed = False
@@ -104,12 +105,12 @@ class Decoders:
                 try:
                     return (yield from delivery.resume(process.decode(request, call)))
                 except FAILURES as error:
-                    _end_failed(process, container, error, is_last=False)
+                    self._end_failed(process, container, error, is_last=False)
                 process = self._new()
                 try:
                     return (yield from delivery.resume(process.decode(request, call)))
                 except FAILURES as error:
-                    raise _end_failed(process, container, error, is_last=True) from error
+                    raise self._end_failed(process, container, error, is_last=True) from error
         except AudioError:
             raise
         except BaseException:
@@ -136,6 +137,11 @@ class Decoders:
         with self._changed:
             return [DEGRADED] if self._missing else []
 
+    def report(self) -> DecoderReport:
+        """Returns the counters and the state of the processes."""
+        with self._changed:
+            return self._counts.report(n_idle=len(self._idle))
+
     def close(self) -> None:
         """Ends all processes; a process that is still decoding is ended after its clip."""
         with self._changed:
@@ -147,10 +153,11 @@ class Decoders:
     def _take(self, call: Call) -> DecoderHandle:
         while not (process := self._find_free()):
             call.check()
-        if process.is_alive:
-            return process
-        process.end()  # the process was killed while it was idle
-        return self._new()
+        if not process.is_alive:
+            process.end()  # the process was killed while it was idle
+            process = self._new()
+        self._counts.add_busy(1)
+        return process
 
     def _find_free(self) -> DecoderHandle | None:
         """Returns an idle process, or a new one if none has become free for `_PATIENCE_S`; otherwise None."""
@@ -165,12 +172,15 @@ class Decoders:
 
     def _new(self) -> DecoderHandle:
         try:
-            return DecoderHandle(self._clip_cpu_s, self._message_timeout_s, self._log)
+            process = DecoderHandle(self._clip_cpu_s, self._message_timeout_s, self._log)
         except OSError as error:
             raise DecoderLost(f"no process can be started: {error.strerror}") from error
+        self._counts.add_start()
+        return process
 
     def _give_back(self, process: DecoderHandle) -> None:
         """Returns a process to the pool. A process that has ended is replaced; a process beyond `n_ready` is ended."""
+        self._counts.add_busy(-1)
         self._note_missing(process.missing or {})
         if not process.is_alive:
             process.end()
@@ -188,6 +198,28 @@ class Decoders:
                 self._changed.notify()
                 return
         process.end()
+
+    def _end_failed(
+        self, process: DecoderHandle, container: Container, error: Exception, is_last: bool
+    ) -> EarmarkError:
+        """Ends a process that failed, and counts the failure.
+
+        Returns:
+            The error to raise if the process was the last that tries the clip.
+
+        Raises:
+            AudioUndecodable: If the process hung or sent malformed messages; the clip is not tried again.
+        """
+        exit_status = process.end_after_failure(error)
+        failure = _failure_of(exit_status)
+        self._counts.add_failure(failure)
+        fields = {"container": container, "exit_status": exit_status, "error": type(error).__name__, "is_last": is_last}
+        log.warning("a decoder process failed", extra=fields)
+        if failure == "hung":
+            raise AudioUndecodable(container, "its decoder stopped answering") from error
+        if failure == "killed":
+            return DecoderLost(f"the process was killed twice, with the signal {-(exit_status or 0)} at last")
+        return AudioUndecodable(container, "its decoder crashed or took too much memory")
 
     @property
     def _has_room(self) -> bool:
@@ -223,20 +255,8 @@ class _Delivery:
                 yield rest
 
 
-def _end_failed(process: DecoderHandle, container: Container, error: Exception, is_last: bool) -> EarmarkError:
-    """Ends a process that failed.
-
-    Returns:
-        The error to raise if the process was the last that tries the clip.
-
-    Raises:
-        AudioUndecodable: If the process hung or sent malformed messages; the clip is not tried again.
-    """
-    exit_status = process.end_after_failure(error)
-    fields = {"container": container, "exit_status": exit_status, "error": type(error).__name__, "is_last": is_last}
-    log.warning("a decoder process failed", extra=fields)
+def _failure_of(exit_status: int | None) -> DecoderFailure:
+    """Kind of a failure, from the exit status of the process; None if the process had not ended by itself."""
     if exit_status is None:
-        raise AudioUndecodable(container, "its decoder stopped answering") from error
-    if exit_status < 0 and exit_status not in _FAULTS:
-        return DecoderLost(f"the process was killed twice, with the signal {-exit_status} at last")
-    return AudioUndecodable(container, "its decoder crashed or took too much memory")
+        return "hung"
+    return "killed" if exit_status < 0 and exit_status not in _FAULTS else "crashed"

@@ -25,6 +25,7 @@ from service.engine.containers import identify
 from service.engine.decoding import DecodedBlocks, decode
 from service.engine.embed_clip import embed_clip
 from service.engine.expected_length import expected_length_s
+from service.engine.gpus import GpuMemory, Gpus
 from service.engine.interface import Localization
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
@@ -98,6 +99,7 @@ class Engine:
         self._query_cache: LruCache[_ReadQuery] = LruCache(options.cached_queries, size=lambda _: 1)
         self._refused_clips: LruCache[AudioError] = LruCache(_REMEMBERED_REFUSALS, size=lambda _: 1)
         self._embedding_locks = KeyedLocks()
+        self._gpus = Gpus()
 
     def localize(
         self,
@@ -157,6 +159,10 @@ class Engine:
         """
         self.batcher.run(self._model.audio_encoder.check)
         self._model.text_encoder.check()
+
+    def gpus(self) -> Sequence[GpuMemory]:
+        """Memory of each GPU that this process can see; empty without a GPU. May block."""
+        return self._gpus.read()
 
     def close(self) -> None:
         """Frees both encoders; calls in progress raise `EngineStopped`, and no call may follow."""

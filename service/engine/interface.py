@@ -12,6 +12,8 @@ from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.call import Call
 from service.engine.clip import Clip
+from service.engine.decoder_counts import DecoderReport
+from service.engine.gpus import GpuMemory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,11 @@ class WindowQueue(Protocol):
     @property
     def counts(self) -> BatchCounts:
         """Batches and windows processed so far."""
+        ...
+
+    @property
+    def max_windows(self) -> int:
+        """Largest number of windows in a batch."""
         ...
 
     @property
@@ -109,10 +116,26 @@ class LocalizationEngine(Protocol):
         """Whether a clip is in the cache, so that it can be localized without its recording."""
         ...
 
+    def gpus(self) -> Sequence[GpuMemory]:
+        """Memory of each GPU that this process can see; empty without a GPU. May block."""
+        ...
+
     def check(self) -> None:
         """Runs both encoders once.
 
         Raises:
             GraphMismatch: If an encoder's output does not fit the manifest.
         """
+        ...
+
+
+class DecoderPool(Protocol):
+    """The processes that decode clips."""
+
+    def report(self) -> DecoderReport:
+        """Returns the counters and the state of the processes."""
+        ...
+
+    def degraded(self) -> list[str]:
+        """Names of the protections that do not work."""
         ...

@@ -5,6 +5,7 @@ import pytest
 
 from service.api.problems import MEDIA_TYPE
 from service.app import create_app
+from service.engine.decoder_counts import NoDecoders
 from service.settings import Settings
 from service.shutdown import Shutdown
 from tests.unit.api.expositions import parse_series
@@ -34,7 +35,12 @@ async def test_apps_in_one_process_share_no_state() -> None:
 
 async def test_parts_that_do_not_work_are_named_but_the_service_is_ready() -> None:
     degraded: list[str] = []
-    app = create_app(FakeEngine(), Settings(), "0", Shutdown(), [lambda: degraded, list])
+
+    class Decoders(NoDecoders):
+        def degraded(self) -> list[str]:
+            return degraded
+
+    app = create_app(FakeEngine(), Settings(), "0", Shutdown(), Decoders())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
         assert (await client.get("/readyz")).json() == {"status": "ready"}
         degraded.append("decoder-sandbox")

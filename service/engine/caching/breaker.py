@@ -3,6 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Literal
+
+BreakerState = Literal["closed", "open", "half_open"]
+"""Whether every attempt is allowed, no attempt, or one trial."""
 
 
 class CircuitBreaker:
@@ -27,6 +31,14 @@ class CircuitBreaker:
     def closed(self) -> bool:
         """Whether every attempt is allowed."""
         return self._trial_at_s is None
+
+    @property
+    def state(self) -> BreakerState:
+        """ "half_open" from the end of the pause to the outcome of the trial."""
+        with self._lock:
+            if self._trial_at_s is None:
+                return "closed"
+            return "half_open" if self._trial_running or self._clock() >= self._trial_at_s else "open"
 
     def allows(self) -> bool:
         """Whether the caller may make an attempt now."""

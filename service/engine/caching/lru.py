@@ -23,6 +23,11 @@ class LruCache(Generic[Value]):
         self._total = self._n_evicted = 0
 
     @property
+    def limit(self) -> int:
+        """Largest total size of the values in the cache."""
+        return self._limit
+
+    @property
     def total(self) -> int:
         """Total size of the values in the cache."""
         return self._total

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from service.engine.caching.background import Background
 from service.engine.caching.bounded_replies import BoundedParser
-from service.engine.caching.breaker import CircuitBreaker
+from service.engine.caching.breaker import BreakerState, CircuitBreaker
 from service.engine.caching.refusals import ERROR_REPLIES, Refusal, Refusals, refusal_of
 from service.engine.caching.reporting import CacheCounts
 
@@ -71,9 +71,9 @@ class RedisLink:
         self._writer = Background("redis-writer", _QUEUED_WRITES)
 
     @property
-    def in_use(self) -> bool:
-        """Whether requests are sent; they are not for a while after repeated failures."""
-        return self._breaker.closed
+    def breaker_state(self) -> BreakerState:
+        """State of the circuit breaker; requests are not sent while it is open."""
+        return self._breaker.state
 
     def read(self, operation: str, request: Callable[[Redis], T]) -> T:
         """Sends a request and returns its reply, within `REPLY_TIMEOUT_S`.
@@ -137,6 +137,7 @@ class RedisLink:
             if isinstance(error, ResponseError):
                 self._report_reply()
             elif self._breaker.failed():
+                self._counts.add("openings")
                 log.warning(
                     "redis failed repeatedly and is not used for a while",
                     extra={"error": repr(error)[:_MAX_ERROR_CHARS], "pause_s": PAUSE_S},

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from redis import InvalidResponse, Redis, ResponseError
 from redis.client import Pipeline
 
+from service.engine.caching.breaker import BreakerState
 from service.engine.caching.redis_link import RedisLink, RedisUnavailable
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.value import HEADER_BYTES, MAX_WARNING_BYTES, PART_BYTES, VERSION, BadValue, ValueFormat
@@ -65,9 +66,9 @@ class RedisTier:
         self._max_parts = -(-(HEADER_BYTES + MAX_WARNING_BYTES + options.value_bytes) // PART_BYTES)
 
     @property
-    def in_use(self) -> bool:
-        """Whether requests are sent to Redis; they are not for a while after repeated failures."""
-        return self._link.in_use
+    def breaker_state(self) -> BreakerState:
+        """State of the circuit breaker; Redis is not used while it is open."""
+        return self._link.breaker_state
 
     def get(self, clip_id: str) -> ClipEmbedding | None:
         """Returns a clip's embedding, or None if Redis does not have it or does not answer in time."""

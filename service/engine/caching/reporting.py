@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-CounterName = Literal["lookups", "failures", "refusals", "drops", "bad_values", "evictions"]
+from service.engine.caching.breaker import BreakerState
+
+CounterName = Literal["lookups", "failures", "refusals", "drops", "bad_values", "evictions", "openings"]
 Counts = dict[CounterName, dict[tuple[str, ...], int]]
 
 SERIES: Mapping[CounterName, tuple[tuple[str, ...], ...]] = {
@@ -30,6 +32,7 @@ SERIES: Mapping[CounterName, tuple[tuple[str, ...], ...]] = {
     "drops": (("too_large",), ("queue_full",), ("unavailable",)),
     "bad_values": ((),),
     "evictions": ((),),
+    "openings": ((),),
 }
 """Every counter, with every combination of label values that it can have."""
 
@@ -59,9 +62,16 @@ class CacheReport:
     Attributes:
         counts: The count of each counter and combination of label values in `SERIES`.
         memory_bytes: Total size of the embeddings in memory, in bytes.
-        redis_in_use: Whether Redis is configured, and its circuit breaker is closed.
+        memory_limit_bytes: Limit of that size, in bytes.
+        breaker: State of the circuit breaker of Redis; None if Redis is not configured.
     """
 
     counts: Counts
     memory_bytes: int
-    redis_in_use: bool
+    memory_limit_bytes: int
+    breaker: BreakerState | None
+
+    @property
+    def redis_in_use(self) -> bool:
+        """Whether Redis is configured, and its circuit breaker is closed."""
+        return self.breaker == "closed"

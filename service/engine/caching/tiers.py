@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from service.engine.caching.breaker import BreakerState
 from service.engine.caching.lru import LruCache
 from service.engine.caching.reporting import CacheCounts, CacheReport
 from service.engine.clip_embedding import ClipEmbedding
@@ -11,8 +12,8 @@ class SharedTier(Protocol):
     """A store of clip embeddings outside this process. A failure of the store looks like an empty store."""
 
     @property
-    def in_use(self) -> bool:
-        """Whether the store is used; it is not for a while after repeated failures."""
+    def breaker_state(self) -> BreakerState:
+        """State of the circuit breaker; the store is not used for a while after repeated failures."""
         ...
 
     def get(self, clip_id: str) -> ClipEmbedding | None:
@@ -77,7 +78,8 @@ class EmbeddingCache:
         """Returns the counters and the state of the cache."""
         counts = self._counts.read()
         counts["evictions"][()] = self._memory.n_evicted
-        return CacheReport(counts, self._memory.total, self._shared is not None and self._shared.in_use)
+        breaker = None if self._shared is None else self._shared.breaker_state
+        return CacheReport(counts, self._memory.total, self._memory.limit, breaker)
 
     def close(self) -> None:
         """Closes the shared tier, which first stores the embeddings that still wait; no call may follow."""

@@ -10,4 +10,4 @@ def parse_series(text: str) -> dict[str, float]:
 
 
 def read_series(metrics: Metrics) -> dict[str, float]:
-    return parse_series(metrics.exposition().decode())
+    return parse_series(metrics.exposition()[0].decode())

@@ -16,6 +16,7 @@ from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import memory_cache
 from service.engine.call import Call
 from service.engine.clip import Clip, KnownClip
+from service.engine.gpus import GpuMemory
 from service.engine.interface import Localization, LocalizationEngine
 from tests.manifests import make_manifest
 
@@ -31,6 +32,7 @@ class FakeBatcher:
         self.counts = BatchCounts()
         self.backlog_s = 2.5
         self.queued_windows = 5
+        self.max_windows = 4
 
 
 class FakeEngine:
@@ -75,6 +77,9 @@ class FakeEngine:
 
     def knows_clip(self, clip_id: str) -> bool:
         return clip_id in self.known
+
+    def gpus(self) -> list[GpuMemory]:
+        return [GpuMemory(0, 3 * 2**30, 80 * 2**30)]
 
     def check(self) -> None:
         self.n_checks += 1

@@ -35,6 +35,26 @@ def test_batches_and_windows_are_read_at_each_scrape() -> None:
     assert [after[f"earmark_{name}_total"] for name in names] == [4, 3, 2, 1]
 
 
+def test_the_fill_of_batches_follows_from_their_sizes_and_the_limit() -> None:
+    engine = FakeEngine()
+    for n_windows in (1, 4, 3, 300):
+        engine.batcher.counts.add(n_windows, seconds=0.25)
+    series = read(engine, admission())
+    bounds = ("1.0", "2.0", "4.0", "256.0", "+Inf")
+    assert [series[f'earmark_batch_windows_bucket{{le="{bound}"}}'] for bound in bounds] == [1, 1, 3, 3, 4]
+    assert (series["earmark_batch_windows_count"], series["earmark_batch_windows_sum"]) == (4, 308)
+    assert (series["earmark_max_batch_windows"], series["earmark_inference_seconds_total"]) == (4, 1)
+
+
+def test_the_memory_of_each_gpu_is_exposed_and_without_a_gpu_there_are_no_series() -> None:
+    engine = FakeEngine()
+    with_gpu = read(engine, admission())
+    assert with_gpu['earmark_gpu_memory_used_bytes{gpu="0"}'] == 3 * 2**30
+    assert with_gpu['earmark_gpu_memory_total_bytes{gpu="0"}'] == 80 * 2**30
+    engine.gpus = list
+    assert not [name for name in read(engine, admission()) if "gpu" in name]
+
+
 def test_refused_requests_are_counted_by_reason() -> None:
     full = admission(max_bytes=1)
     with pytest.raises(TooManyBytes), full.receive() as received:

@@ -30,7 +30,7 @@ async def test_metrics_count_requests_clips_and_stages(client: httpx.AsyncClient
     assert series['earmark_stage_seconds_count{stage="inference"}'] == 2
     assert series['earmark_request_seconds_count{route="/localize"}'] == 3
     assert series["earmark_requests_in_flight"] == 1
-    assert series['earmark_model_info{name="fake",provider="FakeProvider",version="2"}'] == 1
+    assert series['earmark_model_info{device="auto",name="fake",provider="FakeProvider",version="2"}'] == 1
     assert series["earmark_ready"] == 0
 
 
@@ -84,6 +84,8 @@ def test_stages_clips_and_queries_are_summed() -> None:
     assert series['earmark_stage_seconds_sum{stage="inference"}'] == 2.0
     assert series['earmark_clips_total{cached="true"}'] == 1
     assert series["earmark_clip_seconds_sum"] == 42.5
+    assert series['earmark_audio_seconds_total{cached="false"}'] == 30
+    assert series['earmark_audio_seconds_total{cached="true"}'] == 12.5
     assert series["earmark_queries_sum"] == 5
 
 
@@ -95,6 +97,52 @@ def test_every_code_of_a_warning_about_a_clip_has_a_series_from_the_start_and_co
     assert series['earmark_clip_warnings_total{code="sound-lost"}'] == 1
     assert series['earmark_clip_warnings_total{code="dc-offset"}'] == 1
     assert series['earmark_clip_warnings_total{code="clipped"}'] == 0
+
+
+def test_buckets_reach_from_the_shortest_to_the_longest_measured_latency() -> None:
+    metrics = Metrics()
+    metrics.declare_routes({"/localize": [200]})
+    for seconds in (0.002, 0.0021, 299, 300, 301):
+        metrics.begin_request()
+        metrics.end_request("/localize", 200, seconds)
+    metrics.count_stages({"post": 0.0004})
+    series = read_series(metrics)
+    counts = [
+        series[f'earmark_request_seconds_bucket{{le="{le}",route="/localize"}}'] for le in (0.002, 0.005, 120.0, 300.0)
+    ]
+    assert counts == [1, 2, 2, 4]
+    assert series['earmark_stage_seconds_bucket{le="0.0005",stage="post"}'] == 1
+
+
+def test_the_versions_of_the_parts_are_labels_of_one_series() -> None:
+    metrics = Metrics()
+    metrics.declare_build({"version": "1.2.3", "python": "3.11.9", "onnxruntime": "1.30.0"})
+    assert read_series(metrics)['earmark_build_info{onnxruntime="1.30.0",python="3.11.9",version="1.2.3"}'] == 1
+
+
+def test_histograms_carry_the_trace_id_as_an_exemplar_in_openmetrics_only() -> None:
+    trace = ["4bf92f3577b34da6a3ce929d0e0e4736"]
+    metrics = Metrics(trace_id=lambda: trace[0])
+    metrics.begin_request()
+    metrics.end_request("/localize", 200, 0.2)
+    metrics.count_stages({"decode": 0.5})
+    metrics.count_clip(30.0, cached=False, n_queries=4)
+    content, _ = metrics.exposition("application/openmetrics-text;version=1.0.0")
+    lines = [line for line in content.decode().splitlines() if f'# {{trace_id="{trace[0]}"}}' in line]
+    assert {line.split("{")[0].removesuffix("_bucket") for line in lines} == {
+        "earmark_request_seconds",
+        "earmark_stage_seconds",
+        "earmark_clip_seconds",
+        "earmark_queries",
+    }
+    assert trace[0] not in metrics.exposition()[0].decode()
+
+
+@pytest.mark.parametrize("trace_id", [None, ""])
+def test_without_a_trace_there_is_no_exemplar(trace_id: str | None) -> None:
+    metrics = Metrics(trace_id=lambda: trace_id)
+    metrics.count_stages({"decode": 0.5})
+    assert b"trace_id" not in metrics.exposition("application/openmetrics-text")[0]
 
 
 def test_a_registered_collector_is_read_at_each_scrape() -> None:

@@ -3,6 +3,7 @@ import re
 import httpx
 import pytest
 
+from service.engine.caching.breaker import BreakerState
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.tiers import EmbeddingCache, clip_memory
 from service.engine.clip_embedding import ClipEmbedding
@@ -23,7 +24,7 @@ async def test_readiness_is_checked_once_by_a_forward_pass(client: httpx.AsyncCl
 class BrokenTier:
     """A shared tier of the cache that never works."""
 
-    in_use = False
+    breaker_state: BreakerState = "open"
 
     def get(self, clip_id: str) -> None: ...
 

@@ -108,7 +108,11 @@ async def test_a_service_that_refuses_everybody_for_a_while_is_not_ready(model: 
     refusing_for_s[0] = SATURATED_AFTER_S
     with pytest.raises(Saturated):
         await readiness.ensure_ready()
+    readiness.update_metric()
+    assert read_series(metrics)["earmark_ready"] == 0
     refusing_for_s[0] = 0
+    readiness.update_metric()
+    assert read_series(metrics)["earmark_ready"] == 1
     await readiness.ensure_ready()
     assert model.n_checks == 1
 

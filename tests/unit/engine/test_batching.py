@@ -68,6 +68,9 @@ def test_the_next_batch_forms_while_one_runs(bench: Bench) -> None:
     for window in waiting:
         window.wait()
     assert bench.encoder.batches == [[0], [1, 2], [3]]
+    counts = bench.batcher.counts
+    assert (counts.batches, counts.windows, counts.by_size[:2]) == (3, 4, [2, 1])
+    assert 0 < counts.seconds < SOON_S
 
 
 def test_calls_take_turns_so_that_a_long_clip_delays_a_short_one_by_one_batch(bench: Bench) -> None:

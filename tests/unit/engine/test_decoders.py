@@ -17,12 +17,14 @@ from service.core.errors import AudioTooLong, AudioUndecodable, DeadlineExceeded
 from service.core.start_errors import DecoderUnavailable
 from service.engine.call import Call, CallAbandoned
 from service.engine.containers import identify
+from service.engine.decoder_counts import DecoderReport
 from service.engine.decoders import Decoders
 from service.engine.decoding import decode
 from tests.clips import wav
 from tests.hostile_decoder import hostile_executable, n_starts, with_order
 
 RATE_HZ = 16_000
+NO_FAILURES = {"crashed": 0, "hung": 0, "killed": 0}
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 40 * RATE_HZ).astype(np.float32)
 
 
@@ -64,6 +66,7 @@ def test_an_audio_error_is_passed_on_and_the_process_is_used_again(decoders: Dec
         decoded(decoders, b"<html></html>")
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
     assert children() == [process]
+    assert decoders.report() == DecoderReport(1, 0, 1, NO_FAILURES)
 
 
 def test_a_clip_whose_process_is_killed_is_decoded_by_another(decoders: Decoders) -> None:
@@ -73,6 +76,15 @@ def test_a_clip_whose_process_is_killed_is_decoded_by_another(decoders: Decoders
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
     assert len(children()) == 1
     assert not process.is_running()
+    assert decoders.report() == DecoderReport(1, 0, 2, NO_FAILURES | {"killed": 1})
+
+
+def test_a_process_is_busy_while_it_decodes_a_clip(decoders: Decoders) -> None:
+    blocks = decoders.decode(BytesIO(wav(NOISE)), RATE_HZ, 60, Call())
+    next(blocks)
+    assert decoders.report() == DecoderReport(1, 1, 1, NO_FAILURES)
+    blocks.close()
+    assert decoders.report() == DecoderReport(1, 0, 2, NO_FAILURES)  # an abandoned process is replaced
 
 
 @pytest.fixture
@@ -105,6 +117,7 @@ def test_a_clip_that_crashes_two_processes_cannot_be_decoded(
         decoded(hostile, with_order(wav(NOISE[:100]), do="crash", signal_name=signal_name))
     assert len(decoded(hostile, wav(NOISE[:100]))) == 100
     assert n_starts(tmp_path) == 3
+    assert hostile.report() == DecoderReport(1, 0, 3, NO_FAILURES | {"crashed": 2})
 
 
 def test_a_clip_that_takes_too_much_memory_cannot_be_decoded(
@@ -189,6 +202,7 @@ def test_a_process_that_hangs_while_it_receives_a_clip_is_killed() -> None:
         with pytest.raises(AudioUndecodable):
             decoded(impatient, wav(NOISE[: 15 * RATE_HZ]))  # more than a socket buffers
         assert not process.is_running()
+        assert impatient.report() == DecoderReport(1, 0, 2, NO_FAILURES | {"hung": 1})
 
 
 def test_a_termination_signal_does_not_end_the_processes(decoders: Decoders) -> None:

@@ -119,4 +119,4 @@ def test_a_caller_gets_no_reply_from_a_server_that_announces_too_much() -> None:
         with pytest.raises(RedisUnavailable) as caught:
             link.read("get", lambda redis: redis.get("key"))
         assert caught.value.refusal is None
-        assert not link.in_use
+        assert link.breaker_state == "open"

@@ -50,6 +50,20 @@ def test_a_failed_trial_starts_another_pause(breaker: CircuitBreaker, clock: Clo
     assert breaker.allows()
 
 
+def test_the_state_is_half_open_from_the_end_of_the_pause_to_the_outcome_of_the_trial(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    states = [breaker.state]
+    for now_s, event in ((0, breaker.failed), (0, breaker.failed), (5, breaker.allows), (5, breaker.failed)):
+        clock.now_s = now_s
+        event()
+        states.append(breaker.state)
+    clock.now_s = 10
+    states.append(breaker.state)
+    breaker.succeeded()
+    assert [*states, breaker.state] == ["closed", "closed", "open", "half_open", "open", "half_open", "closed"]
+
+
 def test_a_successful_trial_closes_the_breaker(breaker: CircuitBreaker, clock: Clock) -> None:
     breaker.failed(), breaker.failed()
     clock.now_s = 5

@@ -51,7 +51,7 @@ def test_reads_reply_and_writes_happen_in_the_background(server: RedisServer) ->
     with closing(RedisLink(server.url, counts, CircuitBreaker(FAILURES, 1))) as link:
         link.write("put", lambda redis: redis.set("key", b"value"))
         wait_until(lambda: link.read("get", lambda redis: redis.get("key")) == b"value")
-        assert link.in_use
+        assert link.breaker_state == "closed"
     assert sum(counts.read()["failures"].values()) == 0
 
 
@@ -64,7 +64,7 @@ def test_after_repeated_failures_no_request_is_sent(tmp_path: Path) -> None:
                 link.read("get", lambda redis: redis.get("key"))
             sent.append(caught.value.request_sent)
         assert sent == [True] * FAILURES + [False] * 2
-        assert not link.in_use
+        assert link.breaker_state == "open"
         link.write("put", lambda redis: redis.set("key", b"value"))
         wait_until(lambda: counts.read()["drops"]["unavailable",] == 1)
     assert counts.read()["failures"]["get",] == FAILURES
@@ -76,5 +76,5 @@ def test_an_error_reply_counts_as_a_failure_but_not_against_redis(server: RedisS
     with closing(RedisLink(server.url, counts, CircuitBreaker(1, 1000))) as link:
         with pytest.raises(RedisUnavailable):
             link.read("get", lambda redis: redis.hgetall("key"))
-        assert link.in_use
+        assert link.breaker_state == "closed"
     assert counts.read()["failures"]["get",] == 1
