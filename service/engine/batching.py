@@ -64,8 +64,8 @@ class PendingWindow:
         finally:
             done_s = time.monotonic()
             started_s = min(max(self.started_s or done_s, began_s), done_s)
-            self.call.stage_s["queue"] += started_s - began_s
-            self.call.stage_s["inference"] += done_s - started_s
+            self.call.record("queue", began_s, started_s)
+            self.call.record("inference", started_s, done_s)
 
 
 class WindowBatcher:

@@ -23,6 +23,8 @@ class Call:
     Attributes:
         stage_s: Seconds spent in each stage so far, by the stage's name in `STAGES`; the stages together are the whole
             call.
+        stage_times: Monotonic times of the first beginning and of the last end of each stage that the call has been in,
+            in seconds. Stages of a long clip overlap: it is decoded while earlier windows wait for the model.
     """
 
     def __init__(self, timeout_s: float = math.inf) -> None:
@@ -30,6 +32,7 @@ class Call:
         self._deadline_s = time.monotonic() + timeout_s
         self._abandoned = False
         self.stage_s: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+        self.stage_times: dict[str, tuple[float, float]] = {}
 
     def abandon(self) -> None:
         """Marks the call as abandoned: nobody waits for its answer. May be called from any thread."""
@@ -57,11 +60,17 @@ class Call:
         if time.monotonic() >= self._deadline_s:
             raise DeadlineExceeded(self._timeout_s)
 
+    def record(self, name: str, began_s: float, ended_s: float) -> None:
+        """Adds the time between two monotonic times to a stage."""
+        self.stage_s[name] += ended_s - began_s
+        first_s, _ = self.stage_times.get(name, (began_s, ended_s))
+        self.stage_times[name] = first_s, ended_s
+
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
         """Adds the time that the `with` block takes to a stage."""
-        began = time.perf_counter()
+        began_s = time.monotonic()
         try:
             yield
         finally:
-            self.stage_s[name] += time.perf_counter() - began
+            self.record(name, began_s, time.monotonic())

@@ -181,9 +181,9 @@ class Engine:
 
         If another call is embedding the same clip, waits for that call and takes its embedding from the cache.
         """
-        began = time.perf_counter()
+        began_s = time.monotonic()
         with self._embedding_locks.hold(clip_id, call.check):
-            call.stage_s["queue"] += time.perf_counter() - began
+            call.record("queue", began_s, time.monotonic())
             with call.stage("cache"):
                 cached = self.cache.get(clip_id)
             if cached is not None:

@@ -65,3 +65,20 @@ def test_the_time_of_a_stage_that_fails_is_counted() -> None:
 def test_an_unknown_stage_is_an_error() -> None:
     with pytest.raises(KeyError), Call().stage("upload"):
         pass
+
+
+def test_the_times_of_a_stage_are_its_first_beginning_and_its_last_end() -> None:
+    call = Call()
+    call.record("decode", 10.0, 11.0)
+    call.record("queue", 11.0, 11.5)
+    call.record("decode", 12.0, 14.0)
+    assert call.stage_times == {"decode": (10.0, 14.0), "queue": (11.0, 11.5)}
+    assert (call.stage_s["decode"], call.stage_s["queue"]) == (3.0, 0.5)
+
+
+def test_stages_are_timed_by_the_monotonic_clock() -> None:
+    call, before_s = Call(), time.monotonic()
+    with call.stage("post"):
+        pass
+    began_s, ended_s = call.stage_times["post"]
+    assert before_s <= began_s <= ended_s <= time.monotonic()
