@@ -27,6 +27,7 @@ from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, Manif
 from service.core.postprocessing import Postprocessing
 from service.settings import Settings, secret_fields, variable
 from service.shutdown import Shutdown
+from tests.compose_file import read_compose
 from tests.contract.readme_tables import SERVICE_README, rewritten
 from tests.manifests import make_manifest
 from tests.unit.api.fake_engine import FakeEngine
@@ -246,7 +247,7 @@ def test_every_command_is_understood(command: str, app: Any, monkeypatch: pytest
         understand("service", arguments, monkeypatch)
     elif program == "docker":
         check_docker_command(arguments)
-    elif program == "sha256sum":
+    elif program in ("sha256sum", "sh"):
         assert (ROOT / arguments[0]).is_file()
     elif program in (*PYTHONS, TORCHRUN):
         if program == TORCHRUN:
@@ -265,6 +266,9 @@ def test_every_command_is_understood(command: str, app: Any, monkeypatch: pytest
 
 
 def check_docker_command(arguments: list[str]) -> None:
+    if arguments[0] == "compose":
+        check_compose_command(arguments[1:])
+        return
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     build, run = commands.add_parser("build"), commands.add_parser("run")
@@ -293,6 +297,16 @@ def check_docker_command(arguments: list[str]) -> None:
         assert understood.env.partition("=")[0] in map(variable, Settings.model_fields)
 
 
+def check_compose_command(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    up = commands.add_parser("up")
+    for flag in ("--detach", "--wait", "--build"):
+        up.add_argument(flag, action="store_true")
+    up.add_argument("services", nargs="*", choices=[*read_compose()["services"], []])
+    parser.parse_args(arguments)
+
+
 def check_request(arguments: list[str], app: Any) -> None:
     url = httpx.URL(arguments[-1])
     assert url.copy_with(path="/", query=None) == httpx.URL(f"http://{Settings().host}:{Settings().port}/")
@@ -308,7 +322,8 @@ def test_every_target_of_make_exists(target: str) -> None:
 
 def named_paths() -> list[str]:
     words = {word.strip("\"'`(),.:;").removeprefix("audio=@") for word in re.split(r"[\s\]()`]+", without_links(ALL))}
-    return sorted(word for word in words if word.startswith(tuple(f"{folder}/" for folder in OURS)))
+    made = {"docker/bundles", "docker/secrets", *(secret["file"][2:] for secret in read_compose()["secrets"].values())}
+    return sorted(word for word in words - made if word.startswith(tuple(f"{folder}/" for folder in OURS)))
 
 
 def without_links(text: str) -> str:
