@@ -1,4 +1,4 @@
-"""README tables whose text comes from the code. To rewrite them: python -m tests.contract.readme_tables"""
+"""README tables whose text comes from the code. To rewrite them, and .env.example: python -m tests.contract.readme_tables"""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -94,6 +94,9 @@ def rewritten(readme: str) -> str:
 
 
 def main() -> None:
+    from tests.contract import env_example  # it imports this module
+
+    env_example.main()
     SERVICE_README.write_text(rewritten(SERVICE_README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
