@@ -22,10 +22,12 @@ from typing import Any
 import httpx
 
 from service.core.errors import EarmarkError
+from service.core.postprocessing import Postprocessing
 from training import seeds
 from training.data.datasets import ADAPTERS
 from training.data.example import SPLITS
 from training.evaluation.dataset_split import evaluate_dataset
+from training.evaluation.false_alarms import alarm_report
 from training.evaluation.localizers import (
     EXTENT_RATIO,
     MEDIAN_FILTER_S,
@@ -34,16 +36,19 @@ from training.evaluation.localizers import (
     Localizer,
     ServiceLocalizer,
 )
-from training.evaluation.protocol import evaluate
+from training.evaluation.protocol import RESAMPLES, evaluate
 from training.evaluation.report import as_text
 from training.evaluation.scene_set import scene_set
+from training.evaluation.sparse_recordings import sparse_set
 
 SCENES = "scenes"
 DEFAULT_SPLIT = "test"
 
 
 def evaluate_scenes(localizer: Localizer, folder: Path) -> dict[str, Any]:
-    """The report on the benchmark's scenes, tuned on the scenes that calibration uses.
+    """The report on the benchmark's scenes, tuned on the scenes that calibration uses, and on sparse recordings.
+
+    The false alarms on sparse recordings are measured with the default post-processing of the report on scenes.
 
     Raises:
         ValueError: No label has enough recordings, a label has too few held-out captions, or a recording cannot be
@@ -51,7 +56,11 @@ def evaluate_scenes(localizer: Localizer, folder: Path) -> dict[str, Any]:
         FileNotFoundError: The pack's table does not exist.
     """
     tuning_set = scene_set(folder, seeds.CALIBRATION)
-    return {"localization": evaluate(localizer, scene_set(folder, seeds.BENCHMARK), tuning_set)}
+    localization = evaluate(localizer, scene_set(folder, seeds.BENCHMARK), tuning_set)
+    default = Postprocessing(**localization["settings"]["default"]["postprocessing"])
+    sparse = sparse_set(folder, "reported")
+    settings = [default] * len(sparse.scored_labels)
+    return {"localization": localization, "sparse": alarm_report(localizer, sparse, settings, RESAMPLES)}
 
 
 def open_localizer(options: argparse.Namespace) -> Localizer:

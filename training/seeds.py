@@ -19,6 +19,12 @@ RECORDINGS = 20_250_513
 """Recordings of a split, if an evaluation is limited to some of them."""
 VALIDATION = 20_250_514
 """Scenes, or recordings of data sets, on which a training run is validated."""
+SPARSE = 20_250_515
+"""Sparse recordings on which false alarms are reported."""
+SPARSE_TUNING = 20_250_516
+"""Sparse recordings on which the default threshold is chosen."""
+REALISTIC = 20_250_517
+"""Scenes of the realistic benchmark."""
 CALIBRATION_PAIRS = 7
 """Pairs of a scene and an absent query, to which a calibration is fitted."""
 TACOS_TEST_SPLIT = 42

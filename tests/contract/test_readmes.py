@@ -33,6 +33,7 @@ from tests.manifests import make_manifest
 from tests.unit.api.fake_engine import FakeEngine
 from training.data.datasets import ADAPTERS
 from training.data.pack import TABLE, read_pack_table
+from training.evaluation.false_alarms import AlarmCounts
 from training.evaluation.localizers import postprocessing_at
 from training.evaluation.metrics import compute_figures
 from training.evaluation.retrieval import retrieval
@@ -183,7 +184,9 @@ def test_every_figure_of_an_evaluation_is_listed() -> None:
     figures = compute_figures(queries, grid, once, [postprocessing_at(0.5, 0.0, 1.0)] * 2)
     retrieval_figures = retrieval(np.ones((1, 1)), np.ones((1, 1), dtype=bool), once)
     listed = [name.strip() for row in rows("| figure | meaning |") for name in row[0].split(",")]
-    assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *retrieval_figures})
+    counts = AlarmCounts.empty(n_labels=2, n_clips=1)
+    alarm_figures = {**counts.figures(once), **counts.figures_by_label(once)}
+    assert sorted(listed) == sorted({*figures.overall, *figures.by_label, *alarm_figures, *retrieval_figures})
 
 
 def test_every_data_set_is_listed() -> None:

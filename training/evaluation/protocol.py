@@ -12,6 +12,7 @@ from training import seeds
 from training.data.decoding import decode
 from training.data.example import Example
 from training.evaluation.evaluation_set import EvaluationSet
+from training.evaluation.false_alarms import count_alarms, summarize_alarms
 from training.evaluation.localizers import Localizer
 from training.evaluation.metrics import Figures, compute_figures
 from training.evaluation.report import CONFIDENCE_LEVEL, summarize, summarize_figures
@@ -53,7 +54,8 @@ def evaluate(
 
     Returns:
         The report, which can be written as JSON: `set` describes the reported set, `bootstrap` the resamples, and
-        `settings` has the figures by `default` and `tuned` post-processing; see `summarize`.
+        `settings` has the figures by `default` and `tuned` post-processing; see `summarize`. `false_alarms` has the
+        false alarms with the default post-processing; see `summarize_alarms`.
 
     Raises:
         ValueError: No label has an event in the reported set, or the score curves do not fit into memory. Both are
@@ -71,8 +73,9 @@ def evaluate(
         [postprocessing.median_filter_s for postprocessing in settings.by_label]
         for settings in settings_by_name.values()
     ]
+    clip_scores_by_name = dict(zip(settings_by_name, reported_set.score_clips(localizer, width_choices), strict=True))
     reports: dict[str, Any] = {}
-    for name, clip_scores in zip(settings_by_name, reported_set.score_clips(localizer, width_choices), strict=True):
+    for name, clip_scores in clip_scores_by_name.items():
         settings = settings_by_name[name]
         passes = [
             compute_figures(
@@ -81,8 +84,15 @@ def evaluate(
             for pass_index in range(reported_set.n_passes)
         ]
         reports[name] = _report(passes, settings, reported_set.scored_labels)
-    reports["default"]["postprocessing"] = asdict(settings_by_name["default"].by_label[0])
-    return {"set": _description(reported_set), "bootstrap": _bootstrap(resamples), "settings": reports}
+    default = settings_by_name["default"].by_label
+    reports["default"]["postprocessing"] = asdict(default[0])
+    alarms = count_alarms(reported_set, clip_scores_by_name["default"], localizer.grid, default)
+    return {
+        "set": _description(reported_set),
+        "bootstrap": _bootstrap(resamples),
+        "settings": reports,
+        "false_alarms": summarize_alarms(alarms, reported_set, resamples),
+    }
 
 
 def _report(passes: Sequence[Figures], settings: _Settings, labels: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from training.evaluation.metrics import Figures
 
 CONFIDENCE_LEVEL = 0.95
-UNBOUNDED = ("segment_error_rate",)
+MOST_ALARMS = 10
+"""Number of labels in the text's table of false alarms."""
+UNBOUNDED = ("segment_error_rate", "alarms_per_hour")
 """Figures that may exceed 1."""
 
 
@@ -76,6 +78,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         lines += [f"recordings left out because they cannot be read: {_fields(report['unreadable'])}"]
     if "localization" in report:
         lines += ["", *_localization(report["localization"])]
+    if "sparse" in report:
+        lines += ["", *_false_alarms(report["sparse"])]
     if "retrieval" in report:
         lines += ["", *_head(report["retrieval"]), *_figures(report["retrieval"]["figures"])]
     return "\n".join(lines) + "\n"
@@ -88,7 +92,27 @@ def _localization(section: Mapping[str, Any]) -> list[str]:
         if "postprocessing" in settings:
             lines += [f"  {_fields(settings['postprocessing'])}"]
         lines += _figures(settings["figures"])
+    if "false_alarms" in section:
+        lines += ["", *_false_alarms(section["false_alarms"])]
     return [*lines, "", "default, by label", *_label_table(section["settings"]["default"]["labels"])]
+
+
+def _false_alarms(section: Mapping[str, Any]) -> list[str]:
+    """False alarms with the default post-processing, the curve, and the labels with the most false alarms."""
+    labels = section["labels"]
+    worst = sorted(labels, key=lambda label: -(labels[label]["alarms_per_hour"]["value"] or 0.0))[:MOST_ALARMS]
+    points = [f"{_rounded(point['found'])} at {point['alarms_per_hour']:g}" for point in section["curve"]]
+    return [
+        f"false alarms on {_fields(section['set'])}",
+        *_figures(section["figures"]),
+        f"  events found at false alarms per hour and query: {', '.join(points)}",
+        f"most false alarms, of {len(labels)} labels",
+        *_label_table({label: labels[label] for label in worst}, highest_first=True),
+    ]
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _head(section: Mapping[str, Any]) -> list[str]:
@@ -112,15 +136,15 @@ def _figure(figure: Mapping[str, float | None]) -> str:
     return text + (f"  passes differ by up to {figure['spread']:.3f}" if figure["spread"] else "")
 
 
-def _label_table(labels: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _label_table(labels: Mapping[str, Mapping[str, Any]], highest_first: bool = False) -> list[str]:
     names = [name for name, figure in next(iter(labels.values())).items() if isinstance(figure, dict)]
     rows = [(label, [figures[name]["value"] for name in names]) for label, figures in labels.items()]
-    rows.sort(key=lambda row: row[1][0] if row[1][0] is not None else -1.0)
-    head = f"{'label':28} " + " ".join(f"{name:>14}" for name in names)
+    rows.sort(key=lambda row: row[1][0] if row[1][0] is not None else -1.0, reverse=highest_first)
+    head = f"{'label':28} " + " ".join(f"{name:>15}" for name in names)
     return [
         head,
         *(
-            f"{label:28} " + " ".join("             -" if v is None else f"{v:14.3f}" for v in values)
+            f"{label:28} " + " ".join("              -" if v is None else f"{v:15.3f}" for v in values)
             for label, values in rows
         ),
     ]

@@ -71,10 +71,14 @@ def test_captions_retrieve_their_recordings(tiny_bundle: Path, tmp_path: Path) -
 
 def test_an_uncalibrated_model_gets_the_threshold_with_the_highest_f1_on_the_tuning_set() -> None:
     tuning_set, reported_set = fake_set("0.3", "0.4"), fake_set("0.3", "0.4")
-    settings = evaluate(FakeLocalizer(calibrated=False), reported_set, tuning_set, resamples=5)["settings"]
+    report = evaluate(FakeLocalizer(calibrated=False), reported_set, tuning_set, resamples=5)
+    assert report["false_alarms"]["figures"]["found"]["value"] == 1.0  # with the chosen threshold too
+    settings = report["settings"]
     assert settings["default"]["figures"]["event_f1_macro"]["value"] == 1.0
     assert settings["default"]["postprocessing"]["threshold"] < 0.3
-    settings = evaluate(FakeLocalizer(), reported_set, tuning_set, resamples=5)["settings"]
+    report = evaluate(FakeLocalizer(), reported_set, tuning_set, resamples=5)
+    assert report["false_alarms"]["figures"]["found"]["value"] == 0.0
+    settings = report["settings"]
     assert settings["default"]["figures"]["event_f1_macro"]["value"] == 0.0  # the default threshold is 0.5
     assert settings["tuned"]["figures"]["event_f1_macro"]["value"] == 1.0
     assert settings["tuned"]["labels"]["0.3"]["threshold"] < 0.3
