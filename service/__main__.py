@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import importlib.metadata
 import logging
+import os
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from types import FrameType
 
+from service.command_line.keys import KEYS_FILE, add_key_parser
 from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
@@ -74,10 +76,15 @@ def serve(_args: argparse.Namespace) -> None:
         StartError: If a setting, the address, the device or the bundle is not acceptable, or clips cannot be decoded.
         SystemExit: If the device failed while serving.
     """
+    from service.access.key_ring import Reloads
+
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    reloads = Reloads() if KEYS_FILE in variables else None  # from here on, SIGHUP does not end the process
     # These imports are slow, and `localize` does not need them.
     from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
-    from service.app import connection_limits, create_app
+    from service.access.opening import open_access
+    from service.app import Parts, connection_limits, create_app
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
@@ -96,13 +103,17 @@ def serve(_args: argparse.Namespace) -> None:
     check_temporary_space()
     if links := ignored_service_links():
         log.info("variables that Kubernetes sets for a Service are no settings and are ignored", extra={"names": links})
+    redis = redis_options(settings)
+    access = open_access(settings.keys_file, redis.url if redis else None)
     _limit_heaps()
     threadpool_limits(1, "blas")  # small products: BLAS threads would only take CPU time from the model
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    is_open = settings.open or access.keys is not None
     with (
-        bind_if_allowed(settings.host, settings.port, is_open=settings.open) as listener,
-        closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis_options(settings))) as cache,
+        reloads.calling(access.reload) if reloads else contextlib.nullcontext(),
+        bind_if_allowed(settings.host, settings.port, is_open=is_open) as listener,
+        closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis)) as cache,
         closing(Decoders(settings.decoders)) as decoders,
     ):
         start_s = time.perf_counter()
@@ -111,8 +122,8 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
-            app = create_app(engine, settings, _version(), shutdown, decoders, model_checked=True)
-            run(app, listener, connection_limits(settings), shutdown, settings.grace_s)
+            app = create_app(engine, settings, _version(), shutdown, Parts(decoders, access, model_checked=True))
+            run(app, listener, connection_limits(settings), shutdown, settings.grace_s, access.limits.close)
         except KeyboardInterrupt:
             log.info("interrupted")
         finally:
@@ -135,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_localize_parser(commands)
+    add_key_parser(commands)
     serve_parser = commands.add_parser(
         "serve",
         help="serve the model over HTTP",

@@ -1,11 +1,15 @@
 """The ASGI app, built from parts that the caller has opened; all state belongs to the app, none to this module."""
 
+from dataclasses import dataclass, field
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from service import temporary_space
+from service.access.opening import Access, open_access
+from service.api.access import AccessGuard
 from service.api.admission import Admission
 from service.api.allowed_methods import allow_head_for_documentation
 from service.api.build_info import build_versions
@@ -14,6 +18,7 @@ from service.api.compression import Compression
 from service.api.decoder_metrics import DecoderMetrics
 from service.api.engine_metrics import EngineMetrics
 from service.api.info import describe
+from service.api.key_metrics import KeyMetrics
 from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import OTHER_ROUTE, Metrics
 from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
@@ -21,9 +26,11 @@ from service.api.operator_routes import OperatorRoutes
 from service.api.origins import OriginGuard, is_loopback
 from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
 from service.api.problems import add_problem_handlers, not_http_response, problem_of, too_slow_response
+from service.api.rate_limit_headers import RATE_LIMIT_HEADERS
 from service.api.readiness import Readiness
 from service.api.request_target import OriginFormTargets
 from service.api.root_path import RootPathMiddleware, under_root_path
+from service.api.security_document import document_keys
 from service.connections import ConnectionLimits
 from service.engine.decoder_counts import NoDecoders
 from service.engine.interface import DecoderPool, LocalizationEngine
@@ -39,17 +46,29 @@ Every failure is `application/problem+json` (RFC 9457). Its `type` names the pro
 `detail` says what was received, what is accepted and which of the operator's settings decides. Every answer carries an
 `X-Request-ID`: the id that the client sent, if the id consists of 1 to 64 letters, digits, dots, dashes and
 underscores, and a new id otherwise.
+
+A service with API keys answers only requests with `Authorization: Bearer KEY`; this page, the probes, `/metrics` and
+`/problems` need no key. Answers then carry `RateLimit-Policy` and `RateLimit`: the limits of the key, and what remains.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parts of the process that an app can do without.
+
+    Attributes:
+        decoders: The processes that decode clips, which the caller closes; none if the engine decodes clips itself.
+        access: Who may use the service and how much; by default everybody may use it, without limits.
+        model_checked: Whether the model has just passed its check, so that the first request need not check it.
+    """
+
+    decoders: DecoderPool = field(default_factory=NoDecoders)
+    access: Access = field(default_factory=lambda: open_access(None))
+    model_checked: bool = False
+
+
 def create_app(
-    engine: LocalizationEngine,
-    settings: Settings,
-    version: str,
-    shutdown: Shutdown,
-    decoders: DecoderPool | None = None,
-    *,
-    model_checked: bool = False,
+    engine: LocalizationEngine, settings: Settings, version: str, shutdown: Shutdown, parts: Parts | None = None
 ) -> FastAPI:
     """Builds the app.
 
@@ -58,11 +77,12 @@ def create_app(
         settings: The settings, which hold the limits.
         version: Version of the service.
         shutdown: Shutdown state of the process: once it has begun, new requests are refused.
-        decoders: The processes that decode clips, which the caller closes; None if the engine decodes clips itself.
-        model_checked: Whether the model has just passed its check, so that the first request need not check it.
+        parts: Further parts of the process.
     """
     metrics = Metrics()
-    decoders = decoders or NoDecoders()
+    parts = parts or Parts()
+    access, decoders = parts.access, parts.decoders
+    key_metrics = KeyMetrics(lambda: access.key_names)
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider, settings.device)
     metrics.declare_build(build_versions(version))
     admission = Admission(
@@ -74,24 +94,28 @@ def create_app(
     metrics.register(EngineMetrics(engine, admission))
     metrics.register(CacheMetrics(engine.cache))
     metrics.register(DecoderMetrics(decoders))
+    metrics.register(key_metrics)
     readiness = Readiness(
         engine.check,
         metrics,
         is_shutting_down=lambda: shutdown.has_begun,
         refusing_for_s=lambda: admission.refusing_for_s,
-        is_ready=model_checked,
+        is_ready=parts.model_checked,
     )
     app = _app_without_routes(version)
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
-    checks = (engine.cache.degraded, temporary_space.degraded, decoders.degraded)
+    checks = (engine.cache.degraded, temporary_space.degraded, decoders.degraded, access.degraded)
     app.include_router(
         OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()], metrics).router()
     )
     add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
+    document_keys(app, access.keys is not None)
     allow_head_for_documentation(app)
-    _add_middleware(app, settings)
+    app.add_middleware(Compression)
+    app.add_middleware(AccessGuard, keys=access.keys, limits=access.limits, metrics=key_metrics)
+    _add_checks_of_origins(app, settings)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,
@@ -118,9 +142,8 @@ def _app_without_routes(version: str) -> FastAPI:
     )
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """Adds the middleware inside `RequestMiddleware`, the innermost first."""
-    app.add_middleware(Compression)
+def _add_checks_of_origins(app: FastAPI, settings: Settings) -> None:
+    """Adds the middleware for web pages, the innermost first; around the check of keys, so that pages can read a 401."""
     allowed = split_origins(settings.allowed_origins)
     if allowed:
         app.add_middleware(
@@ -129,7 +152,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_methods=["*"],
             allow_headers=["*"],
             allow_private_network=True,
-            expose_headers=[REQUEST_ID, "Server-Timing", "Retry-After"],
+            expose_headers=[REQUEST_ID, "Server-Timing", "Retry-After", "WWW-Authenticate", *RATE_LIMIT_HEADERS],
         )
     app.add_middleware(OriginGuard, allowed=allowed, is_local=is_loopback(settings.host))
 
@@ -162,5 +185,5 @@ def _known_statuses() -> dict[str, set[int]]:
         "/info": {200},
         "/metrics": {200},
         "/problems/{name}": {200, 404},
-        OTHER_ROUTE: {403, 404, 503},
+        OTHER_ROUTE: {401, 403, 404, 429, 503},
     }

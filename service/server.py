@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ _CANCEL_S = 2.0
 _OTHER_DESCRIPTORS = 256
 """Descriptors for everything but connections: the decoders, the model, the libraries."""
 _FEWEST_CONNECTIONS = 16
+Close = Callable[[], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +36,9 @@ log = logging.getLogger(__name__)
 class _Server(uvicorn.Server):
     """A uvicorn server that prints its address, begins the shutdown on a signal, and stops after a failure."""
 
-    def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown, close: Close) -> None:
         super().__init__(config)
-        self._url, self._shutdown, self._throttle = url, shutdown, Throttle()
+        self._url, self._shutdown, self._close, self._throttle = url, shutdown, close, Throttle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._shutdown.begin()
@@ -58,6 +60,7 @@ class _Server(uvicorn.Server):
         checks.cancel()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_CANCEL_S)
+        await self._close()
 
     def _check_connections(self) -> None:
         now_s = time.monotonic()
@@ -126,7 +129,18 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: FastAPI, listener: socket.socket, limits: ConnectionLimits, shutdown: Shutdown, grace_s: int) -> None:
+async def _close_nothing() -> None:
+    """Has nothing to close."""
+
+
+def run(
+    app: FastAPI,
+    listener: socket.socket,
+    limits: ConnectionLimits,
+    shutdown: Shutdown,
+    grace_s: int,
+    close: Close = _close_nothing,
+) -> None:
     """Serves an app on a bound socket until SIGTERM, SIGINT or a failure; running requests may then finish.
 
     Args:
@@ -135,6 +149,7 @@ def run(app: FastAPI, listener: socket.socket, limits: ConnectionLimits, shutdow
         limits: What connections may do.
         shutdown: Shutdown state of the process; the server begins the shutdown on a signal, and stops after a failure.
         grace_s: Time that running requests have to finish, in seconds; requests that run longer get status 503.
+        close: Called in the event loop after the last request, to close what belongs to the loop.
     """
     config = uvicorn.Config(
         app,
@@ -143,12 +158,13 @@ def run(app: FastAPI, listener: socket.socket, limits: ConnectionLimits, shutdow
         access_log=False,
         server_header=False,
         ws="none",
+        proxy_headers=False,  # uvicorn would believe every process on this machine
         lifespan="off",
         backlog=_BACKLOG,
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=grace_s,
     )
-    _Server(config, url_of(listener), shutdown).run(sockets=[listener])
+    _Server(config, url_of(listener), shutdown, close).run(sockets=[listener])
 
 
 def _protocol(limits: ConnectionLimits) -> type[Connection]:

@@ -27,6 +27,10 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
 def _without_trailing_slash(value: object) -> object:
     return value.rstrip("/") if isinstance(value, str) else value
 
@@ -77,11 +81,15 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     """Address to listen on. Set 0.0.0.0 to accept connections from other machines over IPv4, for example in a
-    container, together with `EARMARK_OPEN`."""
+    container, together with `EARMARK_KEYS_FILE` or `EARMARK_OPEN`."""
+
+    keys_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """File of the API keys, which `earmark key new` makes; empty if no request needs a key. SIGHUP reads it again. Set it
+    if other machines can reach the service, and if each client must have a limit and figures of its own."""
 
     open: bool = False
-    """Whether everybody who can reach the service may use it. Without it, the service refuses to listen on an address
-    that other machines can reach. Set 1 if only trusted machines can reach the service."""
+    """Whether everybody who can reach the service may use it. Without keys and without this setting, the service refuses
+    to listen on an address that other machines can reach. Set 1 if only trusted machines can reach the service."""
 
     port: int = Field(8000, ge=0, le=65535)
     """TCP port to listen on; 0 takes any free port. Change it if another process uses the port, or to run several

@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from service.answer import encode_answer_in_parts
+from service.api.access import audio_counter
 from service.api.admission import Admission, ReceivedRequest
 from service.api.answer_budget import AnswerBudget, HeldBytes
 from service.api.body import receive_body
@@ -107,7 +108,7 @@ class LocalizeRoutes:
 
     async def localize(self, request: Request) -> Response:
         """Answers POST /localize."""
-        start_s, call = time.perf_counter(), Call(self._pace.timeout_s)
+        start_s, call = time.perf_counter(), Call(self._pace.timeout_s, audio_counter(request.scope))
         stages: dict[str, float] = {}
         try:
             with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.api.problems import MEDIA_TYPE, problem_body, problem_of
 from service.api.schemas import ProblemOut
+from service.core.access_errors import AudioQuotaExceeded, KeyMissing, KeyUnknown, RateExceeded
 from service.core.errors import (
     AudioEmpty,
     AudioTooLarge,
@@ -43,6 +44,10 @@ from service.core.request_errors import (
 
 LOCALIZE_PROBLEMS: Sequence[EarmarkError] = (
     FormMalformed("the body ends before the final boundary"),
+    KeyMissing("no Authorization header"),
+    KeyUnknown(),
+    RateExceeded(600, 3),
+    AudioQuotaExceeded(86400, 41000),
     OriginRefused("https://example.com"),
     ClipNotFound("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     AudioTooLong(3600.0),

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from service.api.allowed_methods import allowed_methods
 from service.api.root_path import current_root_path
-from service.core import errors, request_errors
+from service.core import access_errors, errors, request_errors
 from service.core.errors import EarmarkError
 from service.request_fields import add_request_fields
 from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
@@ -65,6 +65,12 @@ NOT_HTTP = Problem(
 )
 PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     EarmarkError: INTERNAL_ERROR,
+    access_errors.AccessError: Problem("access-refused", "The request may not be answered", 403),
+    access_errors.KeyMissing: Problem("key-missing", "The request has no key", 401),
+    access_errors.KeyUnknown: Problem("key-unknown", "The key is not known", 401),
+    access_errors.LimitExceeded: Problem("limit-exceeded", "A limit of the key is used up", 429),
+    access_errors.RateExceeded: Problem("rate-exceeded", "The key has made too many requests", 429),
+    access_errors.AudioQuotaExceeded: Problem("audio-quota-exceeded", "The audio quota of the key is used up", 429),
     request_errors.RequestTooSlow: Problem(
         "request-too-slow",
         "The request arrives too slowly",
@@ -152,6 +158,7 @@ _FRAMEWORK_PROBLEMS = {
     405: Problem("method-not-allowed", "The method is not allowed", 405, "the Allow header lists the allowed methods"),
 }
 RETRY_AFTER_S = 5
+_CHALLENGE = 'Bearer realm="earmark"'  # RFC 6750
 
 
 def all_problems() -> dict[str, Problem]:
@@ -169,8 +176,10 @@ def problem_body(error: EarmarkError) -> dict[str, Any]:
     problem = problem_of(type(error))
     if problem.status >= 500:
         return _body(problem, problem.detail)
-    setting = {"setting": error.setting} if error.setting else {}
-    return _body(problem, str(error)) | error.data | setting
+    members: dict[str, Any] = error.data | ({"setting": error.setting} if error.setting else {})
+    if isinstance(error, access_errors.LimitExceeded):  # the name of the member is that of the RateLimit draft
+        members["violated-policies"] = [error.policy]
+    return _body(problem, str(error)) | members
 
 
 def crash_response() -> Response:
@@ -191,8 +200,14 @@ def too_slow_response() -> Response:
 
 def problem_response(error: EarmarkError) -> Response:
     """The answer to a request that failed with an error."""
-    retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else {}
-    return _response(problem_body(error), problem_of(type(error)).status, retry)
+    headers: dict[str, str] = {}
+    if isinstance(error, (errors.Overloaded, access_errors.LimitExceeded)):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, access_errors.KeyMissing):
+        headers["WWW-Authenticate"] = _CHALLENGE
+    if isinstance(error, access_errors.KeyUnknown):
+        headers["WWW-Authenticate"] = f'{_CHALLENGE}, error="invalid_token"'
+    return _response(problem_body(error), problem_of(type(error)).status, headers)
 
 
 def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@
     EarmarkError
     ├── StartError                  a command cannot start; `service.core.start_errors` draws its subclasses
     ├── RequestError                the service cannot read the request; `service.core.request_errors` draws its subclasses
+    ├── AccessError                 no valid key, or a limit of the key is used up; drawn in `service.core.access_errors`
     ├── AudioError                  the clip cannot be used
     │   ├── UnsupportedAudio        container, codec, sample rate or channel count
     │   ├── AudioUndecodable

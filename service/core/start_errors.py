@@ -7,6 +7,11 @@
     ├── SettingInvalid
     ├── AddressUnavailable
     ├── AccessUndecided         other machines can reach the service, and nothing says who may use it
+    ├── KeysFileInvalid
+    ├── KeyNameTaken
+    ├── KeyNameUnknown
+    ├── KeyNameInvalid
+    ├── KeysFileUnnamed
     ├── DeviceUnavailable
     ├── DecoderUnavailable
     ├── RedisUnusable
@@ -61,9 +66,50 @@ class AccessUndecided(StartError):
 
     host: str
     template = (
-        "EARMARK_HOST is {host}, an address that other machines can reach, and the service has no keys; "
-        "set EARMARK_OPEN=1 to serve everybody who can reach it, or EARMARK_HOST=127.0.0.1 to serve this machine only"
+        "EARMARK_HOST is {host}, an address that other machines can reach, and the service has no keys; set "
+        "EARMARK_KEYS_FILE to a file that `earmark key new NAME --file FILE` has made, EARMARK_OPEN=1 to serve everybody "
+        "who can reach the service, or EARMARK_HOST=127.0.0.1 to serve this machine only"
     )
+
+
+class KeysFileInvalid(StartError, setting="EARMARK_KEYS_FILE"):
+    """The keys file cannot be read, or does not have the form of a keys file."""
+
+    path: str
+    reason: str
+    template = "keys file {path} cannot be used: {reason}"
+
+
+class KeysFileUnnamed(StartError):
+    """A command for keys does not know which keys file to use."""
+
+    template = "the keys file is not named; use --file FILE or set EARMARK_KEYS_FILE"
+
+
+class KeyNameInvalid(StartError):
+    """A key cannot have this name."""
+
+    name: str
+    accepted: str
+    template = "{name!r} is not the name of a key; accepted: {accepted}"
+
+
+class KeyNameTaken(StartError):
+    """The keys file has a key of this name."""
+
+    name: str
+    path: str
+    template = (
+        "{path} has a key of the name {name}; choose another name, or remove the key with `earmark key revoke {name}`"
+    )
+
+
+class KeyNameUnknown(StartError):
+    """The keys file has no key of this name."""
+
+    name: str
+    path: str
+    template = "{path} has no key of the name {name}; `earmark key list` prints the names"
 
 
 class DeviceUnavailable(StartError, setting="EARMARK_DEVICE"):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from service.core.errors import DeadlineExceeded
@@ -19,15 +19,21 @@ class Call:
 
     Args:
         timeout_s: Time until the deadline, in seconds; infinite by default.
+        count_audio: Called for each block of audio that is decoded for the call, with the duration in seconds, from any
+            thread. An `EarmarkError` that it raises ends the call.
 
     Attributes:
+        count_audio: As given.
         stage_s: Seconds spent in each stage so far, by the stage's name in `STAGES`; the stages together are the whole
             call.
         stage_times: Monotonic times of the first beginning and of the last end of each stage that the call has been in,
             in seconds. Stages of a long clip overlap: it is decoded while earlier windows wait for the model.
     """
 
-    def __init__(self, timeout_s: float = math.inf) -> None:
+    def __init__(
+        self, timeout_s: float = math.inf, count_audio: Callable[[float], object] = lambda _seconds: None
+    ) -> None:
+        self.count_audio = count_audio
         self._timeout_s = timeout_s
         self._deadline_s = time.monotonic() + timeout_s
         self._abandoned = False

@@ -40,7 +40,7 @@ def embed_clip(blocks: DecodedBlocks, batcher: WindowBatcher, manifest: Manifest
     parts: list[NDArray[np.float16]] = []
     warnings: list[AnswerWarning] = []
     try:
-        for start, window in _embedded(_windows(blocks, cutter, warnings), batcher, call):
+        for start, window in _embedded(_windows(_counted(blocks, manifest, call), cutter, warnings), batcher, call):
             parts.append(stitcher.add(window, start).astype(np.float16))
     except BaseException:
         call.abandon()  # windows of this clip may still wait in the batcher
@@ -54,6 +54,17 @@ def embed_clip(blocks: DecodedBlocks, batcher: WindowBatcher, manifest: Manifest
             "a clip has warnings", extra={"codes": codes, "n_warnings": len(warnings), "duration_s": duration_s}
         )
     return ClipEmbedding(_joined(parts, n_frames), duration_s, tuple(warnings))
+
+
+def _counted(blocks: DecodedBlocks, manifest: Manifest, call: Call) -> DecodedBlocks:
+    """Passes decoded blocks on, and counts their duration for the call."""
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            return end.value
+        call.count_audio(len(block) / manifest.sample_rate_hz)
+        yield block
 
 
 def _joined(parts: list[NDArray[np.float16]], n_frames: int) -> NDArray[np.float16]:

@@ -61,6 +61,8 @@ def shown(default: object) -> str:
     """A default as the value of a variable."""
     if isinstance(default, bool):
         return str(int(default))
+    if default is None:
+        return ""
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

@@ -42,7 +42,7 @@ def setting_rows() -> Iterator[Row]:
     for name, field in Settings.model_fields.items():
         default = field.get_default()
         shown = "service/bundle" if name == "bundle" else getattr(default, "get_secret_value", lambda d=default: d)()
-        number = f"{shown:g}" if isinstance(shown, float) else str(shown)
+        number = f"{shown:g}" if isinstance(shown, float) else "" if shown is None else str(shown)
         yield f"`{variable(name)}`", f"`{number}`" if number else "", described(field.description)
 
 

@@ -257,7 +257,11 @@ def _soon(holds: Callable[[], object]) -> bool:
         ({"PORT": "eighty"}, "EARMARK_PORT is 'eighty'"),
         ({"PROT": "80"}, "did you mean EARMARK_PORT?"),
         ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
-        ({"HOST": "0.0.0.0"}, "set EARMARK_OPEN=1 to serve everybody"),
+        (
+            {"HOST": "0.0.0.0"},
+            "set EARMARK_KEYS_FILE to a file that `earmark key new NAME --file FILE` has made, EARMARK_OPEN",
+        ),
+        ({"KEYS_FILE": "/nowhere"}, "keys file /nowhere cannot be used: No such file or directory (EARMARK_KEYS_FILE)"),
         ({"REDIS_URL": "http://redis"}, "EARMARK_REDIS_URL is 'http://redis'"),
     ],
 )

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from service.api.problems import MEDIA_TYPE
-from service.app import create_app
+from service.app import Parts, create_app
 from service.engine.decoder_counts import NoDecoders
 from service.settings import Settings
 from service.shutdown import Shutdown
@@ -40,7 +40,7 @@ async def test_parts_that_do_not_work_are_named_but_the_service_is_ready() -> No
         def degraded(self) -> list[str]:
             return degraded
 
-    app = create_app(FakeEngine(), Settings(), "0", Shutdown(), Decoders())
+    app = create_app(FakeEngine(), Settings(), "0", Shutdown(), Parts(Decoders()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
         assert (await client.get("/readyz")).json() == {"status": "ready"}
         degraded.append("decoder-sandbox")

@@ -68,6 +68,8 @@ class FakeEngine:
             clip_id = hashlib.sha256(clip.file.read()).hexdigest()
             cached = clip_id in self.known
             self.known.add(clip_id)
+            if not cached:
+                (call or Call()).count_audio(DURATION_S)
         check_queries(queries, max_queries=3, max_query_chars=40)
         self.threads.add(threading.get_ident())
         self.postprocessings.append(postprocessing or MANIFEST.postprocessing)
