@@ -44,12 +44,15 @@ class BatchPlan:
         count: number of batches.
         seed: seed of the run.
         different: number of different scenes, which are then repeated in the same order; 0 if every scene is new.
+        shared_captions: whether all events of a label in a scene have the same caption. Otherwise each event has its own, and
+            losses that compare captions of a batch take one event's caption as false of the other.
     """
 
     size: int
     count: int
     seed: int
     different: int = 0
+    shared_captions: bool = False
 
 
 class SceneBatches(Dataset[SceneBatch]):
@@ -116,8 +119,14 @@ class SceneBatches(Dataset[SceneBatch]):
 
     def _draw_captions(self, scene: Scene, rng: Generator) -> list[str]:
         """A random caption of each event's label."""
-        choices = [self.annotations.captions[self.annotations.labels[event.recording]] for event in scene.events]
-        return [str(captions[int(rng.integers(len(captions)))]) for captions in choices]
+        labels = [int(self.annotations.labels[event.recording]) for event in scene.events]
+        captions_of = self.annotations.captions
+        if not self.plan.shared_captions:
+            return [str(captions_of[label][int(rng.integers(len(captions_of[label])))]) for label in labels]
+        drawn = {
+            label: captions_of[label][int(rng.integers(len(captions_of[label])))] for label in dict.fromkeys(labels)
+        }
+        return [str(drawn[label]) for label in labels]
 
     def _teacher_scores(self, scenes: Sequence[Scene]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The teacher's scores (B, T / 2, C) of the events, and the classes (B, C) that the ambience may contain."""
@@ -131,7 +140,7 @@ class SceneBatches(Dataset[SceneBatch]):
         for b, scene in enumerate(scenes):
             for event in scene.events:
                 np.maximum(scores[b], teacher.of_event(event, n_frames), out=scores[b])
-            if scene.ambience is not None:
+            if scene.ambience is not None and not scene.ambience_is_event:
                 unknown[b] = teacher.of_recording(scene.ambience) > AMBIENCE_SCORE
         return scores, unknown
 

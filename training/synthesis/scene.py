@@ -1,7 +1,7 @@
 """Scenes: recordings mixed at random times and gains over a background, with annotations of the times of each recording."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -11,6 +11,7 @@ from training.data.pack import AudioStore
 from training.synthesis.augmentation import Augmentation, augment_event, change_speed, through_codec
 from training.synthesis.noise import coloured_noise
 from training.synthesis.truth import BLOCK_S, active_blocks
+from training.synthesis.world_recipe import WorldRecipe
 
 MIN_ACTIVE_S = 0.05
 """A recording whose cut part is active for less than this time, in seconds, is not mixed in."""
@@ -38,6 +39,9 @@ class SceneRecipe:
     """Longest part of a recording that is mixed in, in seconds."""
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     """How recordings and scenes are changed. None, which TOML cannot express: they are not changed."""
+    world: WorldRecipe | None = None
+    """How scenes are laid out like real recordings. Without this table, events are whole recordings at uniform times, and
+    ambiences are not captioned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Event:
         active: whether each block of 20 ms from the onset on is active.
         source_onset_s: where the event starts in the recording, in seconds.
         speed: seconds of the recording that pass in one second of the scene.
+        loop_s: time of the recording after which it is repeated from its start, in seconds; 0 if it is not repeated.
     """
 
     recording: int
@@ -62,6 +67,7 @@ class Event:
     active: NDArray[np.bool_]
     source_onset_s: float = 0.0
     speed: float = 1.0
+    loop_s: float = 0.0
 
     def active_frames(self, n_frames: int, hop_s: float) -> NDArray[np.bool_]:
         """Which frames of the scene are active for at least half of their duration: (T,)."""
@@ -78,11 +84,13 @@ class Scene:
         waveform: samples in [-1, 1], (N,).
         events: the recordings that were mixed in.
         ambience: index of the recording in the background, or None.
+        ambience_is_event: whether the ambience is one of the events, so that the times at which it is heard are known.
     """
 
     waveform: NDArray[np.float32]
     events: tuple[Event, ...]
     ambience: int | None = None
+    ambience_is_event: bool = False
 
 
 class SceneSynthesizer:
@@ -142,7 +150,7 @@ class SceneSynthesizer:
     def _add_event(self, rng: Generator, scene: NDArray[np.float32]) -> Event | None:
         """Mixes a part of a random recording into the scene, in place; None if the part is hardly active."""
         recipe, rate = self.recipe, self.store.sample_rate_hz
-        index = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.store) - 1)
+        index = self._draw_recording(rng)
         samples, speed = self.store[index], 1.0
         if recipe.augmentation and rng.random() < recipe.augmentation.speed_rate:
             changed = change_speed(rng, samples, recipe.augmentation.speed)
@@ -162,6 +170,10 @@ class SceneSynthesizer:
         scene[start : start + len(samples)] += samples * np.float32(10 ** (snr_db / 20) / np.sqrt(power))
         return Event(index, start / rate, snr_db, active, cut_samples * speed / rate, speed)
 
+    def _draw_recording(self, rng: Generator) -> int:
+        """The index of a random recording, drawn by weight."""
+        return min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.store) - 1)
+
     def _crop(self, rng: Generator, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
         """A random part of at most `max_event_s` and the scene's length, and the number of samples before it."""
         limit = min(self._n_samples, round(self.recipe.max_event_s * self.store.sample_rate_hz))
@@ -179,9 +191,7 @@ class SceneSynthesizer:
             blocks = max(0, round((end_s - event.onset_s) / BLOCK_S))
             active = event.active[:blocks]
             if active.any():
-                kept.append(
-                    Event(event.recording, event.onset_s, event.snr_db, active, event.source_onset_s, event.speed)
-                )
+                kept.append(replace(event, active=active))
         return kept
 
     def _level(self, rng: Generator, scene: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from training.data.config import DataConfig
 from training.data.pack import AudioStore, Recording
 from training.synthesis.batches import BatchPlan, RecordingAnnotations, SceneBatches
+from training.synthesis.rivals import Rivals, find_rivals
 from training.synthesis.scene import SceneRecipe, SceneSynthesizer
 from training.synthesis.teacher import TeacherScores
 from training.synthesis.vocabulary import Vocabulary
+from training.synthesis.world import WorldSynthesizer
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class SceneRecordings:
 @dataclass(frozen=True, slots=True)
 class SceneSource:
     """A source of batches of scenes for a run.
+
     Attributes:
         recordings: the recordings that are mixed.
         data: how often labels are drawn, which labels are ambiences, and how many scenes are different.
@@ -68,9 +71,18 @@ class SceneSource:
         """`count` batches of `size` scenes."""
         weights = label_weights(self.recordings.labels, self.data.label_exponent)
         ambiences = [i for i, r in enumerate(self.recordings.recordings) if r.label in self.data.ambiences]
-        synthesizer = SceneSynthesizer(self.recordings.store, self.scenes, weights, ambiences)
-        plan = BatchPlan(size, count, self.seed, self.data.different)
+        world = self.scenes.world is not None
+        synthesizer = (
+            WorldSynthesizer(self.recordings.store, self.scenes, weights, ambiences, self._rivals())
+            if world
+            else SceneSynthesizer(self.recordings.store, self.scenes, weights, ambiences)
+        )
+        plan = BatchPlan(size, count, self.seed, self.data.different, shared_captions=world)
         return SceneBatches(synthesizer, self.recordings.annotations(), self.hop_samples, plan)
+
+    def _rivals(self) -> Rivals:
+        """The rivals of the labels of the recordings."""
+        return find_rivals(self.vocabulary, self.recordings.labels, self.recordings.teacher)
 
 
 def label_weights(labels: NDArray[np.int64], exponent: float) -> NDArray[np.float64]:

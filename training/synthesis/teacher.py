@@ -58,6 +58,8 @@ class TeacherScores:
         """The teacher's scores of an event, in [0, 1], on the scene's grid of 80 ms; 0 in inactive frames: (n_frames, C)."""
         active = np.flatnonzero(event.active_frames(n_frames, HOP_S))
         source_s = event.source_onset_s + ((active + 0.5) * HOP_S - event.onset_s) * event.speed
+        if event.loop_s:
+            source_s %= event.loop_s
         scores = self._recording_scores(event.recording)
         result = np.zeros((n_frames, self.scores.shape[1]), dtype=np.float32)
         result[active] = scores[np.clip((source_s / HOP_S).astype(int), 0, len(scores) - 1)] / 255.0

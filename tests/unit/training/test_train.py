@@ -179,6 +179,17 @@ def tacos(recipe: str, sets: tuple[WeightedDataset, ...], encoder: Path) -> Reci
     )
 
 
+def test_a_run_trains_on_scenes_like_the_world(tiny_pack: Path, tmp_path: Path) -> None:
+    few = [
+        "optimization.steps=2",
+        "scenes.world.rival_rate=0.5",
+        "losses.label_overlap=1.0",
+        "losses.region_sigmoid=1.0",
+    ]
+    train(tiny(tiny_pack, *few), tmp_path)
+    assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
+
+
 @pytest.mark.parametrize("stage", ["tacos_global.toml", "tacos_regions.toml"])
 def test_the_stages_of_tacos_train_both_towers(stage: str, tmp_path: Path) -> None:
     sets = (WeightedDataset("tacos", build_tiny_tacos(tmp_path / "tacos")),)

@@ -17,10 +17,12 @@ def store(tiny_pack: Path) -> AudioStore:
     return AudioStore.decode([r for r in read_pack_table(tiny_pack) if r.split == "train"], 16_000)
 
 
-def batches(store: AudioStore, batch: int = 4, n_batches: int = 3, different: int = 0) -> SceneBatches:
+def batches(
+    store: AudioStore, batch: int = 4, n_batches: int = 3, different: int = 0, shared_captions: bool = False
+) -> SceneBatches:
     synthesizer = SceneSynthesizer(store, SceneRecipe(scene_s=1.92, max_event_s=1.0), np.ones(len(store)))
     annotations = RecordingAnnotations(np.arange(len(store)) // 4, CAPTIONS)
-    return SceneBatches(synthesizer, annotations, 640, BatchPlan(batch, n_batches, seed=5, different=different))
+    return SceneBatches(synthesizer, annotations, 640, BatchPlan(batch, n_batches, 5, different, shared_captions))
 
 
 def test_scenes_do_not_depend_on_how_they_are_batched(store: AudioStore) -> None:
@@ -33,6 +35,19 @@ def test_different_scenes_come_again_in_the_same_order(store: AudioStore) -> Non
     waveform = torch.cat([b.waveform for b in batches(store, different=5)])
     assert torch.equal(waveform[5:10], waveform[:5])
     assert torch.equal(waveform[:5], torch.cat([b.waveform for b in batches(store)])[:5])
+
+
+def test_shared_captions_are_the_same_for_all_events_of_a_label_in_a_scene(store: AudioStore) -> None:
+    def captions_per_label(shared_captions: bool) -> int:
+        most = 0
+        for batch in batches(store, n_batches=20, shared_captions=shared_captions):
+            for b in range(len(batch.waveform)):
+                texts = {event.text for event in batch.events if event.recording == b}
+                most = max(most, *(len(texts & set(label)) for label in CAPTIONS))
+        return most
+
+    assert captions_per_label(shared_captions=True) == 1
+    assert captions_per_label(shared_captions=False) == 2
 
 
 def test_events_are_the_runs_of_active_frames_with_a_caption_of_their_label(store: AudioStore) -> None:

@@ -14,6 +14,7 @@ from training.synthesis.scene import SceneRecipe
 from training.synthesis.scene_source import SceneRecordings, SceneSource, label_weights
 from training.synthesis.teacher import TeacherScores
 from training.synthesis.vocabulary import build_vocabulary
+from training.synthesis.world_recipe import WorldRecipe
 
 ENCODER: Any = WordEncoder(*LABELS)
 SCENES = SceneRecipe(scene_s=1.92, max_event_s=1.0, ambience_rate=1.0, silence_rate=0.0, augmentation=None)
@@ -73,6 +74,25 @@ def test_the_teacher_scores_the_events_and_doubts_what_the_ambience_may_contain(
     assert (batch.teacher[..., 0][heard] == 1).all()
     assert (batch.teacher[..., 0][silent] == 0).all()
     assert batch.teacher_unknown.all()
+
+
+def test_scenes_like_the_world_caption_their_ambience_and_know_the_teachers_scores_of_it(
+    recordings: SceneRecordings,
+) -> None:
+    noise = np.random.default_rng(0).integers(-9000, 9000, 48_000).astype(np.int16)  # 3 s, steady
+    store = AudioStore(np.tile(noise, len(LABELS)), np.arange(len(LABELS) + 1) * 48_000, 16_000)
+    rows = [next(r for r in recordings.recordings if r.label == label) for label in LABELS]
+    taught = SceneRecordings(rows, store, recordings.vocabulary, certain_teacher(store))
+    world = WorldRecipe(
+        plain_rate=0.0, empty_rate=1.0, sparse_rate=0.0, ambience_rate=1.0, partial_rate=0.0, clean_rate=0.0
+    )
+    data = DataConfig(ambiences=("hiss",))
+    batch = SceneSource(taught, data, replace(SCENES, world=world), 640, seed=0).batches(4, 1)[0]
+    assert batch.labels.tolist() == [[taught.vocabulary.index()["hiss"]]] * 4
+    assert (batch.event_active == 1).all()
+    assert (batch.teacher == 1).all()
+    assert not batch.teacher_unknown.any()
+    assert {event.end_frame - event.first_frame for event in batch.events} == {48}
 
 
 def test_without_a_teacher_there_are_no_classes(recordings: SceneRecordings) -> None:

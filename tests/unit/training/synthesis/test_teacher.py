@@ -42,6 +42,11 @@ def test_frames_past_the_end_of_a_recording_have_the_scores_of_its_last_frame() 
     assert scores[:, 0].tolist() == pytest.approx([0.0, 1.0, 1.0, 1.0])
 
 
+def test_a_repeated_recording_has_the_scores_of_its_start_again() -> None:
+    looped = Event(1, 0.08, 0.0, np.ones(12, dtype=bool), source_onset_s=0.24, loop_s=0.32)
+    assert SCORES.of_event(looped, 4)[:, 0].tolist() == pytest.approx([0.0, 1.0, 0.2, 0.4])
+
+
 def test_inactive_frames_have_no_score() -> None:
     active = np.array([True] * 4 + [False] * 4)
     assert SCORES.of_event(event(active=active), 4)[:, 0].tolist() == pytest.approx([0.0, 0.2, 0.0, 0.0])
