@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import ctypes
+import functools
 import importlib.metadata
 import logging
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from service.command_line.keys import KEYS_FILE, add_key_parser
 from service.command_line.localize import add_localize_parser
@@ -20,6 +22,9 @@ from service.core.manifest import read_manifest
 from service.core.start_errors import InferenceUnavailable
 from service.shutdown import Shutdown
 from service.standard_streams import discard, discard_if_unwritable, open_standard_streams, write_line
+
+if TYPE_CHECKING:
+    from service.access.key_ring import Reloads
 
 EXIT_DEVICE_FAILED = 1
 EXIT_UNUSABLE_INPUT = 2
@@ -76,29 +81,21 @@ def serve(_args: argparse.Namespace) -> None:
         StartError: If a setting, the address, the device or the bundle is not acceptable, or clips cannot be decoded.
         SystemExit: If the device failed while serving.
     """
-    from service.access.key_ring import Reloads
-
-    variables = {name.upper() for name, value in os.environ.items() if value}
-    reloads = Reloads() if KEYS_FILE in variables else None  # from here on, SIGHUP does not end the process
+    reloads = _reloads()  # from here on, SIGHUP does not end the process
     # These imports are slow, and `localize` does not need them.
     from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
     from service.access.opening import open_access
-    from service.app import Parts, connection_limits, create_app
+    from service.app import Parts, connection_limits, create_apps
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
     from service.log_lines import configure_logging
-    from service.server import bind_if_allowed, run
+    from service.server import Endpoint, bind_if_allowed, bind_metrics, run
     from service.settings import engine_options, ignored_service_links, read_settings, redis_options
     from service.temporary_space import check_temporary_space
 
     settings, shutdown = read_settings(), Shutdown()
-
-    def fail(error: BaseException) -> None:
-        log.critical("the device failed; the process shuts down", exc_info=error)
-        shutdown.fail()
-
     configure_logging(settings.log_level, settings.log_format)
     check_temporary_space()
     if links := ignored_service_links():
@@ -110,9 +107,11 @@ def serve(_args: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     is_open = settings.open or access.keys is not None
+    fail = functools.partial(_fail, shutdown)
     with (
         reloads.calling(access.reload) if reloads else contextlib.nullcontext(),
         bind_if_allowed(settings.host, settings.port, is_open=is_open) as listener,
+        bind_metrics(settings.metrics_host or settings.host, settings.metrics_port, listener) as metrics_listener,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis)) as cache,
         closing(Decoders(settings.decoders)) as decoders,
     ):
@@ -122,14 +121,29 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
-            app = create_app(engine, settings, _version(), shutdown, Parts(decoders, access, model_checked=True))
-            run(app, listener, connection_limits(settings), shutdown, settings.grace_s, access.limits.close)
+            apps = create_apps(engine, settings, _version(), shutdown, Parts(decoders, access, model_checked=True))
+            metrics = Endpoint(apps.metrics, metrics_listener) if metrics_listener else None
+            limits, api = connection_limits(settings), Endpoint(apps.api, listener)
+            run(api, limits, shutdown, settings.grace_s, access.limits.close, metrics)
         except KeyboardInterrupt:
             log.info("interrupted")
         finally:
             engine.close()
     if shutdown.has_failed:
         raise SystemExit(EXIT_DEVICE_FAILED)
+
+
+def _reloads() -> "Reloads | None":
+    """Catches SIGHUP if there is a keys file; otherwise the signal ends the process."""
+    from service.access.key_ring import Reloads
+
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    return Reloads() if KEYS_FILE in variables else None
+
+
+def _fail(shutdown: Shutdown, error: BaseException) -> None:
+    log.critical("the device failed; the process shuts down", exc_info=error)
+    shutdown.fail()
 
 
 def _limit_heaps() -> None:

@@ -17,10 +17,12 @@ from service.api.cache_metrics import CacheMetrics
 from service.api.compression import Compression
 from service.api.decoder_metrics import DecoderMetrics
 from service.api.engine_metrics import EngineMetrics
+from service.api.forwarded import ForwardedHeaders
 from service.api.info import describe
 from service.api.key_metrics import KeyMetrics
 from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import OTHER_ROUTE, Metrics
+from service.api.metrics_route import MetricsRoute
 from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
 from service.api.operator_routes import OperatorRoutes
 from service.api.origins import OriginGuard, is_loopback
@@ -38,6 +40,7 @@ from service.pace import Pace
 from service.server import limit_connections
 from service.settings import Settings, split_origins
 from service.shutdown import Shutdown
+from service.trusted_proxies import split_networks
 
 DESCRIPTION = """
 Finds when, in a recording, a sound described in plain words is heard. (Temporal localization: when, not where.)
@@ -67,10 +70,30 @@ class Parts:
     model_checked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Apps:
+    """What the service answers.
+
+    Attributes:
+        api: The app of the API; it has GET /metrics unless `EARMARK_METRICS_PORT` is set.
+        metrics: The app of a port for metrics alone.
+    """
+
+    api: FastAPI
+    metrics: FastAPI
+
+
 def create_app(
     engine: LocalizationEngine, settings: Settings, version: str, shutdown: Shutdown, parts: Parts | None = None
 ) -> FastAPI:
-    """Builds the app.
+    """Builds the app of the API; see `create_apps`."""
+    return create_apps(engine, settings, version, shutdown, parts).api
+
+
+def create_apps(
+    engine: LocalizationEngine, settings: Settings, version: str, shutdown: Shutdown, parts: Parts | None = None
+) -> Apps:
+    """Builds the apps.
 
     Args:
         engine: An open engine, which the caller closes.
@@ -79,10 +102,9 @@ def create_app(
         shutdown: Shutdown state of the process: once it has begun, new requests are refused.
         parts: Further parts of the process.
     """
-    metrics = Metrics()
     parts = parts or Parts()
     access, decoders = parts.access, parts.decoders
-    key_metrics = KeyMetrics(lambda: access.key_names)
+    metrics, key_metrics = Metrics(), KeyMetrics(lambda: access.key_names)
     metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider, settings.device)
     metrics.declare_build(build_versions(version))
     admission = Admission(
@@ -106,9 +128,10 @@ def create_app(
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
     checks = (engine.cache.degraded, temporary_space.degraded, decoders.degraded, access.degraded)
-    app.include_router(
-        OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()], metrics).router()
-    )
+    app.include_router(OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()]).router())
+    metrics_route = MetricsRoute(metrics, readiness)
+    if not settings.metrics_port:
+        app.include_router(metrics_route.router())
     add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
     document_keys(app, access.keys is not None)
@@ -116,18 +139,36 @@ def create_app(
     app.add_middleware(Compression)
     app.add_middleware(AccessGuard, keys=access.keys, limits=access.limits, metrics=key_metrics)
     _add_checks_of_origins(app, settings)
-    app.add_middleware(
-        RequestMiddleware,
-        metrics=metrics,
-        on_server_fault=readiness.invalidate,
-        is_shutting_down=lambda: shutdown.has_begun,
-        refuse_connection=admission.refuse_connection,
-    )
-    if settings.root_path:
-        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)  # after the others, so it runs before them
-    app.add_middleware(OriginFormTargets)
+    apps = Apps(app, _metrics_app(metrics_route, readiness, settings))
+    for each in (apps.api, apps.metrics):
+        each.add_middleware(
+            RequestMiddleware,
+            metrics=metrics,
+            on_server_fault=readiness.invalidate,
+            is_shutting_down=lambda: shutdown.has_begun,
+            refuse_connection=admission.refuse_connection,
+        )
+    _add_views_of_proxies(app, settings)
+    for each in (apps.api, apps.metrics):
+        each.add_middleware(OriginFormTargets)
     metrics.declare_routes(_known_statuses())
+    return apps
+
+
+def _metrics_app(route: MetricsRoute, readiness: Readiness, settings: Settings) -> FastAPI:
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.include_router(route.router())
+    add_problem_handlers(app, readiness.invalidate)
+    app.add_middleware(OriginGuard, allowed=(), is_local=is_loopback(settings.metrics_host or settings.host))
     return app
+
+
+def _add_views_of_proxies(app: FastAPI, settings: Settings) -> None:
+    """Adds the middleware that corrects paths, hosts and clients behind proxies; after the others, so it runs before them."""
+    if settings.root_path:
+        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)
+    proxies = split_networks(settings.trusted_proxies)
+    app.add_middleware(ForwardedHeaders, trusted=proxies, accepts_prefix=not settings.root_path)
 
 
 def _app_without_routes(version: str) -> FastAPI:

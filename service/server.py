@@ -9,6 +9,8 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, cast
 
@@ -16,8 +18,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.connections import Connection, ConnectionLimits
-from service.core.start_errors import AccessUndecided, AddressUnavailable
+from service.core.start_errors import AccessUndecided, AddressUnavailable, MetricsAddressUnavailable
 from service.logs import Throttle
+from service.metrics_server import MetricsServer
 from service.shutdown import Shutdown
 from service.standard_streams import write_line
 
@@ -28,6 +31,8 @@ _CANCEL_S = 2.0
 _OTHER_DESCRIPTORS = 256
 """Descriptors for everything but connections: the decoders, the model, the libraries."""
 _FEWEST_CONNECTIONS = 16
+_METRICS_CONNECTIONS = 64
+_METRICS_GRACE_S = 2
 Close = Callable[[], Awaitable[None]]
 
 log = logging.getLogger(__name__)
@@ -36,9 +41,12 @@ log = logging.getLogger(__name__)
 class _Server(uvicorn.Server):
     """A uvicorn server that prints its address, begins the shutdown on a signal, and stops after a failure."""
 
-    def __init__(self, config: uvicorn.Config, url: str, shutdown: Shutdown, close: Close) -> None:
+    def __init__(
+        self, config: uvicorn.Config, urls: str, shutdown: Shutdown, close: Close, metrics: MetricsServer | None
+    ) -> None:
         super().__init__(config)
-        self._url, self._shutdown, self._close, self._throttle = url, shutdown, close, Throttle()
+        self._urls, self._shutdown, self._close, self._throttle = urls, shutdown, close, Throttle()
+        self._metrics = metrics
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._shutdown.begin()
@@ -46,12 +54,16 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         self._check_connections()
+        if self._metrics is not None:
+            await self._metrics.on_tick(counter)
         return await super().on_tick(counter) or self._shutdown.has_failed
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(self._handle_loop_error)
         await super().startup(sockets)
-        write_line(sys.stdout, f"Earmark listens on {self._url} (documentation: {self._url}/docs)")
+        if self._metrics is not None:
+            await self._metrics.begin()
+        write_line(sys.stdout, f"Earmark listens on {self._urls}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Waits for the running requests until the grace period ends; then they are cancelled, and get an answer."""
@@ -60,11 +72,14 @@ class _Server(uvicorn.Server):
         checks.cancel()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_CANCEL_S)
+        if self._metrics is not None:  # until here, metrics show how the shutdown goes
+            await self._metrics.end()
         await self._close()
 
     def _check_connections(self) -> None:
         now_s = time.monotonic()
-        for connection in cast("list[Connection]", list(self.server_state.connections)):
+        states = [server.server_state for server in (self, self._metrics) if server is not None]
+        for connection in cast("list[Connection]", [item for state in states for item in state.connections]):
             connection.check(now_s)
 
     async def _keep_checking_connections(self) -> None:
@@ -81,8 +96,13 @@ class _Server(uvicorn.Server):
             log.error("no connection can be accepted", extra={"reason": error.strerror})
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, error_type: type[AddressUnavailable] = AddressUnavailable) -> socket.socket:
     """Binds a socket to an address, without listening on it yet.
+
+    Args:
+        host: Address or host name.
+        port: TCP port; 0 takes any free port.
+        error_type: Class of the error, which names the settings of the address.
 
     Raises:
         AddressUnavailable: If the address is in use, or does not belong to this machine.
@@ -93,13 +113,13 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise AddressUnavailable(host, port, error.strerror or str(error)) from error
+        raise error_type(host, port, error.strerror or str(error)) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise AddressUnavailable(host, port, error.strerror or str(error)) from error
+        raise error_type(host, port, error.strerror or str(error)) from error
     return listener
 
 
@@ -123,10 +143,39 @@ def bind_if_allowed(host: str, port: int, *, is_open: bool) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
-    """URL of a bound socket."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def bind_metrics(host: str, port: int, main: socket.socket) -> AbstractContextManager[socket.socket | None]:
+    """Binds a socket for metrics.
+
+    Args:
+        host: Address or host name.
+        port: TCP port; 0 for no socket.
+        main: The bound socket of the API, whose port cannot be used again.
+
+    Returns:
+        A context manager that closes the socket.
+
+    Raises:
+        MetricsAddressUnavailable: If the address is in use, or does not belong to this machine.
+    """
+    if port == 0:
+        return contextlib.nullcontext()
+    if port == main.getsockname()[1]:
+        raise MetricsAddressUnavailable(host, port, "it is the port of the service itself")
+    return bind(host, port, MetricsAddressUnavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An app and the bound socket on which it is served."""
+
+    app: FastAPI
+    listener: socket.socket
+
+    @property
+    def url(self) -> str:
+        """URL of the app."""
+        host, port = self.listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _close_nothing() -> None:
@@ -134,24 +183,35 @@ async def _close_nothing() -> None:
 
 
 def run(
-    app: FastAPI,
-    listener: socket.socket,
+    api: Endpoint,
     limits: ConnectionLimits,
     shutdown: Shutdown,
     grace_s: int,
     close: Close = _close_nothing,
+    metrics: Endpoint | None = None,
 ) -> None:
-    """Serves an app on a bound socket until SIGTERM, SIGINT or a failure; running requests may then finish.
+    """Serves apps until SIGTERM, SIGINT or a failure; running requests may then finish.
 
     Args:
-        app: The app to serve.
-        listener: A socket from `bind`.
+        api: The app of the API.
         limits: What connections may do.
         shutdown: Shutdown state of the process; the server begins the shutdown on a signal, and stops after a failure.
         grace_s: Time that running requests have to finish, in seconds; requests that run longer get status 503.
         close: Called in the event loop after the last request, to close what belongs to the loop.
+        metrics: The app of the port for metrics, if there is one; it is served until the last request of the API has ended.
     """
-    config = uvicorn.Config(
+    urls = f"{api.url} (documentation: {api.url}/docs)"
+    metrics_server = None
+    if metrics is not None:
+        urls += f", metrics on {metrics.url}/metrics"
+        metrics_limits = replace(limits, max_connections=min(_METRICS_CONNECTIONS, limits.max_connections))
+        metrics_server = MetricsServer(_config(metrics.app, metrics_limits, _METRICS_GRACE_S), metrics.listener)
+    server = _Server(_config(api.app, limits, grace_s), urls, shutdown, close, metrics_server)
+    server.run(sockets=[api.listener])
+
+
+def _config(app: FastAPI, limits: ConnectionLimits, grace_s: int) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=_protocol(limits),
         log_config=None,
@@ -164,7 +224,6 @@ def run(
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=grace_s,
     )
-    _Server(config, url_of(listener), shutdown, close).run(sockets=[listener])
 
 
 def _protocol(limits: ConnectionLimits) -> type[Connection]:

@@ -17,6 +17,7 @@ from service.engine.caching.redis_tier import RedisOptions
 from service.engine.options import EngineOptions
 from service.secret_files import SUFFIX, read_secret_files
 from service.service_links import find_service_links
+from service.trusted_proxies import ACCEPTED_NETWORKS, is_network, split_items
 
 PREFIX = "EARMARK_"
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
@@ -67,6 +68,13 @@ def _check_origins(origins: str) -> str:
     return origins
 
 
+def _check_proxies(proxies: str) -> str:
+    for network in split_items(proxies):
+        if not is_network(network):
+            raise SettingInvalid(variable("trusted_proxies"), repr(network), ACCEPTED_NETWORKS)
+    return proxies
+
+
 def split_origins(origins: str) -> tuple[str, ...]:
     """The origins in the value of `EARMARK_ALLOWED_ORIGINS`, in lower case."""
     return tuple(origin.strip().lower() for origin in origins.split(",") if origin.strip())
@@ -94,6 +102,19 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     """TCP port to listen on; 0 takes any free port. Change it if another process uses the port, or to run several
     processes on one machine."""
+
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """TCP port for `GET /metrics` alone, which is then absent from the main port; 0 serves it on the main port. Set it if
+    the clients of the service must not read its metrics."""
+
+    metrics_host: str = ""
+    """Address to listen on for metrics; empty for that of `EARMARK_HOST`. Set it if metrics must be reached through
+    another network than the service. Metrics need no key."""
+
+    trusted_proxies: Annotated[str, AfterValidator(_check_proxies)] = ""
+    """IP addresses and networks of reverse proxies, separated by commas, such as `10.0.0.5, 172.16.0.0/12`; the service
+    believes X-Forwarded-For, -Proto, -Host and -Prefix on connections from them only. Set it if a proxy stands in front
+    of the service, and let the proxy set or remove all four headers."""
 
     root_path: Annotated[str, BeforeValidator(_without_trailing_slash)] = Field(
         "", max_length=200, pattern=r"^(/[A-Za-z0-9._~-]+)*$"

@@ -1,14 +1,13 @@
-"""The routes for operators and monitoring: liveness, readiness, info, metrics and problem types."""
+"""The routes for operators and monitoring: liveness, readiness, info and problem types."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path
 from starlette.exceptions import HTTPException
 
 from service.api.allowed_methods import add_head_routes
-from service.api.metrics import Metrics
 from service.api.problem_examples import OTHER_PROBLEMS, problem_responses
 from service.api.problems import all_problems
 from service.api.readiness import Readiness
@@ -23,17 +22,12 @@ class OperatorRoutes:
         info: The answer of GET /info, which never changes.
         readiness: The readiness of the model, for GET /readyz.
         degraded: Returns the names of optional parts that do not work; may block.
-        metrics: The metrics that GET /metrics exposes.
     """
 
-    def __init__(
-        self, info: InfoOut, readiness: Readiness, degraded: Callable[[], list[str]], metrics: Metrics
-    ) -> None:
+    def __init__(self, info: InfoOut, readiness: Readiness, degraded: Callable[[], list[str]]) -> None:
         self._info = info
         self._readiness = readiness
         self._degraded = degraded
-        self._metrics = metrics
-        self._scrapes = anyio.CapacityLimiter(1)
 
     def router(self) -> APIRouter:
         """A router with these routes."""
@@ -48,20 +42,6 @@ class OperatorRoutes:
         )
         router.add_api_route(
             "/info", self.get_info, name="tell_info", summary="Which model, defaults and limits apply?"
-        )
-        router.add_api_route(
-            "/metrics",
-            self.get_metrics,
-            name="tell_metrics",
-            summary="What has the service done so far?",
-            response_model=None,
-            response_class=Response,
-            responses={
-                200: {
-                    "description": "Metrics in the text format of Prometheus or in OpenMetrics",
-                    "content": {"text/plain": {}, "application/openmetrics-text": {}},
-                }
-            },
         )
         router.add_api_route(
             "/problems/{name}",
@@ -91,18 +71,6 @@ class OperatorRoutes:
     async def get_info(self) -> InfoOut:
         """Returns the model, the default values and the limits."""
         return self._info
-
-    async def get_metrics(self, request: Request) -> Response:
-        """Returns all counters, gauges and histograms.
-
-        The text format of Prometheus is the default. A scraper that accepts `application/openmetrics-text` gets
-        OpenMetrics, with exemplars if traces are recorded.
-        """
-        self._readiness.update_metric()
-        accept = ",".join(request.headers.getlist("Accept"))
-        # A thread of its own: a GPU driver may block, and no other work may delay a scrape.
-        content, content_type = await anyio.to_thread.run_sync(self._metrics.exposition, accept, limiter=self._scrapes)
-        return Response(content, headers={"Content-Type": content_type})
 
     async def get_problem_type(self, name: str = Path(examples=["audio-too-long"])) -> ProblemTypeOut:
         """Returns the description of a problem type, to which the `type` of a problem refers."""

@@ -6,6 +6,7 @@
     ├── SettingUnknown
     ├── SettingInvalid
     ├── AddressUnavailable
+    │   └── MetricsAddressUnavailable
     ├── AccessUndecided         other machines can reach the service, and nothing says who may use it
     ├── KeysFileInvalid
     ├── KeyNameTaken
@@ -59,6 +60,10 @@ class AddressUnavailable(StartError, setting="EARMARK_HOST, EARMARK_PORT"):
     port: int
     reason: str
     template = "cannot listen on {host}:{port}: {reason}"
+
+
+class MetricsAddressUnavailable(AddressUnavailable, setting="EARMARK_METRICS_HOST, EARMARK_METRICS_PORT"):
+    """The service cannot listen on its address for metrics."""
 
 
 class AccessUndecided(StartError):
