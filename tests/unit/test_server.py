@@ -35,7 +35,9 @@ def test_this_machine_may_always_use_the_service(host: str) -> None:
 def test_an_address_that_others_can_reach_needs_a_decision_of_the_operator(host: str) -> None:
     bind_if_allowed(host, 0, is_open=True).close()
     if not host.startswith("127."):
-        with pytest.raises(AccessUndecided, match=rf"EARMARK_HOST is {host}, .* set EARMARK_KEYS_FILE .* EARMARK_OPEN=1 .*127\.0\.0\.1"):
+        with pytest.raises(
+            AccessUndecided, match=rf"EARMARK_HOST is {host}, .* set EARMARK_KEYS_FILE .* EARMARK_OPEN=1 .*127\.0\.0\.1"
+        ):
             bind_if_allowed(host, 0, is_open=False)
 
 
