@@ -24,6 +24,7 @@ from service.core.manifest import (
     verify_bundle,
 )
 from service.core.postprocessing import Postprocessing
+from service.core.presence import PresenceRule
 from training.checkpoint import load_checkpoint
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, postprocessing_at, trained_calibration
 from training.model import LanguageAudioModel
@@ -110,6 +111,7 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
         query_normalization=text.query_normalization,
         files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
         licences=licences(recipe),
+        presence=PresenceRule(**calibration["presence"]) if calibration.get("presence") else None,
         trained_on=(f"recipe {recipe.name} {recipe.version}: see MODEL_CARD.md",),
     )
 

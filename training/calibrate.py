@@ -1,14 +1,17 @@
-"""Calibrates a checkpoint on scenes of `val` recordings: scale, bias and default threshold.
+"""Calibrates a checkpoint: scale and bias, default threshold, and presence in long clips.
 
 `python -m training.calibrate runs/compact/checkpoint.pt --data FOLDER --out runs/compact/calibration.json`
 
-Every caption is searched for in every scene. Scale and bias are fitted so that the scores of the service predict, frame by
-frame, where the query is heard (Platt scaling). The fit uses all pairs of a scene and a query that is heard in the scene,
-and `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent from the scene.
+Every caption is searched for in every scene of `val` recordings. Scale and bias are fitted so that the scores of the service
+predict, frame by frame, where the query is heard (Platt scaling). The fit uses all pairs of a scene and a query that is heard
+in the scene, and `ABSENT_PER_HEARD` times as many pairs of a scene and a query that is absent from the scene.
 
-The default threshold is the lowest threshold at which at most `FALSE_PRESENCE` of the absent queries get a segment.
+The default threshold is the lowest threshold with at most `ALARMS_PER_HOUR` false alarms per hour and query on sparse
+recordings: 10 minutes of a real ambience with a sound about every 30 s. On the same recordings, the rule is fitted by which
+presence allows for the length of a clip. See `training.evaluation.default_threshold`.
 
-Scale, bias and threshold are chosen on tuning scenes; the figures are measured on the scenes of the benchmark.
+Scale and bias are chosen on tuning scenes, and threshold and rule on sparse tuning recordings. The figures are measured on the
+scenes of the benchmark and on the sparse recordings that evaluation reports.
 
 Scale and bias apply to the similarity. A checkpoint with text-dependent sigmoids (`text.own_sigmoid`) already has a scale
 and a bias for each query. For such a checkpoint, the fitted scale and bias apply to the logits of the queries and correct
@@ -33,17 +36,21 @@ from service.core.errors import EarmarkError
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.scoring import Calibration
+from service.core.segments import find_segments
 from training import seeds
 from training.evaluation.benchmark import PASSES, Benchmark, load_benchmark, validation_queries
+from training.evaluation.default_threshold import FALSE_PRESENCE, choose_default, measure
+from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, CheckpointLocalizer
-from training.evaluation.metrics import expected_calibration_error, is_present
+from training.evaluation.metrics import expected_calibration_error
 from training.evaluation.scene_set import resampled
+from training.evaluation.sparse_recordings import sparse_set
 
 ABSENT_PER_HEARD = 4
 """Absent queries in the fit for each heard query. 1 makes heard and absent queries equally frequent; about 33 are all."""
-FALSE_PRESENCE = 0.0475
-"""Largest accepted fraction of absent queries that get a segment."""
 AUDIBLE_DB = 6.0
+ScenePair = tuple[Benchmark, Benchmark]
+SparsePair = tuple[EvaluationSet, EvaluationSet]
 THRESHOLDS = np.round(np.arange(0.10, 0.96, 0.01), 2)
 INITIAL_SCALE, INITIAL_BIAS = 10.0, -5.0
 """Start of the fit. With text-dependent sigmoids, the fit starts at a scale of 1, because their logits are scaled already."""
@@ -143,13 +150,17 @@ def fit_sigmoid(
 def presence(score: NDArray[np.float32], grid: FrameGrid, postprocessing: Postprocessing) -> NDArray[np.bool_]:
     """Whether the service would return a segment for each query in each scene, (S, Q), from curves (S, Q, T)."""
     duration_s = grid.duration_s(grid.n_samples(score.shape[2]))
-    return np.array([[is_present(curve, grid, duration_s, postprocessing) for curve in scene] for scene in score])
+    segments = [[find_segments(c, c, grid, duration_s, postprocessing) for c in scene] for scene in score]
+    return np.array([[len(of_query) > 0 for of_query in scene] for scene in segments])
 
 
-def choose_threshold(
+def threshold_of_false_presence(
     score: NDArray[np.float32], absent: NDArray[np.bool_], grid: FrameGrid, postprocessing: Postprocessing
 ) -> Postprocessing:
     """Returns the post-processing with the lowest threshold that keeps false presence at `FALSE_PRESENCE` or below.
+
+    At this threshold, the presence of heard sounds is measured, because models can be compared only at the same rate of
+    false presence. It is not the default threshold.
 
     Args:
         score: Curves, shape (S, Q, T).
@@ -173,35 +184,57 @@ def choose_threshold(
     return postprocessing.override(threshold=float(THRESHOLDS[lowest]))
 
 
-def calibrate(localizer: CheckpointLocalizer, benchmark: Benchmark, tuning_scenes: Benchmark) -> dict[str, object]:
-    """Chooses scale, bias and threshold on `tuning_scenes`, and measures the resulting figures on `benchmark`.
+def calibrate(localizer: CheckpointLocalizer, scenes: ScenePair, sparse: SparsePair) -> dict[str, object]:
+    """Chooses scale, bias, threshold and the presence rule on the tuning sets, and measures figures on the reported sets.
+
+    Args:
+        localizer: The checkpoint. Its calibration, post-processing and presence rule are replaced by the chosen ones.
+        scenes: The reported scenes and the tuning scenes.
+        sparse: The reported and the tuning sparse recordings.
 
     Returns:
-        The calibration as `model_export` reads it: `scale`, `bias`, `postprocessing`, and the figures, `measured`.
+        The calibration as `model_export` reads it: `scale`, `bias`, `postprocessing`, `presence`, and the figures,
+        `measured`.
     """
+    (benchmark, tuning_scenes), (sparse_reported, sparse_tuning) = scenes, sparse
     grid, uncalibrated = localizer.grid, localizer.postprocessing
     tuning = measure_evidence(localizer, tuning_scenes, validation_queries(tuning_scenes.labels))
     chosen = choose_pairs(tuning, ABSENT_PER_HEARD)
     initial_scale = 1.0 if localizer.model.own_sigmoid else INITIAL_SCALE
     calibration = fit_sigmoid(tuning.evidence[chosen], tuning.truth[chosen], grid, uncalibrated, initial_scale)
     tuning_score = served_scores(tuning.evidence, calibration, grid, uncalibrated)
-    postprocessing = choose_threshold(tuning_score, tuning.absent, grid, uncalibrated)
+    at_false_presence = threshold_of_false_presence(tuning_score, tuning.absent, grid, uncalibrated)
 
+    localizer.calibration = calibration
+    choice = choose_default(localizer, sparse_tuning, uncalibrated)
+    localizer.postprocessing, localizer.presence = choice.postprocessing, choice.presence
     reported = measure_evidence(localizer, benchmark, validation_queries(benchmark.labels))
-    score = served_scores(reported.evidence, calibration, grid, uncalibrated)
-    present = presence(score, grid, postprocessing)
-    balanced = choose_pairs(reported, 1)
     return {
         **asdict(calibration),
-        "postprocessing": asdict(postprocessing),
+        "postprocessing": asdict(choice.postprocessing),
+        "presence": asdict(choice.presence) if choice.presence else None,
         "measured": {
-            "expected_calibration_error_balanced": expected_calibration_error(
-                score[balanced].ravel(), reported.truth[balanced].ravel()
-            ),
-            "expected_calibration_error_all_pairs": expected_calibration_error(score.ravel(), reported.truth.ravel()),
-            "false_presence": float(present[reported.absent].mean()),
-            "presence_at_6_db": float(present[reported.audible].mean()),
+            **figures_on_scenes(reported, calibration, grid, at_false_presence),
+            "sparse_recordings": measure(localizer, sparse_reported),
         },
+    }
+
+
+def figures_on_scenes(
+    scenes: SceneEvidence, calibration: Calibration, grid: FrameGrid, at_false_presence: Postprocessing
+) -> dict[str, float]:
+    """Calibration errors, and presence at the threshold with a false presence of `FALSE_PRESENCE` on the tuning scenes."""
+    score = served_scores(scenes.evidence, calibration, grid, at_false_presence)
+    present = presence(score, grid, at_false_presence)
+    balanced = choose_pairs(scenes, 1)
+    return {
+        "expected_calibration_error_balanced": expected_calibration_error(
+            score[balanced].ravel(), scenes.truth[balanced].ravel()
+        ),
+        "expected_calibration_error_all_pairs": expected_calibration_error(score.ravel(), scenes.truth.ravel()),
+        "threshold_of_false_presence": at_false_presence.threshold,
+        "false_presence": float(present[scenes.absent].mean()),
+        "presence_at_6_db": float(present[scenes.audible].mean()),
     }
 
 
@@ -232,8 +265,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         localizer = CheckpointLocalizer.load(options.checkpoint, options.median_filter_s, options.extent_ratio)
-        benchmark, tuning_scenes = load_benchmark(options.data), load_benchmark(options.data, seeds.CALIBRATION)
-        result = json.dumps(calibrate(localizer, benchmark, tuning_scenes), indent=2)
+        scenes = load_benchmark(options.data), load_benchmark(options.data, seeds.CALIBRATION)
+        sparse = sparse_set(options.data, "reported"), sparse_set(options.data, "tuning")
+        result = json.dumps(calibrate(localizer, scenes, sparse), indent=2)
         print(result)
         options.out.write_text(result + "\n")
     except (ValueError, OSError, EarmarkError) as error:

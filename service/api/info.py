@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from service.api.localize_form import DEFAULT_CURVE_FORMAT, DEFAULT_CURVES
-from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut
+from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut, PresenceOut
 from service.engine.containers import ACCEPTED
 from service.engine.interface import LocalizationEngine
 from service.settings import Settings
@@ -30,6 +30,7 @@ def describe(engine: LocalizationEngine, settings: Settings, version: str) -> In
             window_s=grid.duration_s(grid.n_samples(manifest.window_frames)),
             overlap_s=grid.duration_s(grid.n_samples(manifest.overlap_frames)),
             dimension=manifest.dimension,
+            presence=PresenceOut(**asdict(manifest.presence)) if manifest.presence else None,
         ),
         provider=engine.provider,
         node_shares=dict(engine.node_shares),

@@ -53,7 +53,9 @@ class ResultOut(BaseModel):
     warnings: list[WarningOut]
     """Properties of the query that may make the result wrong. Empty if there is nothing to report."""
     present: bool
-    """Whether the query is heard anywhere in the clip: true if there is at least one segment."""
+    """Whether the query is heard anywhere in the clip: true if there is at least one segment. If the model allows for
+    the length of the clip (`presence` in `GET /info`), a long clip also needs a segment with a score above a higher
+    threshold."""
     clip_score: float = Field(examples=[0.93], ge=0, le=1)
     """Highest score in the clip."""
     score: list[float] | str | SkipJsonSchema[None] = Field(None, examples=[[0.02, 0.61, 0.93]])
@@ -141,6 +143,17 @@ class ReadyOut(StatusOut):
     """Optional parts that do not work, although the service can answer. Absent if all parts work."""
 
 
+class PresenceOut(BaseModel):
+    """The score that a segment must exceed so that `present` is true, by length of the clip."""
+
+    model_config = _DOCUMENTED
+
+    from_s: float
+    """In clips up to this length, every segment counts, in seconds."""
+    logits_per_doubling: float
+    """For each doubling of the length beyond `from_s`, the logit of the threshold rises by this number."""
+
+
 class ModelInfoOut(ModelOut):
     """The model, its training data and its dimensions."""
 
@@ -160,6 +173,8 @@ class ModelInfoOut(ModelOut):
     """Overlap of neighbouring windows, in seconds."""
     dimension: int
     """Dimension of the embeddings."""
+    presence: PresenceOut | None
+    """How `present` allows for the length of a clip. Null if the model has no such rule: then every segment counts."""
 
 
 class DefaultsOut(BaseModel):

@@ -34,7 +34,8 @@ def _rows(result: QueryResult) -> list[tuple[str, ...]]:
     cells = [
         f"{segment.onset_s:8.2f} to {segment.offset_s:8.2f} s  score {segment.score:.2f}" for segment in result.segments
     ]
-    first_row = (query, "yes", f"{result.clip_score:.2f}", cells[0])
+    present = "yes" if result.present else "no"  # a long clip can have segments that chance explains
+    first_row = (query, present, f"{result.clip_score:.2f}", cells[0])
     return [first_row, *(("", "", "", cell) for cell in cells[1:])]
 
 

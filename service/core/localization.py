@@ -11,6 +11,7 @@ from service.core import scoring
 from service.core.curves import score_curves
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
+from service.core.presence import is_present
 from service.core.scoring import EncodedQueries
 from service.core.segments import Segment
 from service.core.warnings import AnswerWarning
@@ -28,7 +29,7 @@ class QueryResult:
 
     Attributes:
         query: The text of the query, unchanged.
-        present: Whether there is at least one segment.
+        present: Whether the query is heard anywhere in the clip; see `service.core.presence.is_present`.
         clip_score: The maximum of `score`.
         score: Calibrated scores in [0, 1], smoothed and extended, shape (T,): the curve that is cut into segments.
         similarity: Raw cosine similarities in [-1, 1], shape (T,).
@@ -73,13 +74,13 @@ class _Search:
         evidence = self.encoded.evidence(similarities, rows)  # (R, T)
         curves = score_curves(evidence, self.manifest.calibration, self.manifest.grid, self.postprocessing)
         clip_scores = scoring.clip_score(curves.extended)  # (R,)
-        results: list[QueryResult] = []
+        threshold, results = self.postprocessing.threshold, list[QueryResult]()
         for index, (query, warnings) in enumerate(zip(self.queries[rows], self.warnings[rows], strict=True)):
             segments = curves.segments(index, self.duration_s)
             results.append(
                 QueryResult(
                     query=query,
-                    present=bool(segments),
+                    present=is_present(segments, threshold, self.duration_s, self.manifest.presence),
                     clip_score=float(clip_scores[index]),
                     score=curves.extended[index],
                     similarity=similarities[index],

@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 from service.core.errors import ParameterInvalid
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
+from service.core.presence import PresenceRule
 from service.core.queries import QueryNormalization
 from service.core.scoring import Calibration
 from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
@@ -27,6 +28,7 @@ TOKENIZER = "tokenizer.json"
 MODEL_CARD = "MODEL_CARD.md"
 BUNDLE_FILES = (AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, MODEL_CARD)
 
+OPTIONAL_FIELD = "presence"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_WINDOW_S = 600.0
 MAX_WINDOW_SAMPLES = 1 << 24
@@ -70,6 +72,7 @@ class Manifest:
         files: sha256 of every other file of the bundle, in lower-case hex.
         licences: Licences of the model, and of the models and weights from which it was made.
         trained_on: Data that the model was trained on.
+        presence: When a query counts as heard in a long clip. The field is optional: without it, every segment counts.
 
     Raises:
         ManifestInvalid: On construction, if a value is outside its range.
@@ -91,6 +94,7 @@ class Manifest:
     files: Mapping[str, str]
     licences: tuple[str, ...]
     trained_on: tuple[str, ...]
+    presence: PresenceRule | None = None
 
     def __post_init__(self) -> None:
         _require_known_format(self.format_version)
@@ -144,8 +148,11 @@ class Manifest:
         return self.grid.n_samples(self.window_frames)
 
     def to_json(self) -> str:
-        """The text of manifest.json."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """The text of manifest.json. An optional field without a value is left out."""
+        document = asdict(self)
+        if self.presence is None:
+            del document["presence"]
+        return json.dumps(document, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -164,8 +171,10 @@ class Manifest:
         # the version is checked first, because other versions have other fields
         if isinstance(document, dict) and "format_version" in document:
             _require_known_format(cast(dict[str, Any], document)["format_version"])
-        values = _read_fields(document, "", {field.name: field.type for field in fields(cls)})
-        return cls(**values)
+        kinds = {field.name: field.type for field in fields(cls)}
+        if isinstance(document, dict) and OPTIONAL_FIELD not in document:
+            del kinds[OPTIONAL_FIELD]
+        return cls(**_read_fields(document, "", kinds))
 
 
 def verify_bundle(directory: Path) -> Manifest:
@@ -237,13 +246,22 @@ def _read_fields(document: Any, prefix: str, kinds: Mapping[str, Any]) -> dict[s
     return {name: _read(document[name], f"{prefix}{name}", kind) for name, kind in kinds.items()}
 
 
+def _read_group(
+    value: Any, name: str, group: type[Postprocessing] | type[PresenceRule]
+) -> Postprocessing | PresenceRule:
+    """Reads a JSON object as a dataclass whose construction checks the ranges of its fields."""
+    values = _read_fields(value, f"{name}.", {field.name: field.type for field in fields(group)})
+    try:
+        return group(**values)
+    except ParameterInvalid as error:
+        raise ManifestInvalid(f"{name}.{error.name}", error.came, error.accepted) from error
+
+
 def _read(value: Any, name: str, kind: Any) -> Any:
     if kind is Postprocessing:
-        values = _read_fields(value, f"{name}.", {field.name: field.type for field in fields(Postprocessing)})
-        try:
-            return Postprocessing(**values)
-        except ParameterInvalid as error:
-            raise ManifestInvalid(f"{name}.{error.name}", error.came, error.accepted) from error
+        return _read_group(value, name, Postprocessing)
+    if kind == PresenceRule | None:
+        return _read_group(value, name, PresenceRule)
     if kind is int:
         _require(type(value) is int, name, value, "an integer")
         return value

@@ -25,6 +25,7 @@ from service.app import create_app
 from service.core.frame_grid import FrameGrid
 from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, Manifest
 from service.core.postprocessing import Postprocessing
+from service.core.presence import PresenceRule
 from service.settings import Settings, secret_fields, variable
 from service.shutdown import Shutdown
 from tests.compose_file import read_compose
@@ -195,10 +196,11 @@ def test_every_data_set_is_listed() -> None:
 
 def test_every_field_of_the_manifest_is_listed() -> None:
     listed = [row[0] for row in rows("| manifest field | meaning |")]
-    inner = [f"postprocessing.{field.name}" for field in fields(Postprocessing)]
-    place = listed.index("postprocessing") + 1
-    assert listed[place : place + len(inner)] == inner
-    assert listed[:place] + listed[place + len(inner) :] == [field.name for field in fields(Manifest)]
+    expected: list[str] = []
+    for field in fields(Manifest):
+        group = {"postprocessing": Postprocessing, "presence": PresenceRule}.get(field.name)
+        expected += [field.name, *(f"{field.name}.{inner.name}" for inner in (fields(group) if group else ()))]
+    assert listed == expected
 
 
 def test_every_input_and_output_of_the_graphs_is_listed() -> None:

@@ -18,6 +18,7 @@ from service.core.curves import score_curves
 from service.core.cutting import cut_windows
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
+from service.core.presence import PresenceRule
 from service.core.scoring import UNCALIBRATED, Calibration, EncodedQueries
 from service.engine.clip import Upload
 from service.engine.engine import open_engine
@@ -40,12 +41,14 @@ class Localizer(Protocol):
     Attributes:
         grid: The frames of the curves; waveforms have its sample rate.
         postprocessing: The default post-processing.
+        presence: When a query counts as heard in a long clip; None if every segment counts.
         calibrated: Whether the default threshold was chosen by calibration. If not, evaluation chooses the threshold.
         subject: Kind, place, name and version of the evaluated model, for reports.
     """
 
     grid: FrameGrid
     postprocessing: Postprocessing
+    presence: PresenceRule | None
     calibrated: bool
     subject: dict[str, Any]
 
@@ -67,6 +70,7 @@ class CheckpointLocalizer:
         self.model, self.encoder = model.eval(), encoder
         self.grid, self.windows = model.audio.grid, model.audio.window_plan
         self.postprocessing = postprocessing_at(0.5, median_filter_s, extent_ratio)
+        self.presence: PresenceRule | None = None
         self.calibrated = False
         self.subject: dict[str, Any] = {"kind": "checkpoint"}
         self.calibration = trained_calibration(model)
@@ -124,6 +128,7 @@ class BundleLocalizer:
         self.engine = open_engine(folder, EngineOptions(max_queries=2**16))
         manifest = self.engine.manifest
         self.grid, self.postprocessing, self.calibrated = manifest.grid, manifest.postprocessing, True
+        self.presence = manifest.presence
         self.subject: dict[str, Any] = {
             "kind": "bundle", "path": str(folder), "name": manifest.name, "version": manifest.version,
         }  # fmt: skip
@@ -152,6 +157,8 @@ class ServiceLocalizer:
             model, defaults = info["model"], info["defaults"]
             self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
             self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
+            rule = model.get("presence")  # an older service has no such member
+            self.presence = PresenceRule(**rule) if rule else None
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{client.base_url} is not an Earmark service: its answer to GET /info has another form"

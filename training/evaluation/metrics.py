@@ -9,6 +9,7 @@ from scipy.ndimage import grey_closing
 
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
+from service.core.presence import PresenceRule, is_present
 from service.core.segments import find_segments
 from training.evaluation.count_changes import (
     CountChanges,
@@ -62,7 +63,11 @@ class Figures:
 
 
 def compute_figures(
-    queries: ScoredQueries, grid: FrameGrid, weights: NDArray[np.float64], postprocessing: Sequence[Postprocessing]
+    queries: ScoredQueries,
+    grid: FrameGrid,
+    weights: NDArray[np.float64],
+    postprocessing: Sequence[Postprocessing],
+    presence: PresenceRule | None = None,
 ) -> Figures:
     """Computes all localization figures.
 
@@ -87,6 +92,7 @@ def compute_figures(
         grid: Frame grid of the score curves.
         weights: Number of times that each clip counts in each resample, (C, B).
         postprocessing: Post-processing of each label, with its threshold, (L,).
+        presence: When a query counts as heard in a long clip; None if every segment counts.
     """
     score_floor = score_floors(queries, MAX_FP_PER_HOUR)
     psds1 = psds(
@@ -103,7 +109,7 @@ def compute_figures(
         "segment_error_rate": segment_error_rate(queries, weights, thresholds),
         "th_auc": threshold_auc(queries, grid, weights),
         "expected_calibration_error": calibration_error(queries, weights),
-        "false_presence": false_presence(queries, grid, weights, postprocessing),
+        "false_presence": false_presence(queries, grid, weights, postprocessing, presence),
     }
     by_label = {"psds1": psds1.by_label, "partial_auroc": auroc.by_label, "event_f1": events.by_label}
     if len(queries.labels) > 1:
@@ -224,17 +230,15 @@ def false_presence(
     grid: FrameGrid,
     weights: NDArray[np.float64],
     postprocessing: Sequence[Postprocessing],
+    presence: PresenceRule | None,
 ) -> NDArray[np.float64]:
     """Fraction of queries answered with `present` among those without a true event in their clip: (B,)."""
     counts = np.zeros((2, queries.n_clips))  # answered with `present`, and all, among queries without a true event
     for query in queries.queries:
         if not len(query.target_events[0]):
             curve = query.curve.astype(np.float32, copy=False)
-            counts[:, query.clip] += is_present(curve, grid, query.edges_s[-1], postprocessing[query.label]), 1
+            settings, duration_s = postprocessing[query.label], float(query.edges_s[-1])
+            segments = find_segments(curve, curve, grid, duration_s, settings)
+            counts[:, query.clip] += is_present(segments, settings.threshold, duration_s, presence), 1
     n_present, n_absent = counts @ weights
     return n_present / np.where(n_absent > 0, n_absent, np.nan)
-
-
-def is_present(curve: NDArray[np.float32], grid: FrameGrid, duration_s: float, settings: Postprocessing) -> bool:
-    """Whether the service would answer `present` for a query, from its score curve (T,)."""
-    return bool(find_segments(curve, curve, grid, float(duration_s), settings))

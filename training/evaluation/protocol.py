@@ -79,7 +79,11 @@ def evaluate(
         settings = settings_by_name[name]
         passes = [
             compute_figures(
-                reported_set.scored_queries(clip_scores, pass_index), localizer.grid, weights, settings.by_label
+                reported_set.scored_queries(clip_scores, pass_index),
+                localizer.grid,
+                weights,
+                settings.by_label,
+                localizer.presence,
             )
             for pass_index in range(reported_set.n_passes)
         ]

@@ -18,6 +18,7 @@ async def test_info_contains_the_model_the_defaults_and_the_limits(client: httpx
         "window_s": 10.0,
         "overlap_s": 2.0,
         "dimension": 8,
+        "presence": None,
     }
     assert info["defaults"] == {
         "threshold": 0.5,

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ def test_the_table_has_one_line_per_segment_and_one_for_a_query_without_any(loca
         "rain          yes      0.90       0.00 to    13.25 s  score 0.80\n"
         "a cat         no       0.90   -\n"
     )
+
+
+def test_segments_that_chance_explains_are_listed_for_a_query_that_is_not_present() -> None:
+    weak = replace(result("a dog", Segment(0.0, 13.25, 0.8, 3.0)), present=False)
+    (line,) = as_table(Localization("id", 13.25, False, (weak,)), MANIFEST, "street.wav").splitlines()[4:]
+    assert line == "a dog  no       0.90       0.00 to    13.25 s  score 0.80"
 
 
 def test_csv_quotes_the_query_and_has_no_row_for_a_query_that_is_not_heard(localization: Localization) -> None:

@@ -7,6 +7,7 @@ import pytest
 from service.core import localization
 from service.core.localization import localize, query_warnings, with_warnings
 from service.core.manifest import Manifest, verify_bundle
+from service.core.presence import PresenceRule
 from service.core.scoring import EncodedQueries
 from service.core.warnings import AnswerWarning
 
@@ -33,6 +34,17 @@ def test_each_query_gets_its_curves_and_segments(manifest: Manifest) -> None:
     assert segment.score == low.clip_score == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(low.similarity, [0] * 10 + [1] * 10 + [0] * 5)
     assert high.clip_score == pytest.approx(0, abs=1e-3)
+
+
+def test_a_long_clip_is_judged_by_the_rule_of_the_model(manifest: Manifest) -> None:
+    near = np.float32(0.55) * _axis(0) + np.float32(np.sqrt(1 - 0.55**2)) * _axis(7)  # the score of this frame is 0.73
+    frames = np.stack([_axis(7)] * 500 + [near] * 10 + [_axis(7)] * 490)
+    with_rule = dataclasses.replace(manifest, presence=PresenceRule(10.0, 1.0))
+    for judged, present in ((manifest, True), (with_rule, False)):  # 0.88 is needed in a clip of 40 s
+        (result,) = localize(frames, ["low"], _encoded(0), judged, manifest.postprocessing, duration_s=40.0)
+        assert (result.present, len(result.segments)) == (present, 1)
+    (short,) = localize(frames[400:650], ["low"], _encoded(0), with_rule, manifest.postprocessing, duration_s=10.0)
+    assert short.present
 
 
 def test_an_extended_segment_has_the_peak_and_the_whole_extent(manifest: Manifest) -> None:

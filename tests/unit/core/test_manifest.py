@@ -6,11 +6,13 @@ import pytest
 
 from service.core.frame_grid import FrameGrid
 from service.core.manifest import BUNDLE_FILES, Manifest, verify_bundle
+from service.core.presence import PresenceRule
 from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest()
 FIELDS = [field.name for field in dataclasses.fields(Manifest)]
+REQUIRED = [name for name in FIELDS if name != "presence"]
 OF_ANOTHER_KIND = [
     (field, value)
     for field in FIELDS
@@ -47,7 +49,30 @@ def test_a_field_of_another_kind_is_refused_by_name(field: str, value: object) -
     assert caught.value.field.startswith(field)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+def test_the_rule_of_presence_is_optional() -> None:
+    assert "presence" not in json.loads(MANIFEST.to_json())
+    assert MANIFEST.presence is None
+    with_rule = dataclasses.replace(MANIFEST, presence=PresenceRule(30.0, 0.5))
+    assert json.loads(with_rule.to_json())["presence"] == {"from_s": 30.0, "logits_per_doubling": 0.5}
+    assert Manifest.from_json(with_rule.to_json()) == with_rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        ({"from_s": 30.0}, "presence.logits_per_doubling"),
+        ({"from_s": 0, "logits_per_doubling": 0.5}, "presence.from_s"),
+        ({"from_s": 30.0, "logits_per_doubling": float("nan")}, "presence.logits_per_doubling"),
+        ({"from_s": 30.0, "logits_per_doubling": 0.5, "to_s": 60.0}, "presence.to_s"),
+    ],
+)
+def test_a_broken_rule_of_presence_is_refused_by_name(rule: dict, field: str) -> None:
+    with pytest.raises(ManifestInvalid) as caught:
+        Manifest.from_json(_changed(presence=rule))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("field", REQUIRED)
 def test_a_missing_field_is_refused_by_name(field: str) -> None:
     document = json.loads(MANIFEST.to_json())
     del document[field]

@@ -9,14 +9,14 @@ from service.core.curves import score_curves
 from service.core.frame_grid import FrameGrid
 from service.core.scoring import Calibration
 from training.calibrate import (
-    FALSE_PRESENCE,
     SceneEvidence,
     choose_pairs,
-    choose_threshold,
     fit_sigmoid,
     main,
     presence,
+    threshold_of_false_presence,
 )
+from training.evaluation.default_threshold import FALSE_PRESENCE
 from training.evaluation.localizers import postprocessing_at
 
 GRID = FrameGrid(16_000, 640)
@@ -51,7 +51,7 @@ def make_scenes(n_scenes: int) -> SceneEvidence:
 
 def test_the_lowest_threshold_with_accepted_false_presence_is_chosen() -> None:
     scenes = make_scenes(500)
-    settings = choose_threshold(scenes.evidence, scenes.absent, GRID, SETTINGS)
+    settings = threshold_of_false_presence(scenes.evidence, scenes.absent, GRID, SETTINGS)
     assert (settings.threshold_off, settings.extent_ratio) == (settings.threshold, 0.5)
 
     def false_presence(threshold: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.frame_grid import FrameGrid
+from service.core.presence import PresenceRule
 from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet
 from training.evaluation.localizers import postprocessing_at
 
@@ -25,6 +26,7 @@ class FakeLocalizer:
 
     def __init__(self, calibrated: bool = True) -> None:
         self.calibrated = calibrated
+        self.presence: PresenceRule | None = None
         self.subject: dict[str, Any] = {"kind": "fake"}
         self.calls: list[tuple[list[str], float]] = []
 

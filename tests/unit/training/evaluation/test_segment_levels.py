@@ -20,7 +20,7 @@ def test_close_runs_are_joined_and_short_runs_are_dropped() -> None:
     levels = segment_levels(curve, GRID, 1.1, settings_of(0.5, min_duration_s=0.2, merge_gap_s=0.1))
     # the runs at 0 and 2 are joined at 0.8; the run at 6 is too short, and what remains of it is the level around it
     expected = [0.8, 0.8, 0.8, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.6, 0.6]
-    np.testing.assert_array_equal(levels, np.float32(expected))
+    np.testing.assert_array_equal(levels, np.array(expected, np.float32))
 
 
 @settings(max_examples=200, deadline=None)
