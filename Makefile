@@ -12,7 +12,7 @@ COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --a
 	--no-emit-find-links --constraint requirements.lock
 ALL := --editable '.[cpu,plot,tracing,training,dev]'
 
-.PHONY: run dev test check lock operations-check image-check image-lock python
+.PHONY: run dev test check lock dashboards operations-check image-check image-lock python
 
 # serves on http://127.0.0.1:8000; EARMARK_PORT sets another port
 run: $(SERVING)/.installed
@@ -39,6 +39,10 @@ lock: | python
 	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed '/^torch==/s/+.*//' > .venv-lock/lock
 	mv .venv-lock/lock requirements.lock
 	rm -r .venv-lock
+
+# writes the dashboards of Grafana from their code
+dashboards: $(DEVELOPMENT)/.installed
+	$(DEVELOPMENT)/bin/python docker/grafana/generate.py
 
 # runs the service with the programs of docker-compose.yml; needs the Debian packages prometheus, redis-server and caddy
 operations-check: $(DEVELOPMENT)/.installed

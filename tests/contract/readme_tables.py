@@ -52,14 +52,14 @@ def field_rows() -> Iterator[Row]:
 
 
 def metric_rows() -> Iterator[Row]:
-    for family in text_string_to_metric_families(asyncio.run(_exposition())):
+    for family in text_string_to_metric_families(asyncio.run(read_exposition())):
         if not family.name.endswith("_created"):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labels = ", ".join(label for label in family.samples[0].labels if label != "le")
             yield f"`{name}`", family.type, labels, family.documentation
 
 
-async def _exposition() -> str:
+async def read_exposition() -> str:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app()), base_url="http://earmark") as client:
         return (await client.get("/metrics")).text
 

@@ -1,0 +1,150 @@
+"""Requests of all kinds, good and bad, and troubles of the parts that the service uses."""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import soundfile
+
+from tests.redis_server import RedisServer
+from tests.service_process import Service, form, head
+
+MAX_UPLOAD_BYTES = 4_000_000
+MAX_REQUESTS = 2
+REQUEST_TIMEOUT_S = 4
+SETTINGS = {
+    "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
+    "MAX_REQUESTS": str(MAX_REQUESTS),
+    "REQUEST_TIMEOUT_S": str(REQUEST_TIMEOUT_S),
+    "DECODERS": "1",
+    "CACHE_BYTES": "200000",
+    "LOG_LEVEL": "error",
+}
+"""Settings of a service whose limits this load reaches."""
+_RATE_HZ = 16_000
+
+
+class MixedLoad:
+    """Sends requests to a service, and counts the statuses of the answers.
+
+    Args:
+        service: The service, with `SETTINGS`.
+        redis: Its Redis.
+        keys: Two keys that it accepts: one without limits, and one that allows a single request a minute.
+    """
+
+    def __init__(self, service: Service, redis: RedisServer, keys: tuple[str, str]) -> None:
+        self._service, self._redis = service, redis
+        self._headers, self._limited_headers = ({"Authorization": f"Bearer {key}"} for key in keys)
+        self._client = httpx.Client(base_url=service.url, headers=self._headers, timeout=30)
+        self._n_clips = 0
+        self.statuses: Counter[int] = Counter()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def send_ordinary(self) -> None:
+        """New, cached and known clips; probes; and the mistakes of clients."""
+        clip = self._new_clip(3.0)
+        clip_id = self._post(clip, "a dog barks", "rain").json()["clip"]["id"]
+        self._post(clip, "a siren")
+        self._post(None, "a siren", clip_id=clip_id)
+        self._post(self._new_clip(12.0), "rain", "wind", "a car horn", "birds")
+        self._post(np.zeros(_RATE_HZ, np.float32), "silence")  # has a warning
+        self._post(clip)
+        self._post(None, "rain", clip_id="0" * 64)
+        self._post(clip, "rain", threshold="high")
+        for path in ("/livez", "/readyz", "/info", "/nowhere", "/problems/audio-empty", "/docs"):
+            self._count(self._client.get(path))
+        self._count(self._client.head(f"/clips/{clip_id}"))
+        self._post_bytes(b"not audio")
+        self._post_bytes(b"\0" * (MAX_UPLOAD_BYTES + 1))
+        self._leave()
+        for headers in ({}, {"Authorization": "Bearer unknown"}, self._limited_headers, self._limited_headers):
+            fields = {"clip_id": clip_id, "query": "rain"}
+            self._count(httpx.post(f"{self._service.url}/localize", data=fields, headers=headers, timeout=30))
+
+    def send_too_many(self) -> None:
+        """More requests at once than the service takes."""
+        clips = [self._new_clip(20.0) for _ in range(4 * MAX_REQUESTS)]
+        with ThreadPoolExecutor(len(clips)) as clients:
+            list(clients.map(lambda clip: self._post(clip, "a dog barks"), clips))
+
+    def lose_a_decoder(self) -> None:
+        """A decoder is killed while it decodes a clip; another decodes the clip."""
+        self._while_a_decoder_is_stopped(lambda decoder: decoder.kill())
+
+    def miss_a_deadline(self) -> None:
+        """A decoder hangs until the deadline of the request."""
+        self._while_a_decoder_is_stopped(lambda decoder: None)
+
+    def lose_redis(self, until: Callable[[], bool]) -> None:
+        """Redis does not answer until a condition holds, while requests go on."""
+        self._redis.pause()
+        try:
+            end_s = time.monotonic() + 20
+            while not until():
+                assert time.monotonic() < end_s, "the condition did not hold"
+                self._post(self._new_clip(1.0), "rain")
+        finally:
+            self._redis.resume()
+
+    def fill_redis(self) -> None:
+        """Redis refuses a write, because it is full."""
+        self._redis.fill()
+        self._post(self._new_clip(1.0), "rain")
+        time.sleep(0.5)  # embeddings are written in the background
+        self._redis.allow_writes()
+
+    def _while_a_decoder_is_stopped(self, action: Callable[[psutil.Process], None]) -> None:
+        decoder = next(
+            child
+            for child in psutil.Process(self._service.process.pid).children()
+            if "service.engine.decoder_process" in child.cmdline()
+        )
+        os.kill(decoder.pid, signal.SIGSTOP)
+        threading.Timer(0.5, action, [decoder]).start()
+        self._post(self._new_clip(2.0), "rain")
+
+    def _leave(self) -> None:
+        """Disconnects before the answer."""
+        body = form(self._wav(self._new_clip(10.0)), "rain")
+        authorization = f"Authorization: {self._headers['Authorization']}"
+        content = head(f"Content-Length: {len(body)}", authorization) + body
+        self._service.send(content[: len(content) // 2]).close()
+
+    def _new_clip(self, seconds: float) -> np.ndarray:
+        self._n_clips += 1
+        return np.random.default_rng(self._n_clips).uniform(-0.3, 0.3, int(seconds * _RATE_HZ)).astype(np.float32)
+
+    def _post(self, clip: np.ndarray | None, *queries: str, **fields: str) -> httpx.Response:
+        files: list[Any] = [] if clip is None else [("audio", ("a", self._wav(clip)))]
+        files += [(name, (None, value)) for name, value in (*(("query", text) for text in queries), *fields.items())]
+        return self._count(self._client.post("/localize", files=files))
+
+    def _post_bytes(self, content: bytes) -> None:
+        """A clip from bytes; a service that refuses the size may close the connection while they are sent."""
+        try:
+            self._count(self._client.post("/localize", files=[("audio", ("a", content)), ("query", (None, "rain"))]))
+        except httpx.TransportError:
+            self.statuses[413] += 1
+
+    def _count(self, answer: httpx.Response) -> httpx.Response:
+        self.statuses[answer.status_code] += 1
+        return answer
+
+    @staticmethod
+    def _wav(clip: np.ndarray) -> bytes:
+        content = BytesIO()
+        soundfile.write(content, clip, _RATE_HZ, format="WAV")
+        return content.getvalue()
