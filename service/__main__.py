@@ -83,8 +83,6 @@ def serve(_args: argparse.Namespace) -> None:
     """
     reloads = _reloads()  # from here on, SIGHUP does not end the process
     # These imports are slow, and `localize` does not need them.
-    from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
-
     from service.access.opening import open_access
     from service.app import Parts, connection_limits, create_apps
     from service.engine.caching.opening import open_cache
@@ -94,6 +92,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.server import Endpoint, bind_if_allowed, bind_metrics, run
     from service.settings import engine_options, ignored_service_links, read_settings, redis_options
     from service.temporary_space import check_temporary_space
+    from service.tracing import open_tracing
 
     settings, shutdown = read_settings(), Shutdown()
     configure_logging(settings.log_level, settings.log_format)
@@ -103,7 +102,7 @@ def serve(_args: argparse.Namespace) -> None:
     redis = redis_options(settings)
     access = open_access(settings.keys_file, redis.url if redis else None)
     _limit_heaps()
-    threadpool_limits(1, "blas")  # small products: BLAS threads would only take CPU time from the model
+    _limit_threads()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     is_open = settings.open or access.keys is not None
@@ -112,6 +111,7 @@ def serve(_args: argparse.Namespace) -> None:
         reloads.calling(access.reload) if reloads else contextlib.nullcontext(),
         bind_if_allowed(settings.host, settings.port, is_open=is_open) as listener,
         bind_metrics(settings.metrics_host or settings.host, settings.metrics_port, listener) as metrics_listener,
+        open_tracing(_version(), lambda: settings.grace_s - shutdown.elapsed_s, enabled=settings.tracing) as tracing,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis)) as cache,
         closing(Decoders(settings.decoders)) as decoders,
     ):
@@ -121,7 +121,8 @@ def serve(_args: argparse.Namespace) -> None:
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
-            apps = create_apps(engine, settings, _version(), shutdown, Parts(decoders, access, model_checked=True))
+            parts = Parts(decoders, access, tracing, model_checked=True)
+            apps = create_apps(engine, settings, _version(), shutdown, parts)
             metrics = Endpoint(apps.metrics, metrics_listener) if metrics_listener else None
             limits, api = connection_limits(settings), Endpoint(apps.api, listener)
             run(api, limits, shutdown, settings.grace_s, access.limits.close, metrics)
@@ -151,6 +152,13 @@ def _limit_heaps() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def _limit_threads() -> None:
+    """Limits BLAS to one thread: its products are small, so more threads would only take CPU time from the model."""
+    from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs] - it ships none
+
+    threadpool_limits(1, "blas")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,8 @@
 """The ASGI app, built from parts that the caller has opened; all state belongs to the app, none to this module."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -40,6 +42,7 @@ from service.pace import Pace
 from service.server import limit_connections
 from service.settings import Settings, split_origins
 from service.shutdown import Shutdown
+from service.tracing import NO_TRACING, Tracing, trace_id
 from service.trusted_proxies import split_networks
 
 DESCRIPTION = """
@@ -55,6 +58,11 @@ A service with API keys answers only requests with `Authorization: Bearer KEY`; 
 """
 
 
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own telemetry is off, because its spans and logs contain the query string of the URL, which may hold queries,
+and the messages of exceptions. Versions of FastAPI without telemetry ignore this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Parts of the process that an app can do without.
@@ -62,11 +70,13 @@ class Parts:
     Attributes:
         decoders: The processes that decode clips, which the caller closes; none if the engine decodes clips itself.
         access: Who may use the service and how much; by default everybody may use it, without limits.
+        tracing: Records traces of requests, which the caller closes; off by default.
         model_checked: Whether the model has just passed its check, so that the first request need not check it.
     """
 
     decoders: DecoderPool = field(default_factory=NoDecoders)
     access: Access = field(default_factory=lambda: open_access(None))
+    tracing: Tracing = NO_TRACING
     model_checked: bool = False
 
 
@@ -103,10 +113,9 @@ def create_apps(
         parts: Further parts of the process.
     """
     parts = parts or Parts()
-    access, decoders = parts.access, parts.decoders
-    metrics, key_metrics = Metrics(), KeyMetrics(lambda: access.key_names)
-    metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider, settings.device)
-    metrics.declare_build(build_versions(version))
+    access = parts.access
+    metrics = _begin_metrics(engine, settings, version, parts)
+    key_metrics = KeyMetrics(lambda: access.key_names)
     admission = Admission(
         settings.max_requests,
         settings.max_bytes_in_flight,
@@ -114,8 +123,6 @@ def create_apps(
         is_shutting_down=lambda: shutdown.has_begun,
     )
     metrics.register(EngineMetrics(engine, admission))
-    metrics.register(CacheMetrics(engine.cache))
-    metrics.register(DecoderMetrics(decoders))
     metrics.register(key_metrics)
     readiness = Readiness(
         engine.check,
@@ -127,8 +134,7 @@ def create_apps(
     app = _app_without_routes(version)
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
     info = describe(engine, settings, version)
-    checks = (engine.cache.degraded, temporary_space.degraded, decoders.degraded, access.degraded)
-    app.include_router(OperatorRoutes(info, readiness, lambda: [name for check in checks for name in check()]).router())
+    app.include_router(OperatorRoutes(info, readiness, _degraded(engine, parts)).router())
     metrics_route = MetricsRoute(metrics, readiness)
     if not settings.metrics_port:
         app.include_router(metrics_route.router())
@@ -147,6 +153,7 @@ def create_apps(
             on_server_fault=readiness.invalidate,
             is_shutting_down=lambda: shutdown.has_begun,
             refuse_connection=admission.refuse_connection,
+            tracing=parts.tracing,
         )
     _add_views_of_proxies(app, settings)
     for each in (apps.api, apps.metrics):
@@ -156,7 +163,7 @@ def create_apps(
 
 
 def _metrics_app(route: MetricsRoute, readiness: Readiness, settings: Settings) -> FastAPI:
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     app.include_router(route.router())
     add_problem_handlers(app, readiness.invalidate)
     app.add_middleware(OriginGuard, allowed=(), is_local=is_loopback(settings.metrics_host or settings.host))
@@ -171,6 +178,22 @@ def _add_views_of_proxies(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(ForwardedHeaders, trusted=proxies, accepts_prefix=not settings.root_path)
 
 
+def _begin_metrics(engine: LocalizationEngine, settings: Settings, version: str, parts: Parts) -> Metrics:
+    """The metrics of an app, with those of the parts that exist before the app."""
+    metrics = Metrics(trace_id)
+    metrics.declare_model(engine.manifest.name, engine.manifest.version, engine.provider, settings.device)
+    metrics.declare_build(build_versions(version))
+    metrics.register(CacheMetrics(engine.cache))
+    metrics.register(DecoderMetrics(parts.decoders))
+    return metrics
+
+
+def _degraded(engine: LocalizationEngine, parts: Parts) -> Callable[[], list[str]]:
+    """A function that returns the names of optional parts that do not work."""
+    owners = (engine.cache, temporary_space, parts.decoders, parts.access, parts.tracing)
+    return lambda: [name for owner in owners for name in owner.degraded()]
+
+
 def _app_without_routes(version: str) -> FastAPI:
     return FastAPIOffline(  # serves the assets of /docs, so that /docs needs no other host
         title="Earmark",
@@ -180,6 +203,7 @@ def _app_without_routes(version: str) -> FastAPI:
         redirect_slashes=False,
         static_url="/docs/static",
         generate_unique_id_function=_operation_id,
+        telemetry=_NO_TELEMETRY,
     )
 
 

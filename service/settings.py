@@ -230,6 +230,10 @@ class Settings(BaseSettings):
     """Format of the log lines: `text` for people, in colours on a terminal unless `NO_COLOR` is set, or `json` with one
     object per line. Set `json` if a program collects the log, as the container images do."""
 
+    tracing: bool = False
+    """Whether a trace of each request is exported with OpenTelemetry; the standard `OTEL_*` variables name the collector.
+    Set 1 if a collector takes traces; the extra `tracing` must be installed."""
+
 
 def variable(field: str) -> str:
     """Name of the environment variable of a field: EARMARK_PORT for port."""

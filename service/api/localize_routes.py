@@ -32,6 +32,7 @@ from service.engine.interface import Localization, LocalizationEngine
 from service.pace import Pace
 from service.request_fields import add_request_fields
 from service.settings import Settings
+from service.tracing import current_trace
 
 DESCRIPTION = """
 Finds the times at which each described sound is heard in a clip.
@@ -108,7 +109,7 @@ class LocalizeRoutes:
 
     async def localize(self, request: Request) -> Response:
         """Answers POST /localize."""
-        start_s, call = time.perf_counter(), Call(self._pace.timeout_s, audio_counter(request.scope))
+        start_s, call = time.monotonic(), Call(self._pace.timeout_s, audio_counter(request.scope))
         stages: dict[str, float] = {}
         try:
             with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:
@@ -116,15 +117,17 @@ class LocalizeRoutes:
                     localize_request = read_localize_form(form)
                     add_request_fields(n_queries=len(localize_request.queries))
                     postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
-                    stages["upload"] = time.perf_counter() - start_s
+                    stages["upload"] = time.monotonic() - start_s
                     with self._admission.work():
                         answer = await self._workers.run(
                             request, call, lambda: self._answer(localize_request, postprocessing, call)
                         )
         finally:
-            stages.setdefault("upload", time.perf_counter() - start_s)  # the upload failed
+            stages.setdefault("upload", time.monotonic() - start_s)  # the upload failed
             stages |= call.stage_s
             add_request_fields(**{f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in stages.items()})
+            upload_times = {"upload": (start_s, start_s + stages["upload"])}
+            current_trace().add_stages(upload_times | call.stage_times, stages)
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
         headers = {"Server-Timing": timing}

@@ -20,6 +20,7 @@ from service.connections import OVER_LIMIT
 from service.core.errors import EarmarkError, ServiceEnding, TooManyConnections
 from service.logs import request_id
 from service.request_fields import add_request_fields, request_fields
+from service.tracing import NO_TRACING, Tracing, current_trace, tracing_request
 
 REQUEST_ID = "X-Request-ID"
 CLIENT_GONE = 499  # the status that nginx logs if the client disconnects before the answer
@@ -40,6 +41,7 @@ class RequestMiddleware:
         is_shutting_down: Returns whether the process is shutting down, and cancels the requests that take too long.
         refuse_connection: Called for each request that is refused because its connection exceeds the limit; returns the
             error.
+        tracing: Records a trace of each request, except those of monitoring.
     """
 
     def __init__(
@@ -49,10 +51,11 @@ class RequestMiddleware:
         on_server_fault: Callable[[], None],
         is_shutting_down: Callable[[], bool] = lambda: False,
         refuse_connection: Callable[[], EarmarkError] = TooManyConnections,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._app = app
         self._is_shutting_down, self._refuse_connection = is_shutting_down, refuse_connection
-        self._metrics = metrics
+        self._metrics, self._tracing = metrics, tracing
         self._on_server_fault = on_server_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,12 +70,16 @@ class RequestMiddleware:
         start_s = time.perf_counter()
         status = 0
         self._metrics.begin_request()
-        try:
-            status = await self._answer(scope, receive, send)
-        finally:
-            self._record(scope, status or CLIENT_GONE, time.perf_counter() - start_s, fields)
-            request_fields.reset(fields_token)
-            request_id.reset(token)
+        with tracing_request(NO_TRACING if _path(scope) in _QUIET_ROUTES else self._tracing, scope) as trace:
+            try:
+                status = await self._answer(scope, receive, send)
+            finally:
+                status = status or CLIENT_GONE
+                fields.setdefault("outcome", _outcome(status))
+                self._record(scope, status, time.perf_counter() - start_s, fields)
+                trace.end(getattr(scope.get("route"), "path", None), status, fields | {"request_id": request_id.get()})
+                request_fields.reset(fields_token)
+                request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Runs the app, answers in its place if it crashes, and returns the status of the answer."""
@@ -96,8 +103,9 @@ class RequestMiddleware:
             if status or not self._is_shutting_down():
                 raise
             await problem_response(ServiceEnding())(scope, receive, send_with_id)
-        except Exception:
+        except Exception as error:
             log.exception("the app crashed")
+            current_trace().record_error(error)
             add_request_fields(outcome=INTERNAL_ERROR.name)
             self._on_server_fault()
             if status:
@@ -108,7 +116,7 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float, added: dict[str, object]) -> None:
         route = getattr(scope.get("route"), "path", OTHER_ROUTE)
         self._metrics.end_request(route, status, seconds)
-        fields = {"method": scope["method"], "route": route, "status": status, "outcome": _outcome(status)}
+        fields = {"method": scope["method"], "route": route, "status": status, "outcome": added["outcome"]}
         fields |= added | {"duration_ms": round(seconds * 1000, 1)}
         log.log(logging.DEBUG if route in _QUIET_ROUTES else logging.INFO, "request", extra=fields)
 

@@ -23,6 +23,7 @@ from service.core import access_errors, errors, request_errors
 from service.core.errors import EarmarkError
 from service.request_fields import add_request_fields
 from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
+from service.tracing import current_trace
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -224,6 +225,7 @@ def add_problem_handlers(app: FastAPI, on_server_fault: Callable[[], None]) -> N
         status = problem_of(type(error)).status
         if status == HTTPStatus.INTERNAL_SERVER_ERROR or type(error) is errors.NotReady:
             log.error("internal error or failed model check", exc_info=error)
+            current_trace().record_error(error)
             on_server_fault()
         return problem_response(error)
 

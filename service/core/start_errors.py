@@ -19,6 +19,8 @@
     ├── TemporarySpaceUnavailable
     ├── PlotUnavailable
     ├── InferenceUnavailable
+    ├── TracingUnavailable
+    ├── TracingUnusable
     └── BundleError             the model bundle cannot be served
         ├── BundleFileMissing
         ├── ChecksumMismatch
@@ -160,6 +162,20 @@ class InferenceUnavailable(StartError):
     """ONNX Runtime is not installed."""
 
     template = "ONNX Runtime is not installed: pip install 'earmark[cpu]', or 'earmark[gpu]' on a machine with CUDA"
+
+
+class TracingUnavailable(StartError, setting="EARMARK_TRACING"):
+    """OpenTelemetry is not installed."""
+
+    module: str
+    template = "tracing needs OpenTelemetry, and there is no module {module}: pip install 'earmark[tracing]'"
+
+
+class TracingUnusable(StartError, setting="EARMARK_TRACING"):
+    """The value of an OTEL_* variable is not accepted."""
+
+    reason: str
+    template = "traces cannot be exported: {reason}"
 
 
 class BundleError(StartError, setting="EARMARK_BUNDLE"):

@@ -1,4 +1,5 @@
 import threading
+import time
 
 from service.shutdown import Shutdown
 
@@ -30,3 +31,12 @@ def test_another_thread_may_begin_the_shutdown() -> None:
     thread.start()
     thread.join()
     assert shutdown.has_begun
+
+
+def test_the_elapsed_time_counts_from_the_first_beginning() -> None:
+    shutdown = Shutdown()
+    assert shutdown.elapsed_s == 0
+    shutdown.begin()
+    time.sleep(0.02)
+    shutdown.fail()
+    assert 0.02 <= shutdown.elapsed_s < 5
