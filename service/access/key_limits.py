@@ -57,13 +57,18 @@ class Usage:
     Args:
         decoded: The sums over the requests of the key.
         quota: The balance of the key at the beginning of the request; None for a key without a quota.
+
+    Attributes:
+        decoded_s: Seconds that were decoded so far.
+        is_finished: Whether the request has ended.
+        is_refused: Whether the request was refused because of the quota.
     """
 
     def __init__(self, decoded: _Decoded, quota: Balance | None) -> None:
         self._decoded, self._quota = decoded, quota
         self._finished_before_s = decoded.total_s - decoded.running_s
         self.decoded_s = 0.0
-        self.is_finished = False
+        self.is_finished = self.is_refused = False
 
     def add(self, seconds: float) -> None:
         """Counts audio that was decoded.
@@ -77,6 +82,7 @@ class Usage:
                 return
             others_s = self._decoded.total_s - self._finished_before_s - self.decoded_s
             if self._quota is not None and others_s >= self._quota.remaining:
+                self.is_refused = True
                 raise AudioQuotaExceeded(self._quota.limit, self._quota.renewed_in_s)
             self.decoded_s += seconds
             self._decoded.total_s += seconds

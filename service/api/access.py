@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access.key_limits import Balance, KeyLimits, Usage
@@ -97,12 +98,15 @@ class _Request:
                 await problem_response(error)(scope, receive, send_with_limits)
             else:
                 await self._app(scope, receive, send_with_limits)
+        except ClientDisconnect:
+            raise
         except BaseException:
             self._status = self._status or 500
             raise
         finally:
             await self._charge()
-            outcome = "limited" if self._is_limited else outcome_of(self._status)
+            is_limited = self._is_limited or (self._usage is not None and self._usage.is_refused)
+            outcome = "limited" if is_limited else outcome_of(self._status)
             decoded_s = 0.0 if self._usage is None else self._usage.decoded_s
             self._metrics.count_request(self._key.name, outcome, decoded_s)
 

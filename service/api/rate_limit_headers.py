@@ -3,7 +3,11 @@
 from service.access.key_limits import DAY_S, MINUTE_S, Balance
 from service.core.access_errors import AudioQuotaExceeded, RateExceeded
 
-RATE_LIMIT_HEADERS = ("RateLimit", "RateLimit-Policy")
+RATE_LIMIT_HEADERS = {
+    "RateLimit-Policy": "Limits of the key, if it has any: `q` units within `w` seconds.",
+    "RateLimit": "Rest of each limit of the key: `r` units, and more of them in `t` seconds.",
+}
+"""Meaning of each header by its name."""
 _AUDIO_UNIT = "audio-seconds"
 """Unit of the quota. The draft's registry has no unit for time; without a unit, the quota would count requests."""
 

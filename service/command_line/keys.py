@@ -71,8 +71,12 @@ def run_new(args: argparse.Namespace) -> None:
     key = make_key()
     now = datetime.now(UTC).replace(microsecond=0)
     add_key(path, ApiKey(args.name, hash_of(key.encode()), args.rate, args.audio_seconds_per_day, now))
-    sys.stdout.write(f"{key}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{key}\n")
+        sys.stdout.flush()
+    except OSError:  # nobody has seen the key
+        remove_key(path, args.name)
+        raise
     write_line(sys.stderr, f"earmark: {args.name} is in {path}; {_TAKE_EFFECT}")
 
 

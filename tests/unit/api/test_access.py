@@ -304,3 +304,34 @@ async def test_the_document_says_which_routes_need_a_key(access: Access, with_ke
     assert security["/localize"] == ([{name: []}] if with_keys else [{name: []}, {}])
     assert security["/info"] == security["/localize"]
     assert security["/livez"] == security["/metrics"] == security["/problems/{name}"] == []
+
+
+async def test_a_client_that_leaves_is_counted_as_gone_with_what_was_decoded(access: Access) -> None:
+    app = create_app(FakeEngine(), Settings(), "0", Shutdown(), Parts(access=access))
+    messages: list[Message] = [{"type": "http.request", "body": b"RI", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    headers = [(b"authorization", b"Bearer good-key"), (b"content-type", b"audio/wav")]
+    scope = {"type": "http", "method": "POST", "path": "/localize", "headers": headers, "query_string": b"query=a"}
+    await app({**scope, "raw_path": b"/localize", "http_version": "1.1", "state": {}}, receive, send)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://earmark") as client:
+        assert await _metric(client, 'earmark_key_requests_total{key="good",outcome="gone"}') == 1
+
+
+async def test_requests_at_once_cannot_exceed_the_quota_by_more_than_one_clip(access: Access) -> None:
+    async with _client(access) as client:
+
+        async def post(i: int) -> httpx.Response:
+            return await client.post("/localize", files=[("audio", ("a", b"RIFF%d" % i)), FILES[1]], headers=GOOD)
+
+        answers = await asyncio.gather(*(post(i) for i in range(10)))
+        decoded_s = await _metric(client, 'earmark_key_audio_seconds_total{key="good"}')
+        assert decoded_s <= 1 + DURATION_S
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert await _metric(client, 'earmark_key_requests_total{key="good",outcome="limited"}') == len(refused) > 0
+        assert {answer.json()["type"] for answer in refused} == {"/problems/audio-quota-exceeded"}

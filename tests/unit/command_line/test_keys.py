@@ -1,10 +1,14 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from service.__main__ import main
 from service.access.keys import hash_of, read_keys
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -84,3 +88,12 @@ def test_a_limit_is_a_positive_whole_number(path: Path, value: str, capsys: pyte
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["key", "new", "a", "--file", str(tmp_path / "missing" / "keys")]) == 2
     assert capsys.readouterr().err == f"earmark: {tmp_path / 'missing'}: No such file or directory\n"
+
+
+def test_a_key_that_nobody_has_seen_is_removed_again(path: Path) -> None:
+    command = [sys.executable, "-m", "service", "key", "new", "a", "--file", str(path)]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 2
+    assert "No space left on device" in run.stderr
+    assert read_keys(path) == {}
