@@ -23,17 +23,18 @@ from service.api.forwarded import ForwardedHeaders
 from service.api.info import describe
 from service.api.key_metrics import KeyMetrics
 from service.api.localize_routes import LocalizeRoutes
-from service.api.metrics import OTHER_ROUTE, Metrics
+from service.api.metrics import Metrics
 from service.api.metrics_route import MetricsRoute
-from service.api.middleware import CLIENT_GONE, REQUEST_ID, RequestMiddleware
+from service.api.middleware import REQUEST_ID, RequestMiddleware
 from service.api.operator_routes import OperatorRoutes
 from service.api.origins import OriginGuard, is_loopback
-from service.api.problem_examples import LOCALIZE_PROBLEMS, document_problems
-from service.api.problems import add_problem_handlers, not_http_response, problem_of, too_slow_response
+from service.api.problem_examples import document_problems
+from service.api.problems import add_problem_handlers, not_http_response, too_slow_response
 from service.api.rate_limit_headers import RATE_LIMIT_HEADERS
 from service.api.readiness import Readiness
 from service.api.request_target import OriginFormTargets
 from service.api.root_path import RootPathMiddleware, under_root_path
+from service.api.route_statuses import route_statuses
 from service.api.security_document import document_keys
 from service.connections import ConnectionLimits
 from service.engine.decoder_counts import NoDecoders
@@ -158,7 +159,7 @@ def create_apps(
     _add_views_of_proxies(app, settings)
     for each in (apps.api, apps.metrics):
         each.add_middleware(OriginFormTargets)
-    metrics.declare_routes(_known_statuses())
+    metrics.declare_routes(route_statuses())
     return apps
 
 
@@ -237,18 +238,3 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
 def _operation_id(route: APIRoute) -> str:
     """Names of routes are the operation ids in OpenAPI; a new name would break clients generated from the document."""
     return route.name
-
-
-def _known_statuses() -> dict[str, set[int]]:
-    """Status codes that each route can return, by the path of the route."""
-    faults = {problem_of(type(error)).status for error in LOCALIZE_PROBLEMS}
-    return {
-        "/localize": {200, CLIENT_GONE, *faults},
-        "/clips/{clip_id}": {204, 404},
-        "/livez": {200},
-        "/readyz": {200, 503},
-        "/info": {200},
-        "/metrics": {200},
-        "/problems/{name}": {200, 404},
-        OTHER_ROUTE: {401, 403, 404, 429, 503},
-    }

@@ -1,0 +1,26 @@
+"""The statuses that each route can answer with, so that all their series exist before the first request."""
+
+from service.api.metrics import OTHER_ROUTE
+from service.api.middleware import CLIENT_GONE
+from service.api.problem_examples import LOCALIZE_PROBLEMS
+from service.api.problems import problem_of
+
+_OF_EVERY_ROUTE = {405, CLIENT_GONE, 500}
+_OF_ROUTES = {
+    "/localize": {200, *(problem_of(type(error)).status for error in LOCALIZE_PROBLEMS)},
+    "/clips/{clip_id}": {204, 404},
+    "/livez": {200},
+    "/readyz": {200, 503},
+    "/info": {200},
+    "/metrics": {200},
+    "/problems/{name}": {200, 404},
+    "/docs": {200},
+    "/docs/oauth2-redirect": {200},
+    # requests that no route has handled: static files, and requests that were refused before
+    OTHER_ROUTE: {200, 304, 400, 401, 403, 404, 416, 429, 503},
+}
+
+
+def route_statuses() -> dict[str, set[int]]:
+    """Status codes that each route can return, by the path of the route."""
+    return {route: _OF_EVERY_ROUTE | statuses for route, statuses in _OF_ROUTES.items()}
