@@ -20,7 +20,6 @@ from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
 from service.core.start_errors import InferenceUnavailable
-from service.propagators import check_propagators
 from service.shutdown import Shutdown
 from service.standard_streams import discard, discard_if_unwritable, open_standard_streams, write_line
 
@@ -83,7 +82,6 @@ def serve(_args: argparse.Namespace) -> None:
         SystemExit: If the device failed while serving.
     """
     reloads = _reloads()  # from here on, SIGHUP does not end the process
-    check_propagators()
     # These imports are slow, and `localize` does not need them.
     from service.access.opening import open_access
     from service.app import Parts, connection_limits, create_apps

@@ -8,6 +8,7 @@ from torch import Tensor
 from training import seeds
 from training.caption_embedding import CaptionEmbedder
 from training.data.batch import CaptionedBatch
+from training.data.map_batch import MapBatch
 from training.data.scene_batch import SceneBatch
 from training.losses.captions import clip_contrastive_loss, region_contrastive_losses
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss, overlap_losses
@@ -16,7 +17,9 @@ from training.model import LanguageAudioModel
 from training.processes import Processes
 from training.recipe import Recipe
 from training.synthesis.vocabulary import Vocabulary
-from training.towers.masking import mask_spectrogram
+from training.towers.masking import disturb_maps, mask_spectrogram
+from training.towers.pyramid import PyramidTower
+from training.towers.tower import AudioTower
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -66,9 +69,7 @@ class Objective:
         config = self.recipe.optimization
         precision = PRECISIONS[config.precision]
         with torch.autocast(self.model.device.type, precision, enabled=precision != torch.float32):
-            spectrogram = self.model.audio.spectrogram(batch.waveform)
-            masked = mask_spectrogram(spectrogram, config.time_mask_s, config.mel_mask_bands)
-            features = self.model.audio.features(masked)  # (B, T, C)
+            features = self._features(batch)  # (B, T, C)
             frames = self.model.audio.project(features)  # (B, T, D)
             losses = self._clip_losses(batch, features) | self._region_losses(batch, frames)
             if isinstance(batch, SceneBatch) and self.vocabulary is not None:
@@ -76,6 +77,15 @@ class Objective:
                 losses |= self._label_losses(batch, frames, self.vocabulary, generator)
                 losses |= self._teacher_losses(batch, frames, self.vocabulary, generator)
         return losses
+
+    def _features(self, batch: CaptionedBatch) -> Tensor:
+        """Audio features (B, T, C), with random changes of the spectrograms or the cached maps."""
+        config, tower = self.recipe.optimization, self.model.audio
+        if isinstance(batch, MapBatch):
+            maps = disturb_maps(batch.decoded_maps(), config.map_noise, config.map_dropout)
+            return map_tower(tower).features_of_maps(maps)
+        masked = mask_spectrogram(tower.spectrogram(batch.waveform), config.time_mask_s, config.mel_mask_bands)
+        return tower.features(masked)
 
     def _any_enabled(self, *names: str) -> bool:
         return any(self.loss_weight(name) > 0 for name in names)
@@ -145,3 +155,17 @@ class Objective:
         logits = self.model.logits(pairs @ classes.T, classes)  # (B, T / 2, K)
         target, known = teacher_targets(batch, vocabulary.related.to(frames.device))
         return {"teacher_sigmoid": frame_sigmoid_loss(logits, target, known)}
+
+
+def frame_embeddings(model: LanguageAudioModel, batch: CaptionedBatch) -> Tensor:
+    """The frame embeddings (B, T, D) of a batch of waveforms or of cached maps."""
+    if isinstance(batch, MapBatch):
+        tower = map_tower(model.audio)
+        return tower.project(tower.features_of_maps(batch.decoded_maps()))
+    return model.audio(batch.waveform)
+
+
+def map_tower(tower: AudioTower) -> PyramidTower:
+    """The tower of a run on cached maps, which `training.recipe` requires to be a pyramid tower."""
+    assert isinstance(tower, PyramidTower)
+    return tower

@@ -19,6 +19,7 @@ from training.synthesis.scene import SceneRecipe
 from training.synthesis.teacher import TeacherConfig
 from training.towers.choice import AudioConfig
 from training.towers.compact import CompactConfig
+from training.towers.pyramid import TRUNK_LAYERS, PyramidConfig
 from training.towers.text import TextTowerConfig
 
 
@@ -63,6 +64,10 @@ class OptimizationConfig:
     """Longest masked stretch of a spectrogram in seconds (SpecAugment, arXiv 1904.08779). 0: none."""
     mel_mask_bands: int = 8
     """Largest number of masked mel bands of a spectrogram (SpecAugment). 0: none."""
+    map_noise: float = 0.0
+    """Standard deviation of the noise on cached maps, which have unit deviation."""
+    map_dropout: float = 0.0
+    """Probability that a channel of cached maps is removed from a scene, from 0 to below 1."""
     sentence_noise: float = 0.01
     """Standard deviation of the noise on each channel of a sentence embedding, which has unit norm. Because of the noise, the
     projection learns neighbourhoods instead of points."""
@@ -119,10 +124,17 @@ class Recipe:
     """Validation during and after the run."""
 
     def __post_init__(self) -> None:
-        if self.teacher.folder and not isinstance(self.audio, CompactConfig):
+        if self.teacher.folder and not isinstance(self.audio, CompactConfig | PyramidConfig):
             raise ValueError(
-                f"audio.kind is {self.audio.kind!r}; with teacher.folder only 'compact' is accepted, "
-                "because two of its frames last as long as one frame of the teacher"
+                f"audio.kind is {self.audio.kind!r}; with teacher.folder only 'compact' and 'pyramid' are accepted, "
+                "because two of their frames last as long as one frame of the teacher"
+            )
+        if self.data.cache and not isinstance(self.audio, PyramidConfig):
+            raise ValueError(f"audio.kind is {self.audio.kind!r}; with data.cache only 'pyramid' is accepted")
+        if self.data.cache and isinstance(self.audio, PyramidConfig) and self.audio.frozen_layers < TRUNK_LAYERS:
+            raise ValueError(
+                f"audio.frozen_layers is {self.audio.frozen_layers}; with data.cache only {TRUNK_LAYERS} is accepted, because "
+                "cached maps train no layer of the trunk"
             )
         if self.losses.teacher_sigmoid and not self.teacher.folder:
             raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")

@@ -11,8 +11,9 @@ from service.core.frame_grid import FrameGrid
 from training.data.batch import CaptionedBatch
 from training.data.excerpt import ExcerptRecipe
 from training.data.excerpt_batches import ExamplePool, ExcerptBatches, read_example_pools
-from training.data.pack import AudioStore, read_pack_table
+from training.data.pack import AudioStore, Recording, read_pack_table
 from training.recipe import Recipe
+from training.synthesis.map_cache import CachedSource
 from training.synthesis.scene_source import SceneRecordings, SceneSource
 from training.synthesis.teacher import class_names, score_recordings
 from training.synthesis.vocabulary import Vocabulary, build_vocabulary
@@ -63,8 +64,14 @@ class DatasetSource:
         return ExcerptBatches(self.pools, self.excerpts, self.grid, batch=size, n_batches=count, seed=self.seed)
 
 
-def make_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource | DatasetSource:
-    """The source of a recipe: the data sets in `data.sets` if there are any, otherwise scenes of the pack in `data.folder`."""
+def make_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource | CachedSource | DatasetSource:
+    """The source of a recipe.
+
+    It is the cache in `data.cache` or the data sets in `data.sets` if the recipe names any, otherwise scenes of the pack in
+    `data.folder`.
+    """
+    if recipe.data.cache:
+        return CachedSource(recipe.data.cache, scene_vocabulary(recipe, train_recordings(recipe), encoder), recipe.seed)
     return dataset_source(recipe) if recipe.data.sets else scene_source(recipe, encoder)
 
 
@@ -83,19 +90,36 @@ def scene_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource:
         ValueError: the sentence encoder is trained, and a loss needs the captions of labels or classes, which are encoded
             only once.
     """
+    tower, folder = tower_class(recipe.audio), recipe.teacher.folder
+    recordings = train_recordings(recipe)
+    vocabulary = scene_vocabulary(recipe, recordings, encoder)
+    store = AudioStore.decode(recordings, tower.sample_rate_hz)
+    teacher = score_recordings(store, folder) if folder and recipe.needs_teacher_scores else None
+    scene_recordings = SceneRecordings(recordings, store, vocabulary, teacher)
+    return SceneSource(scene_recordings, recipe.data, recipe.scenes, tower.hop_samples, recipe.seed)
+
+
+def train_recordings(recipe: Recipe) -> list[Recording]:
+    """The `train` recordings of the pack in `data.folder`."""
+    return [recording for recording in read_pack_table(recipe.data.folder) if recording.split == "train"]
+
+
+def scene_vocabulary(recipe: Recipe, recordings: Sequence[Recording], encoder: SentenceEncoder) -> Vocabulary:
+    """The captions of the recordings' labels, and of the teacher's classes if they are trained.
+
+    Raises:
+        ValueError: the sentence encoder is trained, and a loss needs the captions of labels or classes, which are encoded
+            only once.
+    """
     frozen = [name for name in LABEL_LOSSES if recipe.text.trained and getattr(recipe.losses, name)]
     if frozen:
         raise ValueError(
             "text.trained is true, but the captions of labels and classes are encoded only once; with text.trained only 0 "
             f"is accepted for {', '.join(f'losses.{name}' for name in frozen)}"
         )
-    tower, folder = tower_class(recipe.audio), recipe.teacher.folder
-    recordings = [r for r in read_pack_table(recipe.data.folder) if r.split == "train"]
-    store = AudioStore.decode(recordings, tower.sample_rate_hz)
-    teacher = score_recordings(store, folder) if folder and recipe.needs_teacher_scores else None
+    folder = recipe.teacher.folder
     classes = class_names(folder) if folder and recipe.losses.teacher_sigmoid else []
     vocabulary = build_vocabulary(recordings, recipe.data.captions, classes, recipe.teacher.captions, encoder)
     n_labels, n_captions = len(vocabulary.labels), len(vocabulary.bank.texts)
-    logger.info("%d recordings, %d labels, %d captions", len(store), n_labels, n_captions)
-    scene_recordings = SceneRecordings(recordings, store, vocabulary, teacher)
-    return SceneSource(scene_recordings, recipe.data, recipe.scenes, tower.hop_samples, recipe.seed)
+    logger.info("%d recordings, %d labels, %d captions", len(recordings), n_labels, n_captions)
+    return vocabulary

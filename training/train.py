@@ -22,21 +22,22 @@ from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from service.core.frame_grid import FrameGrid
 from training import seeds
 from training.caption_embedding import CaptionEmbedder
-from training.checkpoint import BEST, CHECKPOINT, Run, starting_weights
+from training.checkpoint import BEST, CHECKPOINT, Run
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
 from training.evaluation.run_report import write_report
 from training.evaluation.validation import SELECTION_FIGURE, Validation
+from training.initial_model import initial_model
 from training.model import LanguageAudioModel
-from training.objective import Objective
+from training.objective import Objective, frame_embeddings
 from training.optimization import learning_rate, make_optimizer, update_average
 from training.processes import Processes, joined_processes
 from training.recipe import Recipe, read_recipe
 from training.source import Source, make_source
-from training.synthesis.scene_source import SceneSource
-from training.synthesis.warm_start import warm_start
+from training.towers.choice import tower_class
 from training.towers.text import SentenceEncoder
 from training.towers.tower import AudioTower
 
@@ -123,15 +124,8 @@ def begin(recipe: Recipe, source: Source, encoder: SentenceEncoder, device: torc
         ValueError: the audio tower does not accept the length of the scenes or excerpts.
     """
     torch.manual_seed(recipe.seed)
-    model = LanguageAudioModel(recipe, encoder)
-    check_length(model.audio, recipe.excerpts.length_s if recipe.data.sets else recipe.scenes.scene_s)
-    if recipe.pretrained:
-        model.audio.load_pretrained(recipe.pretrained)
-    model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
-    if recipe.start:
-        model.load_state_dict(starting_weights(recipe.start, model))
-    elif warm and isinstance(source, SceneSource) and source.recordings.teacher is not None:
-        warm_start(model, source, recipe.losses, recipe.teacher.warm_start_steps, device)
+    check_length(tower_class(recipe.audio), recipe.excerpts.length_s if recipe.data.sets else recipe.scenes.scene_s)
+    model = initial_model(recipe, source, encoder, device, warm)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
     model.train()
     scaler = GradScaler(device.type, enabled=recipe.optimization.precision == "fp16")
@@ -168,13 +162,14 @@ def train_step(run: Run, objective: Objective, parts: Iterable[tuple[int, Captio
     return losses
 
 
-def check_length(tower: AudioTower, length_s: float) -> None:
+def check_length(tower: type[AudioTower], length_s: float) -> None:
     """Raises ValueError if the audio tower does not accept scenes or excerpts of this length."""
-    n_frames = tower.grid.n_frames(tower.grid.samples_for(length_s))
-    next_s = tower.grid.duration_s(tower.grid.n_samples(tower.lengths.round_up(n_frames)))
+    grid = FrameGrid(tower.sample_rate_hz, tower.hop_samples)
+    n_frames = grid.n_frames(grid.samples_for(length_s))
+    next_s = grid.duration_s(grid.n_samples(tower.lengths.round_up(n_frames)))
     if round(1000 * next_s) != round(1000 * length_s):
         raise ValueError(
-            f"scenes or excerpts last {length_s} s, {n_frames} frames; the next length that {type(tower).__name__} accepts "
+            f"scenes or excerpts last {length_s} s, {n_frames} frames; the next length that {tower.__name__} accepts "
             f"is {next_s} s (scenes.scene_s, excerpts.length_s)"
         )
 
@@ -203,7 +198,7 @@ def mean_frame(model: LanguageAudioModel, batches: Dataset[CaptionedBatch], devi
     for index in range(CENTRE_BATCHES):
         batch = batches[index].to(device)
         valid = batch.valid_mask()
-        means.append((model.audio(batch.waveform) * valid[..., None]).sum(dim=(0, 1)) / valid.sum())
+        means.append((frame_embeddings(model, batch) * valid[..., None]).sum(dim=(0, 1)) / valid.sum())
     return torch.stack(means).mean(dim=0)
 
 

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import common, dashboard, heatmap, promethe
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
-from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 DATA_SOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
@@ -151,16 +151,7 @@ def heat_map(head: Head, buckets: str) -> Panel:
         .span(head.width)
         .calculate(False)
         .y_axis(heatmap.YAxisConfig().unit(head.unit))
-        .color(
-            heatmap.HeatmapColorOptions()
-            .mode(HeatmapColorMode.SCHEME)
-            .scale(HeatmapColorScale.EXPONENTIAL)
-            .exponent(0.5)
-            .scheme("Oranges")
-            .fill("dark-orange")
-            .steps(64)
-        )
-        .show_tooltip()
+        .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64))
         .with_target(_query(Series(buckets, "{{le}}", exemplars=True), 0).format(PromQueryFormat.HEATMAP))
     )
 
@@ -175,10 +166,6 @@ def listing(head: Head, series: Series) -> Panel:
         .datasource(DATA_SOURCE)
         .height(_HEIGHT)
         .span(head.width)
-        .show_header(True)
-        .with_transformation(
-            models.DataTransformerConfig("organize", options={"excludeByName": {"Time": True, "Value": True}})
-        )
         .with_target(_query(series, 0).instant().format(PromQueryFormat.TABLE))
     )
 

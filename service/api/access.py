@@ -57,8 +57,6 @@ class AccessGuard:
         except AccessError as error:
             self._metrics.count_refusal("missing" if isinstance(error, KeyMissing) else "unknown")
             self._metrics.count_request(ANONYMOUS, "client_error")
-            client = scope.get("client")
-            add_request_fields(client=client[0] if client else "")
             await problem_response(error)(scope, receive, send)
             return
         if self._keys is not None:

@@ -58,7 +58,6 @@ def test_every_panel_has_a_description_a_unit_a_legend_and_the_provisioned_data_
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["targets"]
-    assert panel["options"]  # Grafana does not accept null
     assert all(target["legendFormat"] for target in panel["targets"])
     source = {"type": "prometheus", "uid": "prometheus"}
     assert [panel["datasource"], *(target["datasource"] for target in panel["targets"])] == [source] * (

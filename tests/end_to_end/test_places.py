@@ -86,17 +86,6 @@ def test_a_prefix_is_part_of_problem_types_also_before_the_app(tiny_bundle: Path
     _stop(process)
 
 
-@pytest.mark.parametrize(("proxies", "prefix"), [("127.0.0.0/8", "/sound"), ("10.0.0.1", ""), ("", "")])
-def test_only_a_named_proxy_says_under_which_prefix_and_name_the_service_is_published(
-    tiny_bundle: Path, proxies: str, prefix: str
-) -> None:
-    process, url = _start(tiny_bundle, EARMARK_TRUSTED_PROXIES=proxies)
-    headers = {"X-Forwarded-Prefix": "/sound", "X-Forwarded-Host": "sound", "Origin": "https://sound"}
-    answer = httpx.get(f"{url}/nowhere", headers=headers)
-    assert answer.json()["type"] == f"{prefix}/problems/{'not-found' if prefix else 'origin-refused'}"
-    _stop(process)
-
-
 def _break_tokenizer(bundle: Path) -> str:
     (bundle / "tokenizer.json").write_text('{"version": "1.0", "model": {}}')
     document = json.loads((bundle / "manifest.json").read_text())

@@ -30,10 +30,12 @@ pytestmark = pytest.mark.anyio
 TOWERS = {
     "tacos": {"kind": "asit", "blocks": 1},  # of 12, to save time; everything else is as in TACOS
     "mobilenet": {"kind": "frame_mobilenet", "width": 0.4, "dimension": 512},
+    "pyramid": {"kind": "pyramid"},
 }
 MANIFEST = {  # sample rate in Hz, samples of a hop, dimension, frames of a window
     "tacos": (32_000, 640, 1024, 497),
     "mobilenet": (16_000, 640, 512, 250),
+    "pyramid": (16_000, 640, 256, 256),
 }
 QUERIES = ["A dog barks!", "rain falls"]
 

@@ -28,11 +28,8 @@ SETTINGS = {
     "DECODERS": "1",
     "CACHE_BYTES": "200000",
     "LOG_LEVEL": "error",
-    "TRACING": "1",
 }
 """Settings of a service whose limits this load reaches."""
-TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
-"""The trace to which the requests belong."""
 _RATE_HZ = 16_000
 
 
@@ -48,8 +45,7 @@ class MixedLoad:
     def __init__(self, service: Service, redis: RedisServer, keys: tuple[str, str]) -> None:
         self._service, self._redis = service, redis
         self._headers, self._limited_headers = ({"Authorization": f"Bearer {key}"} for key in keys)
-        trace = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
-        self._client = httpx.Client(base_url=service.url, headers=self._headers | trace, timeout=30)
+        self._client = httpx.Client(base_url=service.url, headers=self._headers, timeout=30)
         self._n_clips = 0
         self.statuses: Counter[int] = Counter()
 

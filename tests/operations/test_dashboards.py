@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.operations.dashboards import GPU_PANELS, PanelQuery, panel_queries
-from tests.operations.mixed_load import SETTINGS, TRACE_ID, MixedLoad
+from tests.operations.mixed_load import SETTINGS, MixedLoad
 from tests.operations.programs import prometheus
 from tests.redis_server import RedisServer
 from tests.service_process import Service, run_service, soon
@@ -68,7 +68,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     try:
         with (
             run_service(BUNDLE, folder, lambda: None, **settings) as service,
-            prometheus(_configuration(service, folder), folder, "--enable-feature=exemplar-storage") as url,
+            prometheus(_configuration(service, folder), folder) as url,
         ):
             assert soon(lambda: _is_scraped(url), 10)
             begin_s = time.time()
@@ -148,13 +148,6 @@ def test_every_panel_moves_under_the_mixed_load(observed: Observed) -> None:
     assert still <= IDLE_PANELS, still - IDLE_PANELS
 
 
-@pytest.mark.parametrize("histogram", ["earmark_request_seconds", "earmark_stage_seconds", "earmark_clip_seconds"])
-def test_prometheus_has_the_traces_of_requests_as_exemplars(observed: Observed, histogram: str) -> None:
-    fields = {"query": f"{histogram}_bucket", "start": str(observed.begin_s), "end": str(observed.end_s)}
-    answer = httpx.post(f"{observed.url}/api/v1/query_exemplars", data=fields, timeout=30).json()
-    assert TRACE_ID in {item["labels"]["trace_id"] for series in answer["data"] for item in series["exemplars"]}
-
-
 def test_every_rule_is_evaluated_without_an_error(observed: Observed) -> None:
     groups = httpx.get(f"{observed.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
@@ -175,3 +168,13 @@ def _selectors(expression: str) -> list[str]:
     """The metrics that an expression reads, with their labels except those of a model that runs on a GPU."""
     selectors = re.findall(r"\b(?:earmark[_:][\w:]+|up)(?:{[^}]*})?", expression)
     return [selector for selector in selectors if "CUDA" not in selector]
+
+
+def test_the_alert_rules_pass_their_unit_tests() -> None:
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(Path(__file__).with_name("alerts_test.yml"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,8 @@ class DataConfig:
     """Data sets whose annotated recordings the run trains on. If there are any, no scenes are mixed."""
     captions: Path | None = None
     """JSON Lines file with the captions of the labels. A label without an entry gets captions from a template."""
+    cache: Path | None = None
+    """Folder of cached maps (`training.cache_maps`) that the run trains on instead of scenes. None: scenes are mixed."""
     different: int = 0
     """Number of different scenes, which are then repeated in the same order. 0: every scene is new."""
     label_exponent: float = 0.75

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from torch.utils.data import DataLoader, Dataset
@@ -14,7 +14,7 @@ MAX_LISTED = 5
 B = TypeVar("B", bound=CaptionedBatch)
 
 
-def load_batches(batches: Dataset[B], numbers: range, workers: int) -> Iterator[B]:
+def load_batches(batches: Dataset[B], numbers: Sequence[int], workers: int) -> Iterator[B]:
     """Yields the batches with the given numbers, in order; at the end, logs the files that could not be decoded.
 
     Args:

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Tag
 from training.towers.asit import AsitConfig, AsitTower
 from training.towers.compact import CompactConfig, CompactTower
 from training.towers.frame_mobilenet import FrameMobileNetConfig, FrameMobileNetTower
+from training.towers.pyramid import PyramidConfig, PyramidTower
 from training.towers.tower import AudioTower
 
 
@@ -17,7 +18,8 @@ def _kind(values: Any) -> Any:
 AudioConfig = Annotated[
     Annotated[CompactConfig, Tag("compact")]
     | Annotated[AsitConfig, Tag("asit")]
-    | Annotated[FrameMobileNetConfig, Tag("frame_mobilenet")],
+    | Annotated[FrameMobileNetConfig, Tag("frame_mobilenet")]
+    | Annotated[PyramidConfig, Tag("pyramid")],
     Discriminator(_kind),
 ]
 """Configuration of an audio tower. The field `kind` decides the type; without it the tower is compact."""
@@ -32,6 +34,8 @@ def tower_class(config: AudioConfig) -> type[AudioTower]:
             return AsitTower
         case FrameMobileNetConfig():
             return FrameMobileNetTower
+        case PyramidConfig():
+            return PyramidTower
 
 
 def build_audio_tower(config: AudioConfig) -> AudioTower:

@@ -136,9 +136,9 @@ class SqueezeExcitation(nn.Module):
 class ConcurrentSqueezes(nn.Module):
     """A list of one squeeze-and-excitation layer; it exists only to match the names of the public checkpoints."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, squeeze: type[SqueezeExcitation] = SqueezeExcitation) -> None:
         super().__init__()
-        self.conc_se_layers = nn.ModuleList([SqueezeExcitation(channels)])
+        self.conc_se_layers = nn.ModuleList([squeeze(channels)])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, mel, time) to the same shape."""
@@ -151,13 +151,15 @@ class InvertedResidual(nn.Module):
     The input is added to the output if both have the same shape.
     """
 
-    def __init__(self, channels_in: int, shape: BlockShape, width: float) -> None:
+    def __init__(
+        self, channels_in: int, shape: BlockShape, width: float, squeeze: type[SqueezeExcitation] = SqueezeExcitation
+    ) -> None:
         super().__init__()
         expanded, out = channels_at(width, shape.expanded), channels_at(width, shape.out)
         activation = nn.Hardswish if shape.hard_swish else nn.ReLU
         layers = [convolution(channels_in, expanded, 1, activation)] if expanded != channels_in else []
         layers.append(convolution(expanded, expanded, shape.kernel, activation, shape.stride, groups=expanded))
-        squeezes = [ConcurrentSqueezes(expanded)] if shape.squeeze else []
+        squeezes = [ConcurrentSqueezes(expanded, squeeze)] if shape.squeeze else []
         self.block = nn.Sequential(*layers, *squeezes, convolution(expanded, out, 1, None))
         self.residual = shape.stride == (1, 1) and out == channels_in
 

@@ -145,6 +145,34 @@ class EmphasizedLogMel(MelBands):
         return ((torch.log(mel.clamp(min=self.FLOOR)) + self.SHIFT) / self.RANGE).transpose(1, 2)
 
 
+class WideLogMel(MelBands):
+    """The normalized log-mel spectrogram of EfficientAT, 128 bands up to 15 kHz at 32 kHz, computed at 16 kHz.
+
+    EfficientAT hears 32 kHz, with windows of 800 samples and a transform of 1024. A transform of 512 samples at 16 kHz has the
+    same frequencies up to 8 kHz; its magnitudes are half as large. The pre-emphasis, x[n] - 0.97 x[n - 1] at 32 kHz,
+    multiplies the power by `|1 - 0.97 exp(-iw)|^2`, which is part of the filterbank here. The bands above 8 kHz are silent. The
+    waveform is padded by reflection at both ends, so that mel frame i is centred on sample 160 i.
+    """
+
+    OFFSET = 1e-5
+    SHIFT, RANGE = 4.5, 5.0
+    SILENCE = (math.log(OFFSET) + SHIFT) / RANGE + 1e-4
+    """Mel frames whose bands are all below this value hold no sound."""
+
+    def __init__(self) -> None:
+        hertz = torch.arange(FFT_SAMPLES // 2 + 1, dtype=torch.float64) * SAMPLE_RATE_HZ / FFT_SAMPLES
+        phase = math.pi * hertz / SAMPLE_RATE_HZ  # of one sample at 32 kHz
+        emphasis = 1 + PRE_EMPHASIS**2 - 2 * PRE_EMPHASIS * torch.cos(phase)
+        filterbank = 4 * emphasis * mel_filterbank(128, 0.0, 15_000.0)
+        super().__init__(torch.diag(hann(periodic=False)), filterbank.float())
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """`waveform` (B, N) in [-1, 1] to log-mel (B, N / 160, 128); N is a multiple of 160."""
+        half = WINDOW_SAMPLES // 2
+        mel = self.in_bands(self.power(F.pad(waveform, (half, half - HOP_SAMPLES), mode="reflect")))
+        return ((torch.log(mel + self.OFFSET) + self.SHIFT) / self.RANGE).transpose(1, 2)
+
+
 class HalfRate(nn.Module):
     """Resamples a waveform to half its sample rate: a sinc low-pass filter with a Kaiser window, then every second sample.
 

@@ -1,4 +1,4 @@
-"""SpecAugment (arXiv 1904.08779): masks a part of each spectrogram during training."""
+"""Random changes of spectrograms (SpecAugment, arXiv 1904.08779) and of cached maps during training."""
 
 import torch
 from torch import Tensor
@@ -27,3 +27,21 @@ def mask_spectrogram(log_mel: Tensor, time_mask_s: float, mel_mask_bands: int) -
         keep[b, start : start + length] = 0
         keep[b, :, low : low + width] = 0
     return log_mel * keep + log_mel.mean(dim=(1, 2), keepdim=True) * (1 - keep)
+
+
+def disturb_maps(maps: list[Tensor], noise: float, dropout: float) -> list[Tensor]:
+    """Adds noise to standardized maps and removes random channels.
+
+    Args:
+        maps: standardized maps, (B, steps, channels) each.
+        noise: standard deviation of the Gaussian noise on each value.
+        dropout: probability that a channel of a scene is set to its mean, 0. The other channels are not scaled up.
+
+    Returns:
+        The changed maps, of the same shapes.
+    """
+    if noise > 0:
+        maps = [values + noise * torch.randn_like(values) for values in maps]
+    if dropout > 0:
+        maps = [values * (torch.rand_like(values[:, :1]) >= dropout) for values in maps]
+    return maps

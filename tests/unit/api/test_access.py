@@ -259,19 +259,6 @@ async def test_the_name_of_the_key_is_in_the_log_line(
     assert vars(line)["key"] == "good"
 
 
-@pytest.mark.parametrize(("proxies", "client"), [("127.0.0.1", "203.0.113.9"), ("", "127.0.0.1")])
-async def test_the_log_names_the_client_that_has_no_valid_key(
-    access: Access, caplog: pytest.LogCaptureFixture, proxies: str, client: str
-) -> None:
-    caplog.set_level("INFO")
-    async with _client(access, trusted_proxies=proxies) as http:
-        await http.get("/info", headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"})
-        await http.get("/info", headers=GOOD)
-    first, second = [vars(record) for record in caplog.records if record.getMessage() == "request"]
-    assert (first["client"], first["outcome"]) == (client, "key-missing")
-    assert "client" not in second
-
-
 async def test_a_crash_counts_as_an_error_of_the_server(access: Access) -> None:
     engine = FakeEngine()
     engine.before = lambda: 1 / 0  # type: ignore[assignment,return-value]

@@ -30,7 +30,7 @@ def test_an_override_needs_a_value() -> None:
         read_recipe(RECIPES[0], ["optimization.steps"])
 
 
-@pytest.mark.parametrize("kind", ["compact", "asit", "frame_mobilenet"])
+@pytest.mark.parametrize("kind", ["compact", "asit", "frame_mobilenet", "pyramid"])
 def test_a_tower_is_chosen_by_its_kind_and_survives_a_checkpoint(kind: str) -> None:
     recipe = recipe_from_dict({"name": "a", "audio": {"kind": kind, "dimension": 12}})
     assert (recipe.audio.kind, recipe.audio.dimension) == (kind, 12)
@@ -54,7 +54,16 @@ def test_a_tower_that_does_not_exist_is_refused_by_name(audio: dict[str, object]
         recipe_from_dict({"name": "a", "audio": audio})
 
 
-def test_a_teacher_needs_the_compact_tower() -> None:
+def test_cached_maps_need_a_pyramid_tower_whose_trunk_is_frozen() -> None:
+    data = {"name": "a", "data": {"cache": "maps"}}
+    with pytest.raises(ValueError, match=r"audio\.kind is 'compact'; with data\.cache only 'pyramid'"):
+        recipe_from_dict(data)
+    with pytest.raises(ValueError, match=r"audio\.frozen_layers is 3; with data\.cache only 17"):
+        recipe_from_dict({**data, "audio": {"kind": "pyramid", "frozen_layers": 3}})
+    assert recipe_from_dict({**data, "audio": {"kind": "pyramid"}}).data.cache == Path("maps")
+
+
+def test_a_teacher_needs_a_tower_with_frames_of_40_ms() -> None:
     with pytest.raises(ValueError, match=r"audio\.kind is 'asit'"):
         recipe_from_dict({"name": "a", "audio": {"kind": "asit"}, "teacher": {"folder": "pretrained"}})
 

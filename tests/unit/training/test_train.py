@@ -73,7 +73,12 @@ def test_the_default_model_can_be_fine_tuned_on_other_recordings(tiny_pack: Path
 
 
 @pytest.mark.parametrize(
-    ("audio", "scene_s"), [({"kind": "frame_mobilenet", "width": 0.4}, 2.0), ({"kind": "asit", "blocks": 1}, 1.78)]
+    ("audio", "scene_s"),
+    [
+        ({"kind": "frame_mobilenet", "width": 0.4}, 2.0),
+        ({"kind": "asit", "blocks": 1}, 1.78),
+        ({"kind": "pyramid", "width": 0.4, "frozen_layers": 8}, 1.92),
+    ],
 )
 def test_every_tower_can_be_trained(tiny_pack: Path, tmp_path: Path, audio: dict[str, object], scene_s: float) -> None:
     recipe = recipe_from_dict(

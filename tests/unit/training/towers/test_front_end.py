@@ -4,9 +4,16 @@ import kaldi_native_fbank as knf
 import numpy as np
 import pytest
 import torch
-from scipy.signal import stft
+from scipy.signal import resample, stft
 
-from training.towers.front_end import EmphasizedLogMel, HalfRate, KaldiFbank, LogMel, mel_filterbank
+from training.towers.front_end import (
+    EmphasizedLogMel,
+    HalfRate,
+    KaldiFbank,
+    LogMel,
+    WideLogMel,
+    mel_filterbank,
+)
 
 
 def test_the_spectrogram_is_the_log_of_the_short_time_fourier_transform_in_mel_bands() -> None:
@@ -64,6 +71,37 @@ def test_the_emphasized_spectrogram_is_that_of_the_centred_short_time_fourier_tr
     spectrogram = EmphasizedLogMel()(waveform)
     assert spectrogram.shape == (2, 100, 128)
     assert torch.allclose(spectrogram, expected.transpose(1, 2), atol=1e-3)
+
+
+def test_the_wide_spectrogram_at_16_khz_is_that_of_efficientat_at_32_khz() -> None:
+    time = np.arange(16_000) / 16_000
+    tones = sum(np.sin(2 * np.pi * hertz * time + hertz) for hertz in (60, 440, 1_300, 3_700, 6_900))
+    waveform = (0.1 * tones * np.hanning(16_000)).astype(np.float32)
+    upsampled = torch.from_numpy(resample(waveform, 32_000)).float()
+    emphasized = upsampled[1:] - 0.97 * upsampled[:-1]
+    window = torch.hann_window(800, periodic=False)
+    spectrum = torch.stft(emphasized, 1024, 320, 800, window, center=True, return_complex=True).abs() ** 2
+    mel = kaldi_bands_at_32_khz() @ spectrum
+    expected = ((torch.log(mel + 1e-5) + 4.5) / 5).T[:100]
+    spectrogram = WideLogMel()(torch.from_numpy(waveform)[None])[0]
+    assert spectrogram.shape == (100, 128)
+    loud = expected > 0  # a band without a tone holds what the two windows leak, which differs
+    assert float((spectrogram - expected)[loud].abs().max()) < 0.06
+    assert float((spectrogram - expected).abs().mean()) < 0.02
+
+
+def kaldi_bands_at_32_khz() -> torch.Tensor:
+    """128 Kaldi mel bands from 0 to 15 kHz over the 513 frequencies of a transform of 1024 samples at 32 kHz."""
+    edges = np.linspace(0, 1127 * np.log1p(15_000 / 700), 130)
+    mel = 1127 * np.log1p(np.arange(513) * 31.25 / 700)
+    bands = [np.interp(mel, edges[i : i + 3], [0, 1, 0]) for i in range(128)]
+    return torch.from_numpy(np.stack(bands)).float()
+
+
+def test_digital_silence_is_below_the_limit_of_silence_and_faint_noise_above() -> None:
+    front_end = WideLogMel()
+    assert float(front_end(torch.zeros(1, 1600)).max()) < WideLogMel.SILENCE
+    assert float(front_end(torch.randn(1, 1600) * 1e-3).amax(dim=2).min()) > WideLogMel.SILENCE
 
 
 @pytest.mark.parametrize(("hertz", "gain"), [(100, 1.0), (3_000, 1.0), (7_920, 0.5), (13_000, 0.0), (15_000, 0.0)])

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import pytest
 import torch
 
 from training.recipe import read_recipe
-from training.towers.masking import mask_spectrogram
+from training.towers.masking import disturb_maps, mask_spectrogram
 
 
 def test_masks_are_at_most_as_long_and_as_wide_as_configured() -> None:
@@ -44,3 +45,22 @@ def test_a_mask_is_one_stretch_of_time_and_one_range_of_bands() -> None:
 def test_maxima_of_zero_mask_nothing() -> None:
     log_mel = torch.randn(2, 20, 8)
     torch.testing.assert_close(mask_spectrogram(log_mel, 0.0, 0), log_mel, rtol=0, atol=0)
+
+
+def test_noise_on_maps_has_the_deviation_that_is_configured() -> None:
+    torch.manual_seed(0)
+    (noisy,) = disturb_maps([torch.ones(4, 50, 100)], noise=0.3, dropout=0.0)
+    assert float((noisy - 1).std()) == pytest.approx(0.3, rel=0.05)
+
+
+def test_a_removed_channel_is_removed_from_its_whole_scene() -> None:
+    torch.manual_seed(0)
+    first, second = disturb_maps([torch.ones(8, 5, 100), torch.ones(8, 3, 40)], noise=0.0, dropout=0.25)
+    for values in (first, second):
+        assert torch.equal(values, values[:, :1].expand_as(values))
+    assert float((first == 0).float().mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_without_noise_and_dropout_maps_stay_as_they_are() -> None:
+    values = torch.randn(2, 3, 4)
+    assert torch.equal(disturb_maps([values], 0.0, 0.0)[0], values)

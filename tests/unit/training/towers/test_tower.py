@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from training.towers.compact import CompactConfig, CompactTower
 from training.towers.frame_mobilenet import FrameMobileNetConfig, FrameMobileNetTower
+from training.towers.pyramid import PyramidConfig, PyramidTower
 from training.towers.tower import AudioTower, Lengths
 
 
@@ -53,6 +54,7 @@ def test_frames_are_the_projected_features() -> None:
     towers = [
         CompactTower(CompactConfig(width=0.125, dimension=8)),
         FrameMobileNetTower(FrameMobileNetConfig(width=0.4)),
+        PyramidTower(PyramidConfig(width=0.125)),
     ]
     for tower in towers:
         waveform = torch.randn(1, 48 * tower.hop_samples) * 0.1
