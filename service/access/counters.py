@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 _PREFIX = "earmark:access"
 _CONNECTIONS = 4
-"""Number of requests to Redis at a time. More would not be faster, and those that wait for their turn do not time out."""
+"""Number of requests to Redis at a time. The time limit of a request begins with its turn, so a burst does not time out; with
+more requests at a time, they slow each other down on a busy machine until they do."""
 _MAX_ERROR_CHARS = 200
 
 log = logging.getLogger(__name__)
