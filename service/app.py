@@ -1,5 +1,6 @@
 """The ASGI app, built from parts that the caller has opened; all state belongs to the app, none to this module."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +13,18 @@ from starlette.middleware.cors import CORSMiddleware
 from service import temporary_space
 from service.access.opening import Access, open_access
 from service.api.access import AccessGuard
-from service.api.admission import Admission
+from service.api.admission import Admission, AdmissionLimits
 from service.api.allowed_methods import allow_head_for_documentation
 from service.api.build_info import build_versions
 from service.api.cache_metrics import CacheMetrics
 from service.api.compression import Compression
 from service.api.decoder_metrics import DecoderMetrics
+from service.api.demand import DemandEstimate
 from service.api.engine_metrics import EngineMetrics
 from service.api.forwarded import ForwardedHeaders
 from service.api.info import describe
 from service.api.key_metrics import KeyMetrics
+from service.api.lanes import Lanes
 from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import Metrics
 from service.api.metrics_route import MetricsRoute
@@ -39,8 +42,8 @@ from service.api.security_document import document_keys
 from service.connections import ConnectionLimits
 from service.engine.decoder_counts import NoDecoders
 from service.engine.interface import DecoderPool, LocalizationEngine
+from service.open_files import limit_connections
 from service.pace import Pace
-from service.server import limit_connections
 from service.settings import Settings, split_origins
 from service.shutdown import Shutdown
 from service.tracing import NO_TRACING, Tracing, trace_id
@@ -117,11 +120,9 @@ def create_apps(
     access = parts.access
     metrics = _begin_metrics(engine, settings, version, parts)
     key_metrics = KeyMetrics(lambda: access.key_names)
+    lanes = Lanes(settings.batch_windows)
     admission = Admission(
-        settings.max_requests,
-        settings.max_bytes_in_flight,
-        backlog_s=lambda: engine.batcher.backlog_s,
-        is_shutting_down=lambda: shutdown.has_begun,
+        _admission_limits(settings), DemandEstimate(engine.batcher, lanes), is_shutting_down=lambda: shutdown.has_begun
     )
     metrics.register(EngineMetrics(engine, admission))
     metrics.register(key_metrics)
@@ -133,7 +134,7 @@ def create_apps(
         is_ready=parts.model_checked,
     )
     app = _app_without_routes(version)
-    app.include_router(LocalizeRoutes(engine, settings, admission, metrics).router())
+    app.include_router(LocalizeRoutes(engine, settings, admission, metrics, lanes).router())
     info = describe(engine, settings, version)
     app.include_router(OperatorRoutes(info, readiness, _degraded(engine, parts)).router())
     metrics_route = MetricsRoute(metrics, readiness)
@@ -223,11 +224,20 @@ def _add_checks_of_origins(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(OriginGuard, allowed=allowed, is_local=is_loopback(settings.host))
 
 
+def _admission_limits(settings: Settings) -> AdmissionLimits:
+    return AdmissionLimits(
+        min(settings.max_wait_s, math.ceil(settings.request_timeout_s)),
+        settings.max_requests,
+        settings.max_bytes_in_flight,
+        settings.max_connections,
+    )
+
+
 def connection_limits(settings: Settings) -> ConnectionLimits:
     """What the connections of clients may do under an operator's settings."""
     with under_root_path(settings.root_path):
         return ConnectionLimits(
-            limit_connections(settings.max_connections),
+            *limit_connections(settings.max_connections),
             settings.keep_alive_s,
             Pace(settings.request_timeout_s, settings.min_bytes_per_s),
             not_http_response(),

@@ -1,12 +1,13 @@
 """Connections of clients: limits their number and their idle time, and closes those of slow clients.
 
+Only a connection with a request takes a place. Silent and idle connections are closed after a while if there are too many of
+them; closing them at once would reset clients that have just connected and are about to send.
+
 uvicorn limits none of these: `limit_concurrency` refuses requests but accepts any number of connections. A connection that
 never sends a request is kept for ever, and so is the connection of a client that does not read.
 """
 
 import asyncio
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,12 +17,18 @@ from fastapi import Response
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from service.client_transport import FIRST_RECEIVED_BYTES, ClientTransport
 from service.pace import Pace
+from service.patient_clock import PatientClock
 
 OVER_LIMIT = "over_limit"
 """Name in the state of a scope that marks a request whose connection exceeds the limit."""
-_EXTRA_CONNECTIONS = 32
-"""Connections above the limit that are still accepted: liveness and metrics are answered, other requests get 503."""
+_IDLE_S = 1.0
+_SILENT_S = 10.0
+"""Times after which a connection may be closed if there are too many: after its last answer, and without any request."""
+_ALL_RECEIVED_BYTES = 32 << 20
+_MOST_RECEIVED_BYTES = 256 << 10
+"""Bytes that are received at a time: by all connections with a place together, and at most by one of them."""
 _LINGER_S = 30.0
 _LINGER_IDLE_S = 5.0
 """Times for which the rest of a refused upload is read and dropped. Closing at once would reset the connection, and the
@@ -34,7 +41,9 @@ class ConnectionLimits:
     """What connections may do.
 
     Attributes:
-        max_connections: Maximum number of open connections.
+        max_connections: Maximum number of connections that have a request, and of open connections in the long run.
+        max_refused: Number of connections above this maximum that are accepted for a while: their probes are answered,
+            and their other requests are refused. Connections above both are closed at once.
         keep_alive_s: Time after which a connection without a request is closed, in seconds.
         pace: The slowest accepted pace of a client, for the head of a request and for reading an answer.
         not_http: The answer to bytes that are not an HTTP request.
@@ -42,10 +51,29 @@ class ConnectionLimits:
     """
 
     max_connections: int
+    max_refused: int
     keep_alive_s: int
     pace: Pace
     not_http: Response
     too_slow: Response
+
+
+class Places:
+    """The places of a server's connections that have a request, and the clock of all its connections.
+
+    Attributes:
+        n_taken: Number of connections that have a place.
+        clock: Measures the silence of clients.
+    """
+
+    def __init__(self) -> None:
+        self.n_taken = 0
+        self.clock = PatientClock()
+
+    @property
+    def received_bytes(self) -> int:
+        """Number of bytes that the next connection with a place may receive at a time."""
+        return max(FIRST_RECEIVED_BYTES, min(_MOST_RECEIVED_BYTES, _ALL_RECEIVED_BYTES // max(1, self.n_taken)))
 
 
 class _HttpState(h11.Connection):
@@ -61,63 +89,11 @@ class _HttpState(h11.Connection):
         return super().send(event)
 
 
-class _Transport(asyncio.Transport):
-    """A transport that counts written bytes, and keeps reading after `close` while the client may still be sending."""
-
-    def __init__(self, transport: asyncio.Transport, lingers: Callable[[], bool]) -> None:
-        super().__init__()
-        self._transport, self._lingers = transport, lingers
-        self.n_written = 0
-        self.lingering_since_s: float | None = None
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.n_written += len(data)
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """Closes the connection, or only our side while the client may still be sending."""
-        if self.is_closing():
-            return
-        if self._lingers():
-            self.lingering_since_s = time.monotonic()
-            try:
-                self._transport.write_eof()
-            except OSError:  # the client has reset the connection
-                self._transport.abort()
-                return
-            self._transport.resume_reading()
-        else:
-            self._transport.close()
-
-    @property
-    def is_lingering(self) -> bool:
-        """Whether only our side of the connection is closed, and what the client still sends is dropped."""
-        return self.lingering_since_s is not None
-
-    def is_closing(self) -> bool:
-        return self.is_lingering or self._transport.is_closing()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def pause_reading(self) -> None:
-        if not self.is_lingering:
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-
 class Connection(H11Protocol):
     """One connection of a client; `check` is called several times a second."""
 
     limits: ConnectionLimits
+    places: Places
 
     def __init__(
         self,
@@ -130,29 +106,33 @@ class Connection(H11Protocol):
         self.http_state = _HttpState(h11.SERVER)
         self.conn = self.http_state
         self._peers = cast("set[Connection]", self.connections)
-        self._received_at_s = self._idle_since_s = time.monotonic()
+        self._received_at_s = self._idle_since_s = self.places.clock.now_s
         self._head_since_s: float | None = None
         self._head_bytes = 0
         self._unread_since_s: float | None = None
         self._written_before = 0
+        self._has_place = self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as in uvicorn
-        """Accepts the connection, and makes room for it if there are too many."""
-        self._transport = _Transport(transport, self._client_may_be_sending)
+        """Accepts the connection, and closes it at once if there are far too many."""
+        self._transport = ClientTransport(transport, self._client_may_be_sending, self.places.clock)
         super().connection_made(self._transport)
-        n_beyond = len(self._peers) - self.limits.max_connections
-        if n_beyond > _EXTRA_CONNECTIONS:
+        if len(self._peers) > self.limits.max_connections + self.limits.max_refused:
             transport.abort()
-        elif n_beyond > 0 and not self._close_idlest_peer():
-            self.app_state = {**self.app_state, OVER_LIMIT: True}
-            self.http_state.closes_after_answer = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gives the place of the connection back."""
+        self._leave()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Handles bytes of the client; drops them if the request was already answered."""
-        self._received_at_s = time.monotonic()
-        if self._transport.is_lingering:
+        self._received_at_s = self.places.clock.now_s
+        if self._transport.is_lingering or self._is_refused:
             return
         super().data_received(data)
+        if self.has_request and not self._has_place:
+            self._take_place()
         if self.has_request or self.conn.their_state is not h11.IDLE or not self.conn.trailing_data[0]:
             self._head_since_s = None
         elif self._head_since_s is None:
@@ -162,8 +142,10 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Begins the idle time."""
-        self._idle_since_s = time.monotonic()
+        self._idle_since_s = self.places.clock.now_s
         super().on_response_complete()
+        if not self.has_request:  # otherwise the client has already sent the next one
+            self._leave()
 
     def shutdown(self) -> None:
         """Closes the connection; if a request is being answered, after its answer."""
@@ -191,6 +173,18 @@ class Connection(H11Protocol):
     def idle_since_s(self) -> float:
         """Time of the last answer, or of the connection."""
         return self._idle_since_s
+
+    def may_be_closed(self, now_s: float) -> bool:
+        """Whether the connection has been idle for so long that it is closed if there are too many connections."""
+        had_request = cast("RequestResponseCycle | None", self.cycle) is not None
+        return self.is_idle and now_s - self._idle_since_s > (_IDLE_S if had_request else _SILENT_S)
+
+    def make_room(self) -> None:
+        """Closes the connection, which is idle."""
+        if self._client_may_be_sending():
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     def check(self, now_s: float) -> None:
         """Closes the connection if it has been idle for too long, or its client is too slow."""
@@ -226,15 +220,22 @@ class Connection(H11Protocol):
             return now_s - self._unread_since_s > self.limits.pace.allowed_s(n_read - self._written_before)
         return False
 
-    def _close_idlest_peer(self) -> bool:
-        """Closes the connection that has been idle for longest; returns False if no connection is idle."""
-        peers = [peer for peer in self._peers if peer is not self and peer.is_idle]
-        if not peers:
-            return False
-        idlest = min(peers, key=lambda peer: peer.idle_since_s)
-        self._peers.discard(idlest)  # it is closed only in the next turn of the event loop
-        idlest.transport.abort()
-        return True
+    def _take_place(self) -> None:
+        """Takes a place for a request that has just begun, or marks the request as beyond the limit if there is none."""
+        if self.places.n_taken < self.limits.max_connections:
+            self.places.n_taken += 1
+            self._has_place = True
+            self._transport.receive_at_a_time(self.places.received_bytes)
+        else:  # the app has not seen the request yet
+            self._is_refused = True
+            self.cycle.body = b""
+            self.scope["state"][OVER_LIMIT] = True  # pyright: ignore[reportTypedDictNotRequiredAccess] - uvicorn sets it
+            self.http_state.closes_after_answer = True
+
+    def _leave(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self.places.n_taken -= 1
 
     def _client_may_be_sending(self) -> bool:
         return self.conn.their_state in (h11.SEND_BODY, h11.ERROR) or self._head_since_s is not None

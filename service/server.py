@@ -4,33 +4,31 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import resource
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from service.connections import Connection, ConnectionLimits
+from service.connection_checks import ConnectionChecks
+from service.connections import Connection, ConnectionLimits, Places
 from service.core.start_errors import AccessUndecided, AddressUnavailable, MetricsAddressUnavailable
 from service.logs import Throttle
 from service.metrics_server import MetricsServer
 from service.shutdown import Shutdown
 from service.standard_streams import write_line
 
-_BACKLOG = 256
+_BACKLOG = 4096
+"""Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn)."""
 _CHECK_S = 0.1
+_CHECKED_AT_A_TIME = 1024
 _CANCEL_S = 2.0
 """Time that cancelled requests have to send their answer."""
-_OTHER_DESCRIPTORS = 256
-"""Descriptors for everything but connections: the decoders, the model, the libraries."""
-_FEWEST_CONNECTIONS = 16
 _METRICS_CONNECTIONS = 64
 _METRICS_GRACE_S = 2
 Close = Callable[[], Awaitable[None]]
@@ -45,6 +43,8 @@ class _Server(uvicorn.Server):
         self, config: uvicorn.Config, urls: str, shutdown: Shutdown, close: Close, metrics: MetricsServer | None
     ) -> None:
         super().__init__(config)
+        servers: list[uvicorn.Server] = [self] if metrics is None else [self, metrics]
+        self._checks = [ConnectionChecks(server) for server in servers]
         self._urls, self._shutdown, self._close, self._throttle = urls, shutdown, close, Throttle()
         self._metrics = metrics
 
@@ -77,10 +77,8 @@ class _Server(uvicorn.Server):
         await self._close()
 
     def _check_connections(self) -> None:
-        now_s = time.monotonic()
-        states = [server.server_state for server in (self, self._metrics) if server is not None]
-        for connection in cast("list[Connection]", [item for state in states for item in state.connections]):
-            connection.check(now_s)
+        for checks in self._checks:
+            checks.run()
 
     async def _keep_checking_connections(self) -> None:
         while True:
@@ -211,9 +209,10 @@ def run(
 
 
 def _config(app: FastAPI, limits: ConnectionLimits, grace_s: int) -> uvicorn.Config:
+    protocol = type("LimitedConnection", (Connection,), {"limits": limits, "places": Places()})
     return uvicorn.Config(
         app,
-        http=_protocol(limits),
+        http=protocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -224,32 +223,3 @@ def _config(app: FastAPI, limits: ConnectionLimits, grace_s: int) -> uvicorn.Con
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=grace_s,
     )
-
-
-def _protocol(limits: ConnectionLimits) -> type[Connection]:
-    return type("LimitedConnection", (Connection,), {"limits": limits})
-
-
-def limit_connections(max_connections: int) -> int:
-    """Raises the number of files that the process may open, and returns how many connections it can have.
-
-    A connection may need two descriptors: its socket, and a file for its upload.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * max_connections + _OTHER_DESCRIPTORS
-    if hard == resource.RLIM_INFINITY or soft == resource.RLIM_INFINITY:
-        hard = needed
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(
-                resource.RLIMIT_NOFILE, (min(needed, hard), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-            )
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        if soft < needed:
-            possible = max(_FEWEST_CONNECTIONS, (soft - _OTHER_DESCRIPTORS) // 2)
-            log.info(
-                "the process may open too few files for EARMARK_MAX_CONNECTIONS",
-                extra={"max_files": soft, "max_connections": possible},
-            )
-            return min(max_connections, possible)
-    return max_connections

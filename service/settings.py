@@ -134,7 +134,7 @@ class Settings(BaseSettings):
 
     decoders: int = Field(2, ge=1, le=256)
     """Number of decoder processes that are kept ready, at about 56 MB each. While all of them are busy, more are
-    started, up to one per request. Raise it if many clips arrive at the same time."""
+    started, up to one per clip that is being processed. Raise it if many long clips arrive at the same time."""
 
     batch_windows: int = Field(4, ge=1, le=1024)
     """Maximum number of windows in one batch of the audio encoder. Raise it on a GPU, which processes larger batches
@@ -144,9 +144,15 @@ class Settings(BaseSettings):
     """Maximum GPU memory of each encoder (audio and text), in bytes; 0 sets no limit. Set it if other processes share
     the GPU."""
 
-    max_requests: int = Field(64, ge=1, le=4096)
-    """Maximum number of requests that are processed at the same time; further requests get status 429. Lower it to
-    shorten the waiting times under load; raise it if clients prefer a long wait to a refusal."""
+    max_wait_s: int = Field(30, ge=1, le=3600)
+    """Longest time that a request may have to wait for the requests ahead of it, in seconds; if the estimate is longer,
+    the request gets status 429. Its own work does not count. Lower it if clients prefer a refusal to a long wait; raise
+    it if they prefer to wait. A wait beyond `EARMARK_REQUEST_TIMEOUT_S` is never accepted."""
+
+    max_requests: int = Field(1000, ge=1, le=4096)
+    """Maximum number of requests that are processed or wait for it; further requests get status 429. It bounds memory
+    and connections; `EARMARK_MAX_WAIT_S` bounds the wait. Raise it if a fast GPU can process more requests than this in
+    that time; lower it if memory is short."""
 
     max_bytes_in_flight: int = Field(2 * 2**30, ge=1024)
     """Maximum total size of the uploads of all running requests, in bytes, counted as they arrive; further uploads get
@@ -156,9 +162,10 @@ class Settings(BaseSettings):
     """Maximum memory for answers that clients have not read yet, in bytes; further requests get status 429. Raise it if
     many clients read long curves at the same time over slow connections."""
 
-    max_connections: int = Field(1024, ge=1, le=65_536)
-    """Maximum number of open connections. At the limit the connection that has been idle for longest is closed; if none
-    is idle, requests on a new connection get status 503. Raise it if many clients keep connections open."""
+    max_connections: int = Field(1536, ge=1, le=65_536)
+    """Maximum number of connections that have a request; requests on further connections get status 429. If more
+    connections are open, those that have been idle for a while are closed. Keep it above `EARMARK_MAX_REQUESTS`, and
+    raise it if many clients upload slowly."""
 
     keep_alive_s: int = Field(75, ge=1, le=3600)
     """Time after which a connection without a request is closed, in seconds. Keep it above the time for which a load
@@ -193,7 +200,7 @@ class Settings(BaseSettings):
     """Maximum length of a query, in characters. It rarely needs a change: the model reads only the beginning of a very
     long query."""
 
-    cache_bytes: int = Field(512 * 2**20, ge=0)
+    cache_bytes: int = Field(256 * 2**20, ge=0)
     """Memory for the embeddings of recent clips, in bytes; 0 disables the memory cache, so that only Redis can resolve
     a `clip_id`. Raise it if clients send new queries about many earlier clips."""
 

@@ -1,13 +1,20 @@
-"""Receives the body of a request, and refuses clients that send too slowly."""
+"""The body of a request: its declared size, and its pieces as they arrive. Refuses clients that send too slowly."""
 
 import math
 from collections.abc import AsyncGenerator
 
 from fastapi import Request
+from starlette.datastructures import Headers
 
 from service.core.request_errors import UploadTimedOut, UploadTooSlow
 from service.engine.call import Call
 from service.pace import Pace, Transfer
+
+
+def declared_bytes(headers: Headers) -> int:
+    """Size of a body according to its Content-Length header, which may be wrong; 0 without this header."""
+    declared = headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
 
 
 async def receive_body(request: Request, pace: Pace, call: Call) -> AsyncGenerator[bytes]:

@@ -14,8 +14,9 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from service.api.body import declared_bytes
 from service.api.preamble import PreambleSkipper
-from service.api.uploaded_file import UploadedFile
+from service.api.uploaded_file import UploadedFile, UploadMemory
 from service.core.errors import AudioTooLarge
 from service.core.request_errors import (
     FieldKindWrong,
@@ -46,6 +47,7 @@ class FormLimits:
         max_file_bytes: Maximum size of the file.
         max_text_bytes: Maximum size of one text.
         max_fields: Maximum number of fields; each repetition counts.
+        memory: Memory that all uploads share.
     """
 
     file_field: str
@@ -53,6 +55,7 @@ class FormLimits:
     max_file_bytes: int
     max_text_bytes: int
     max_fields: int
+    memory: UploadMemory = field(default_factory=UploadMemory, compare=False)
 
     @property
     def max_body_bytes(self) -> int:
@@ -91,7 +94,7 @@ async def open_form(request: Request, limits: FormLimits, body: AsyncIterator[by
         TemporarySpaceFull: If the file cannot be written to the disk.
     """
     boundary = _boundary(request)
-    if declared_bytes(request) > limits.max_body_bytes:
+    if declared_bytes(request.headers) > limits.max_body_bytes:
         raise AudioTooLarge(limits.max_file_bytes)
     builder = _FormBuilder(limits)
     try:
@@ -99,12 +102,6 @@ async def open_form(request: Request, limits: FormLimits, body: AsyncIterator[by
         yield builder.form()
     finally:
         builder.close()
-
-
-def declared_bytes(request: Request) -> int:
-    """Size of a body according to its Content-Length header, which may be wrong; 0 without this header."""
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() else 0
 
 
 def check_not_encoded(request: Request) -> None:
@@ -145,7 +142,7 @@ async def _feed(body: AsyncIterator[bytes], boundary: bytes, builder: "_FormBuil
                 raise AudioTooLarge(builder.limits.max_file_bytes)
             parser.write(preamble.skip(chunk))
             if builder.file:
-                await builder.file.write_if_large()
+                await builder.file.write_if_needed()
     except FormParserError as error:
         raise FormMalformed("a boundary or a part header is malformed") from error
 
@@ -229,7 +226,7 @@ class _FormBuilder:
             raise FieldKindWrong(name, "text", f"a file (with curl: -F {name}=@clip.wav)")
         if self.file:
             raise FieldRepeated(name)
-        self.file = UploadedFile(self.limits.max_file_bytes)
+        self.file = UploadedFile(self.limits.max_file_bytes, self.limits.memory)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         text = self._part.text

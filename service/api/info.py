@@ -43,6 +43,7 @@ def describe(engine: LocalizationEngine, settings: Settings, version: str) -> In
             max_upload_bytes=settings.max_upload_bytes,
             max_queries=settings.max_queries,
             max_query_chars=settings.max_query_chars,
+            max_wait_s=settings.max_wait_s,
             max_requests=settings.max_requests,
             request_timeout_s=settings.request_timeout_s,
         ),

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
-from service.api.form import Form, FormLimits, check_not_encoded, declared_bytes, open_form
+from service.api.body import declared_bytes
+from service.api.form import Form, FormLimits, check_not_encoded, open_form
 from service.api.localize_form import NUMBERS
 from service.api.text_fields import JSON, URLENCODED, json_fields, read_fields, urlencoded_fields
 from service.api.uploaded_file import UploadedFile
@@ -42,13 +43,13 @@ async def open_body(request: Request, limits: FormLimits, body: AsyncIterator[by
     if is_audio or media_type in (URLENCODED, JSON):
         check_not_encoded(request)
     if is_audio:
-        if declared_bytes(request) > limits.max_file_bytes:
+        if declared_bytes(request.headers) > limits.max_file_bytes:
             raise AudioTooLarge(limits.max_file_bytes)
-        file = UploadedFile(limits.max_file_bytes)
+        file = UploadedFile(limits.max_file_bytes, limits.memory)
         try:
             async for piece in body:
                 file.add(piece)
-                await file.write_if_large()
+                await file.write_if_needed()
             yield Form(file.complete(), in_url)
         finally:
             file.close()

@@ -14,8 +14,8 @@ from service.answer import encode_answer_in_parts
 from service.api.access import audio_counter
 from service.api.admission import Admission, ReceivedRequest
 from service.api.answer_budget import AnswerBudget, HeldBytes
-from service.api.body import receive_body
-from service.api.form import declared_bytes
+from service.api.body import declared_bytes, receive_body
+from service.api.lanes import Lanes
 from service.api.localize_body import open_body
 from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form
 from service.api.metrics import Metrics
@@ -28,6 +28,7 @@ from service.core.errors import ClipNotFound
 from service.core.localization import GroupedResults
 from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
+from service.engine.clip import Clip, KnownClip
 from service.engine.interface import Localization, LocalizationEngine
 from service.pace import Pace
 from service.request_fields import add_request_fields
@@ -52,6 +53,7 @@ the threshold; if the score is nowhere above the threshold, `present` is false a
 _MAX_WRITERS = 2
 """Number of threads that compute the first parts of long answers, and number of threads that compute the later parts.
 Each thread takes about 30 MB while it works."""
+_MAX_HEADER_READERS = 4
 _CALL_CHECK_S = 0.25
 """Time between two checks of whether the answer is still wanted, while it waits for a thread."""
 
@@ -64,9 +66,12 @@ class LocalizeRoutes:
         settings: The settings, which hold the limits of the form and the deadline.
         admission: Admission control of POST /localize.
         metrics: Metrics in which clips and stages are counted.
+        lanes: The lanes in which admitted requests wait for their turn.
     """
 
-    def __init__(self, engine: LocalizationEngine, settings: Settings, admission: Admission, metrics: Metrics) -> None:
+    def __init__(
+        self, engine: LocalizationEngine, settings: Settings, admission: Admission, metrics: Metrics, lanes: Lanes
+    ) -> None:
         self._engine = engine
         self._limits = form_limits(settings)
         self._pace = Pace(settings.request_timeout_s, settings.min_bytes_per_s)
@@ -74,7 +79,8 @@ class LocalizeRoutes:
         self._budget = AnswerBudget(settings.max_answer_bytes, admission.retry_after_s)
         self._later_part_threads = anyio.CapacityLimiter(_MAX_WRITERS)
         self._first_part_slots = threading.Semaphore(_MAX_WRITERS)
-        self._workers = WorkerThreads(settings.max_requests)
+        self._lanes, self._workers = lanes, WorkerThreads(lanes)
+        self._header_threads = anyio.CapacityLimiter(_MAX_HEADER_READERS)
         self._metrics = metrics
 
     def router(self) -> APIRouter:
@@ -112,15 +118,22 @@ class LocalizeRoutes:
         start_s, call = time.monotonic(), Call(self._pace.timeout_s, audio_counter(request.scope))
         stages: dict[str, float] = {}
         try:
-            with self._admission.receive(min(declared_bytes(request), self._limits.max_body_bytes)) as received:
+            with self._admission.receive(min(declared_bytes(request.headers), self._limits.max_body_bytes)) as received:
                 async with open_body(request, self._limits, self._body(request, received, call)) as form:
                     localize_request = read_localize_form(form)
                     add_request_fields(n_queries=len(localize_request.queries))
                     postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
                     stages["upload"] = time.monotonic() - start_s
-                    with self._admission.work():
+                    n_windows = await self._expected_windows(localize_request.clip)
+                    with (
+                        self._admission.work(received, n_windows),
+                        self._engine.batcher.expecting(call, n_windows or 0),
+                    ):
                         answer = await self._workers.run(
-                            request, call, lambda: self._answer(localize_request, postprocessing, call)
+                            request,
+                            call,
+                            lambda: self._answer(localize_request, postprocessing, call),
+                            self._lanes.lane_of(n_windows),
                         )
         finally:
             stages.setdefault("upload", time.monotonic() - start_s)  # the upload failed
@@ -138,6 +151,12 @@ class LocalizeRoutes:
         async for piece in receive_body(request, self._pace, call):
             self._admission.count(received, len(piece))
             yield piece
+
+    async def _expected_windows(self, clip: Clip) -> int | None:
+        """Expected number of windows of an upload; None for a known clip. Reads the header of the upload in a thread."""
+        if isinstance(clip, KnownClip):
+            return None
+        return await anyio.to_thread.run_sync(self._engine.expected_windows, clip, limiter=self._header_threads)
 
     async def check_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:
         """Checks whether the embeddings of a clip are cached, so that a client need not send its audio again."""

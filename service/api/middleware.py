@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.body import declared_bytes
 from service.api.metrics import OTHER_ROUTE, Metrics
 from service.api.problems import INTERNAL_ERROR, crash_response, problem_response
 from service.connections import OVER_LIMIT
@@ -25,8 +26,8 @@ from service.tracing import NO_TRACING, Tracing, current_trace, tracing_request
 REQUEST_ID = "X-Request-ID"
 CLIENT_GONE = 499  # the status that nginx logs if the client disconnects before the answer
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ALWAYS_ANSWERED = {"/livez", "/metrics"}
 _QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
+"""Routes of probes, which are answered on connections beyond the limit, too."""
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class RequestMiddleware:
         metrics: Metrics in which requests are counted.
         on_server_fault: Called after each crash of the app.
         is_shutting_down: Returns whether the process is shutting down, and cancels the requests that take too long.
-        refuse_connection: Called for each request that is refused because its connection exceeds the limit; returns the
-            error.
+        refuse_connection: Called for each request that is refused because its connection exceeds the limit, with the
+            declared size of its body; returns the error.
         tracing: Records a trace of each request, except those of monitoring.
     """
 
@@ -50,7 +51,7 @@ class RequestMiddleware:
         metrics: Metrics,
         on_server_fault: Callable[[], None],
         is_shutting_down: Callable[[], bool] = lambda: False,
-        refuse_connection: Callable[[], EarmarkError] = TooManyConnections,
+        refuse_connection: Callable[[int], EarmarkError] = lambda _: TooManyConnections(1, 1),
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self._app = app
@@ -93,8 +94,9 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if scope.get("state", {}).get(OVER_LIMIT) and _path(scope) not in _ALWAYS_ANSWERED:
-                await problem_response(self._refuse_connection())(scope, receive, send_with_id)
+            if scope.get("state", {}).get(OVER_LIMIT) and _path(scope) not in _QUIET_ROUTES:
+                refused = self._refuse_connection(declared_bytes(Headers(scope=scope)))
+                await problem_response(refused)(scope, receive, send_with_id)
             else:
                 await self._app(scope, receive, send_with_id)
         except ClientDisconnect:

@@ -109,9 +109,11 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     request_errors.FieldTooLarge: Problem("field-too-large", "A text field is too large", 413),
     request_errors.ClipUnclear: Problem("clip-unclear", "The request does not name exactly one clip", 422),
     errors.Overloaded: Problem("overloaded", "The service is at its limit", 429),
+    errors.WaitTooLong: Problem("wait-too-long", "Too much work is ahead of the request", 429),
     errors.TooManyRequests: Problem("too-many-requests", "Too many requests at the same time", 429),
     errors.TooManyBytes: Problem("too-many-bytes", "Too many bytes of uploads at the same time", 429),
     errors.TooManyAnswerBytes: Problem("too-many-answer-bytes", "Too many bytes of answers wait to be read", 429),
+    errors.TooManyConnections: Problem("too-many-connections", "Too many connections", 429),
     errors.TemporarySpaceFull: Problem(
         "temporary-space-full",
         "There is no space for temporary files",
@@ -137,12 +139,6 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
         "Every request is being refused",
         503,
         "all requests have been refused for a while; try again later",
-    ),
-    errors.TooManyConnections: Problem(
-        "too-many-connections",
-        "Too many connections",
-        503,
-        "the service has as many connections as EARMARK_MAX_CONNECTIONS allows; try again later",
     ),
     errors.DescriptorsExhausted: Problem(
         "descriptors-exhausted",

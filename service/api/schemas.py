@@ -197,6 +197,7 @@ class LimitsOut(BaseModel):
     max_upload_bytes: int
     max_queries: int
     max_query_chars: int
+    max_wait_s: int
     max_requests: int
     request_timeout_s: float
 

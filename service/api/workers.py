@@ -1,7 +1,9 @@
 """Worker threads for blocking work, which is abandoned if the client disconnects."""
 
 import asyncio
+import math
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 import anyio
@@ -9,37 +11,56 @@ import anyio.to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from service.api.lanes import Lane, Lanes
 from service.engine.call import Call, CallAbandoned
 
 T = TypeVar("T")
 
+_AFTER_DEADLINE_S = 0.005
+"""The wait for a slot ends so long after the deadline that the call knows it, too."""
+
 
 class WorkerThreads:
-    """A limited number of threads: one for each admitted request, because most of them wait for the engine."""
+    """A thread for each request that has a slot in its lane; requests without a slot wait in the event loop.
 
-    def __init__(self, n_threads: int) -> None:
-        self._threads = anyio.CapacityLimiter(n_threads)
+    Args:
+        lanes: The lanes in which requests wait for their slots.
+    """
 
-    async def run(self, request: Request, call: Call, work: Callable[[], T]) -> T:
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._threads = anyio.CapacityLimiter(lanes.n_slots)
+
+    async def run(self, request: Request, call: Call, work: Callable[[], T], lane: Lane) -> T:
         """Runs blocking work in a thread, and abandons the call if the client disconnects.
 
         Args:
             request: The request, whose body has been read completely.
-            call: The call that the work checks from time to time; abandoned when this method returns.
+            call: The call that the work checks from time to time; abandoned when this method returns. The time for which
+                the work waits for a slot is added to its stage "queue".
             work: The blocking work.
+            lane: The lane in which the work waits for a slot.
 
         Raises:
-            ClientDisconnect: If the client disconnected. Work that waits for a thread is not begun; work that runs stops
-                at its next check of the call.
+            ClientDisconnect: If the client disconnected. Work that waits for a slot leaves its lane at once; work that runs
+                stops at its next check of the call.
+            DeadlineExceeded: If the deadline passes while the work waits for a slot, or if the work raises it.
         """
 
         def begin() -> T:
             call.check()
             return work()
 
-        watch = asyncio.create_task(_abandon_on_disconnect(request, call))
+        remaining_s = math.inf if call.remaining_s is None else call.remaining_s
+        waiting = anyio.CancelScope(deadline=anyio.current_time() + remaining_s + _AFTER_DEADLINE_S)
+        watch = asyncio.create_task(_abandon_on_disconnect(request, call, waiting))
         try:
-            return await anyio.to_thread.run_sync(begin, limiter=self._threads, abandon_on_cancel=True)
+            async with AsyncExitStack() as stack:
+                with waiting, call.stage("queue"):
+                    await stack.enter_async_context(self._lanes.slot(lane))
+                if waiting.cancelled_caught:
+                    call.check()
+                return await anyio.to_thread.run_sync(begin, limiter=self._threads, abandon_on_cancel=True)
         except CallAbandoned as error:
             raise ClientDisconnect from error
         finally:
@@ -47,7 +68,8 @@ class WorkerThreads:
             watch.cancel()
 
 
-async def _abandon_on_disconnect(request: Request, call: Call) -> None:
+async def _abandon_on_disconnect(request: Request, call: Call, waiting: anyio.CancelScope) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     call.abandon()
+    waiting.cancel()

@@ -21,16 +21,17 @@
     ├── ParameterInvalid            a number or choice is outside its range
     ├── ClipNotFound
     ├── Overloaded                  the service is at the limit of its work
+    │   ├── WaitTooLong
     │   ├── TooManyRequests
     │   ├── TooManyBytes
-    │   └── TooManyAnswerBytes
+    │   ├── TooManyAnswerBytes
+    │   └── TooManyConnections
     ├── DeadlineExceeded
     ├── DecoderLost                 no process decoded the clip, for a reason outside the clip
     ├── TemporarySpaceFull
     └── NotReady                    the model cannot answer
         ├── EngineStopped           the device failed, or the engine was closed
         ├── Saturated               every request has been refused for a while
-        ├── TooManyConnections
         ├── DescriptorsExhausted
         └── ServiceEnding           shutdown: the process finishes its requests and accepts no others
 
@@ -184,10 +185,17 @@ class NotReady(EarmarkError):
 
 
 class Overloaded(EarmarkError):
-    """The service is at the limit of its work. There should be room again after `retry_after_s` whole seconds."""
+    """The service is at the limit of its work. There should be room for the client after `retry_after_s` seconds."""
 
     limit: int
     retry_after_s: int
+
+
+class WaitTooLong(Overloaded, setting="EARMARK_MAX_WAIT_S"):
+    """The work ahead of the request takes too long."""
+
+    wait_s: float
+    template = "the request would wait {wait_s:g} s; at most {limit} s is accepted; try again in {retry_after_s} s"
 
 
 class TooManyRequests(Overloaded, setting="EARMARK_MAX_REQUESTS"):
@@ -210,6 +218,12 @@ class TooManyAnswerBytes(Overloaded, setting="EARMARK_MAX_ANSWER_BYTES"):
     template = (
         "answers that wait to be read would exceed {limit} bytes, the most accepted; try again in {retry_after_s} s"
     )
+
+
+class TooManyConnections(Overloaded, setting="EARMARK_MAX_CONNECTIONS"):
+    """The number of connections is at its limit."""
+
+    template = "{limit} connections are open, the most accepted; try again in {retry_after_s} s"
 
 
 class TemporarySpaceFull(EarmarkError):
@@ -242,12 +256,6 @@ class Saturated(NotReady):
     """Every request has been refused for a while."""
 
     template = "every request has been refused for a while"
-
-
-class TooManyConnections(NotReady, setting="EARMARK_MAX_CONNECTIONS"):
-    """The number of connections is at its limit."""
-
-    template = "too many connections are open"
 
 
 class DescriptorsExhausted(NotReady):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.errors import DeadlineExceeded, EngineStopped
+from service.engine.backlog import Backlog, Queued, WindowTime
 from service.engine.batch_counts import BatchCounts
 from service.engine.call import Call, CallAbandoned
 from service.engine.sessions import DeviceLost
@@ -26,10 +27,6 @@ T = TypeVar("T")
 
 _LINGER_S = 0.002
 """After an idle period, how long the first batch waits for more windows."""
-_SMOOTHING = 0.1
-"""Weight of the latest batch in the moving average of the time per window."""
-_INITIAL_WINDOW_S = 0.05
-"""Assumed time per window before any batch has run."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,36 +87,67 @@ class WindowBatcher:
         self._changed = threading.Condition()
         self._queues: OrderedDict[Call, deque[PendingWindow]] = OrderedDict()
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._expected: dict[Call, int] = {}
-        self._running = 0
+        self._backlog = Backlog()
+        self._running: list[PendingWindow] = []
         self._stopped = False
-        self._window_s = _INITIAL_WINDOW_S
+        self._window_time = WindowTime(max_windows)
+        self._busy_since_s: float | None = None
         self._thread = threading.Thread(target=self._work, name="audio-encoder", daemon=True)
         self._thread.start()
 
     @property
     def queued_windows(self) -> int:
-        """Number of windows that wait or are being embedded."""
+        """Number of windows that wait or are being embedded, without those of calls that nobody waits for."""
         with self._changed:
-            return self._running + sum(len(queue) for queue in self._queues.values())
+            return sum(queued.n_windows for queued in self._queued())
+
+    @property
+    def window_s(self) -> float:
+        """Time per window while windows wait, in seconds."""
+        return self._window_time.seconds
 
     @property
     def backlog_s(self) -> float:
-        """Estimated time to process all windows of the running calls, in seconds, from the time of recent windows."""
+        """Estimated time to process all windows of the admitted calls, in seconds, from the time of recent windows."""
         with self._changed:
-            expected = sum(self._expected.values())
-        return (self.queued_windows + expected) * self._window_s
+            n_windows = self._backlog.n_expected + sum(queued.n_windows for queued in self._queued())
+        return n_windows * self.window_s
+
+    def wait_s(self, n_windows: int) -> float:
+        """Estimated time that a new call waits for the windows of other calls, in seconds.
+
+        Args:
+            n_windows: Expected number of windows of the new call.
+        """
+        with self._changed:
+            n_ahead = self._backlog.ahead_of(n_windows, self._queued(), self.max_windows)
+        return n_ahead * self.window_s
 
     @contextmanager
     def expecting(self, call: Call, n_windows: int) -> Generator[None]:
         """Counts windows that a call will probably submit in the `with` block to the backlog, until they are submitted."""
         with self._changed:
-            self._expected[call] = n_windows
+            self._backlog.expect(call, n_windows)
         try:
             yield
         finally:
             with self._changed:
-                self._expected.pop(call, None)
+                self._backlog.forget(call)
+
+    def measure(self, samples: Float32) -> None:
+        """Measures the time of a full batch, for estimates before the first call.
+
+        Args:
+            samples: One window, shape (N,).
+        """
+
+        def measure() -> None:
+            batch = np.tile(samples, (self.max_windows, 1))
+            began_s = time.monotonic()
+            self._embed(batch)
+            self._window_time.measure(self.max_windows, time.monotonic() - began_s)
+
+        self.run(measure)
 
     def submit(self, call: Call, samples: Float32) -> PendingWindow:
         """Queues a window of a call, shape (N,).
@@ -131,8 +159,7 @@ class WindowBatcher:
         with self._changed:
             self._check_running()
             self._queues.setdefault(call, deque()).append(window)
-            if self._expected.get(call):
-                self._expected[call] -= 1
+            self._backlog.submitted(call)
             self._changed.notify()
         return window
 
@@ -170,7 +197,7 @@ class WindowBatcher:
         """Waits for windows; an empty batch means that the batcher was stopped."""
         while True:
             with self._changed:
-                self._running = 0
+                self._running = []
                 was_idle = not self._has_work()
                 self._changed.wait_for(self._has_work)
                 if self._stopped:
@@ -179,7 +206,7 @@ class WindowBatcher:
                     self._changed.wait_for(lambda: self._stopped or self._is_full(), timeout=_LINGER_S)
                 tasks, self._tasks = self._tasks, deque()
                 batch = self._take_batch()
-                self._running = len(batch)
+                self._running = batch
             for task, result in tasks:
                 _run_task(task, result)
             if batch:
@@ -225,12 +252,26 @@ class WindowBatcher:
             if not isinstance(error, Exception) or isinstance(error, DeviceLost):
                 raise
             return
-        seconds = time.monotonic() - began_s
-        self.counts.add(len(batch), seconds)
-        smoothing = _SMOOTHING if self.counts.batches > 1 else 1.0  # nothing is known before the first batch
-        self._window_s += smoothing * (seconds / len(batch) - self._window_s)
+        self.counts.add(len(batch), time.monotonic() - began_s)
+        self._measure(len(batch), began_s)
         for window, frames in zip(batch, embeddings, strict=True):
             window.embeddings.set_result(frames)
+
+    def _measure(self, n_windows: int, began_s: float) -> None:
+        """Measures a batch that ends now; the gap before it counts if there was work for a full batch throughout."""
+        now_s = time.monotonic()
+        gap_s = None if self._busy_since_s is None else began_s - self._busy_since_s
+        self._window_time.measure(n_windows, now_s - began_s, gap_s)
+        with self._changed:
+            n_known = self._backlog.n_expected + sum(len(windows) for windows in self._queues.values())
+        self._busy_since_s = now_s if n_known >= self.max_windows else None
+
+    def _queued(self) -> list[Queued]:
+        """The windows of each wanted call that wait or are being embedded; the caller holds the lock."""
+        counts = {call: len(windows) for call, windows in self._queues.items()}
+        for window in self._running:
+            counts[window.call] = counts.get(window.call, 0) + 1
+        return [Queued(call, n_windows) for call, n_windows in counts.items() if call.is_wanted]
 
     def _stop(self) -> None:
         with self._changed:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from service.core.errors import AudioEmpty, AudioError, AudioNotFinite, AudioTooLong, ClipNotFound
 from service.core.localization import localize, with_warnings
 from service.core.postprocessing import Postprocessing
@@ -147,6 +149,14 @@ class Engine:
             results = with_warnings(results, query_warnings)
         return Localization(clip_id, embedding.duration_s, cached, results, embedding.warnings)
 
+    def expected_windows(self, clip: Clip) -> int:
+        """Guesses from its header and its size how many windows a clip has; 0 for a clip that was uploaded earlier."""
+        if not isinstance(clip, Upload):
+            return 0
+        grid = self.manifest.grid
+        length_s = expected_length_s(clip.file, self.options.max_clip_s)
+        return self.manifest.window_plan.n_windows(grid.n_frames(grid.samples_for(length_s)))
+
     def knows_clip(self, clip_id: str) -> bool:
         """Whether a clip is in the cache, so that it can be localized without its recording."""
         return self.cache.contains(clip_id)
@@ -203,19 +213,11 @@ class Engine:
     def _embed(self, clip_id: str, file: BinaryIO, call: Call) -> ClipEmbedding:
         """Decodes and embeds a clip; remembers a refusal, so that the same bytes are not decoded again."""
         try:
-            with (
-                self.batcher.expecting(call, self._expected_windows(file)),
-                closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks,
-            ):
+            with closing(self._decode(file, self.manifest.sample_rate_hz, self.options.max_clip_s, call)) as blocks:
                 return embed_clip(blocks, self.batcher, self.manifest, call)
         except _LASTING_REFUSALS as error:
             self._refused_clips.put(clip_id, type(error)(**error.data))
             raise
-
-    def _expected_windows(self, file: BinaryIO) -> int:
-        grid = self.manifest.grid
-        length_s = expected_length_s(file, self.options.max_clip_s)
-        return self.manifest.window_plan.n_windows(grid.n_frames(grid.samples_for(length_s)))
 
     def _encode_queries(
         self, queries: Sequence[str], call: Call
@@ -258,6 +260,7 @@ def open_engine(
     engine = Engine(model, options, cache, decode, on_device_lost)
     try:
         engine.check()
+        engine.batcher.measure(np.zeros(engine.manifest.window_samples, np.float32))
     except BaseException:
         engine.close()
         raise

@@ -1,6 +1,7 @@
 """The engine as the rest of the service sees it. Importing this module does not load ONNX Runtime."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,7 +57,20 @@ class WindowQueue(Protocol):
 
     @property
     def backlog_s(self) -> float:
-        """Estimated time to process all windows of the running calls, in seconds."""
+        """Estimated time to process all windows of the admitted calls, in seconds."""
+        ...
+
+    @property
+    def window_s(self) -> float:
+        """Time per window while windows wait, in seconds."""
+        ...
+
+    def wait_s(self, n_windows: int) -> float:
+        """Estimated time that a new call of `n_windows` windows waits for the windows of other calls, in seconds."""
+        ...
+
+    def expecting(self, call: Call, n_windows: int) -> AbstractContextManager[None]:
+        """Counts windows that a call will probably submit in the `with` block to the backlog, until they are submitted."""
         ...
 
 
@@ -110,6 +124,10 @@ class LocalizationEngine(Protocol):
             CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
             EngineStopped: If the engine was closed or its device failed.
         """
+        ...
+
+    def expected_windows(self, clip: Clip) -> int:
+        """Guesses from its header and its size how many windows a clip has; 0 for a clip that was uploaded earlier."""
         ...
 
     def knows_clip(self, clip_id: str) -> bool:

@@ -32,7 +32,7 @@ class EngineOptions:
     max_queries: int = 64
     max_query_chars: int = 512
     batch_windows: int = 4
-    cache_bytes: int = 512 * 2**20
+    cache_bytes: int = 256 * 2**20
     cached_queries: int = 4096
     device: Device = "auto"
     intra_op_threads: int = 0

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import psutil
 
 from tests.benchmarks.load import clips, closed_loop, form, serving
-from tests.benchmarks.serving import QUERIES, REPEATS, BareLoop, row, spread, table
+from tests.benchmarks.serving import QUERIES, REPEATS, BareLoop
+from tests.benchmarks.tables import row, spread, table
 
 CLIPS = 100
 CLIENTS = 8

@@ -22,26 +22,12 @@ from service.engine.decoding import decode
 from service.engine.options import EngineOptions
 from tests.benchmarks.graphs import open_audio_graph
 from tests.benchmarks.load import Client, clips, closed_loop, form, open_loop, serving
+from tests.benchmarks.tables import row, spread, table
 from tests.redis_server import RedisServer
 
 REPEATS = 5
 CLIPS = 60
 QUERIES = ["a dog barks", "a siren"]
-
-
-def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Formats values as their median, with the smallest and the largest in parentheses."""
-    return f"{np.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def row(*cells: object) -> None:
-    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
-
-
-def table(*names: str) -> None:
-    print()
-    row(*names)
-    row(*["---"] * len(names))
 
 
 class BareLoop:

@@ -17,7 +17,7 @@ from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession
 from tests.benchmarks.graphs import open_audio_graph
-from tests.benchmarks.serving import row, spread, table
+from tests.benchmarks.tables import row, spread, table
 
 REPEATS = 5
 WINDOWS = 32

@@ -10,7 +10,7 @@ from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
 from service.engine.encoders import TextEncoder
 from service.engine.options import EngineOptions
 from tests.benchmarks.graphs import open_audio_graph
-from tests.benchmarks.serving import row, spread, table
+from tests.benchmarks.tables import row, spread, table
 
 REPEATS = 5
 ONE_CORE = EngineOptions(device="cpu", intra_op_threads=1)

@@ -2,7 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
@@ -28,11 +29,27 @@ MANIFEST = make_manifest(name="fake", version="2")
 
 
 class FakeBatcher:
+    """A queue whose wait is that of the expected windows and of the work `ahead_s`, which a test sets."""
+
     def __init__(self) -> None:
         self.counts = BatchCounts()
         self.backlog_s = 2.5
         self.queued_windows = 5
         self.max_windows = 4
+        self.window_s = 0.02
+        self.ahead_s = 0.0
+        self.n_expected = 0
+
+    def wait_s(self, n_windows: int) -> float:
+        return self.ahead_s + self.n_expected * self.window_s
+
+    @contextmanager
+    def expecting(self, call: Call, n_windows: int) -> Generator[None]:
+        self.n_expected += n_windows
+        try:
+            yield
+        finally:
+            self.n_expected -= n_windows
 
 
 class FakeEngine:
@@ -51,6 +68,7 @@ class FakeEngine:
         self.before: Callable[[], object] = lambda: None
         self.n_checks = 0
         self.healthy = True
+        self.n_windows = 1
 
     def localize(
         self,
@@ -76,6 +94,9 @@ class FakeEngine:
         self.before()
         (call or Call()).check()
         return Localization(clip_id, DURATION_S, cached, tuple(_result(query) for query in queries))
+
+    def expected_windows(self, clip: Clip) -> int:
+        return 0 if isinstance(clip, KnownClip) else self.n_windows
 
     def knows_clip(self, clip_id: str) -> bool:
         return clip_id in self.known

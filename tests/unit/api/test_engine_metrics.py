@@ -1,11 +1,13 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.api.admission import Admission
+from service.api.admission import Admission, AdmissionLimits
+from service.api.demand import DemandEstimate
 from service.api.engine_metrics import EngineMetrics
+from service.api.lanes import Lanes
 from service.core.errors import TooManyBytes
 from tests.unit.api.expositions import parse_series
-from tests.unit.api.fake_engine import FakeEngine
+from tests.unit.api.fake_engine import FakeBatcher, FakeEngine
 
 
 def read(engine: FakeEngine, admission: Admission) -> dict[str, float]:
@@ -15,7 +17,8 @@ def read(engine: FakeEngine, admission: Admission) -> dict[str, float]:
 
 
 def admission(max_bytes: int = 100) -> Admission:
-    return Admission(2, max_bytes, backlog_s=lambda: 0.0, is_shutting_down=lambda: False)
+    limits = AdmissionLimits(max_wait_s=30, max_requests=2, max_bytes=max_bytes, max_connections=5)
+    return Admission(limits, DemandEstimate(FakeBatcher(), Lanes(batch_windows=4)), is_shutting_down=lambda: False)
 
 
 def test_the_queue_and_the_providers_of_the_engine_are_exposed() -> None:
@@ -61,4 +64,4 @@ def test_refused_requests_are_counted_by_reason() -> None:
         full.count(received, 2)
     series = read(FakeEngine(), full)
     refused = {reason: series[f'earmark_requests_refused_total{{reason="{reason}"}}'] for reason in full.refused}
-    assert refused == {"requests": 0, "bytes": 1, "ending": 0, "answers": 0, "connections": 0, "slow": 0}
+    assert refused == {"wait": 0, "requests": 0, "bytes": 1, "ending": 0, "answers": 0, "connections": 0, "slow": 0}

@@ -35,7 +35,8 @@ async def test_info_contains_the_model_the_defaults_and_the_limits(client: httpx
         "max_upload_bytes": 2048,
         "max_queries": 3,
         "max_query_chars": 40,
-        "max_requests": 64,
+        "max_wait_s": 30,
+        "max_requests": 1000,
         "request_timeout_s": 300.0,
     }
     assert "FLAC" in info["accepted_audio"]

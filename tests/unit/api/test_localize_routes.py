@@ -2,6 +2,7 @@ import base64
 import logging
 import threading
 import time
+from collections import Counter
 
 import anyio
 import httpx
@@ -131,28 +132,99 @@ async def test_a_request_beyond_the_limit_is_refused_at_once_with_the_time_to_re
 
     engine.before = wait
     async with make_client(engine, Settings(max_requests=2)) as client, anyio.create_task_group() as tasks:
-
-        async def post() -> httpx.Response:
-            return await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
-
-        for _ in range(2):
-            tasks.start_soon(post)
+        for number in range(2):
+            tasks.start_soon(post_upload, client, b"%d" % number)
             assert await anyio.to_thread.run_sync(lambda: began.acquire(timeout=10))
         try:
-            refused = await post()
+            refused = await post_upload(client, b"x")
             known = await client.get("/livez")
         finally:
             done.set()
-    assert (refused.status_code, refused.headers["retry-after"], known.status_code) == (429, "3", 200)
+    assert (refused.status_code, refused.headers["retry-after"], known.status_code) == (429, "1", 200)
     assert refused.json() == {
         "type": "/problems/too-many-requests",
         "title": "Too many requests at the same time",
         "status": 429,
-        "detail": "2 requests are in progress; at most 2 are accepted at a time; try again in 3 s (EARMARK_MAX_REQUESTS)",
+        "detail": "2 requests are in progress; at most 2 are accepted at a time; try again in 1 s (EARMARK_MAX_REQUESTS)",
         "limit": 2,
-        "retry_after_s": 3,
+        "retry_after_s": 1,
         "setting": "EARMARK_MAX_REQUESTS",
     }
+
+
+async def post_upload(client: httpx.AsyncClient, clip: bytes) -> httpx.Response:
+    return await client.post("/localize", files=[("audio", ("a", clip)), ("query", (None, "dog"))])
+
+
+async def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_retry(engine: FakeEngine) -> None:
+    engine.batcher.ahead_s = 7.25
+    async with make_client(engine, Settings(max_wait_s=7)) as client:
+        refused = await post_upload(client, b"x")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "4")
+    assert refused.json() == {
+        "type": "/problems/wait-too-long",
+        "title": "Too much work is ahead of the request",
+        "status": 429,
+        "detail": "the request would wait 7.2 s; at most 7 s is accepted; try again in 4 s (EARMARK_MAX_WAIT_S)",
+        "limit": 7,
+        "wait_s": 7.2,
+        "retry_after_s": 4,
+        "setting": "EARMARK_MAX_WAIT_S",
+    }
+
+
+async def test_no_wait_beyond_the_deadline_is_accepted(engine: FakeEngine) -> None:
+    engine.batcher.ahead_s = 3.5
+    async with make_client(engine, Settings(request_timeout_s=2.5)) as client:
+        refused = await post_upload(client, b"x")
+    assert (refused.status_code, refused.json()["limit"]) == (429, 3)
+
+
+async def test_a_long_clip_on_an_idle_service_is_never_refused_for_its_own_work(engine: FakeEngine) -> None:
+    engine.n_windows = 10_000
+    async with make_client(engine, Settings(max_wait_s=1)) as client:
+        assert (await post_upload(client, b"x")).status_code == 200
+
+
+async def test_two_hundred_clips_at_once_are_all_answered(engine: FakeEngine) -> None:
+    running, most = list[int](), list[int]()
+
+    def work() -> None:
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.001)
+        running.pop()
+
+    engine.before = work
+    statuses = Counter[int]()
+    await burst(engine, Settings(), 200, statuses)
+    assert statuses == Counter({200: 200})
+    assert max(most) <= 8  # the others wait in the event loop
+    assert engine.batcher.n_expected == 0
+
+
+async def test_the_wait_decides_how_many_clips_of_a_burst_are_admitted(engine: FakeEngine) -> None:
+    engine.batcher.window_s, done = 0.1, threading.Event()
+    engine.before = lambda: done.wait(10)
+    statuses = Counter[int]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(burst, engine, Settings(max_wait_s=3), 200, statuses)
+        with anyio.fail_after(30):
+            while sum(statuses.values()) < 169:
+                await anyio.sleep(0.01)
+        done.set()
+    assert statuses == Counter({429: 169, 200: 31})  # the last one waits for 30 windows of 0.1 s
+    assert engine.batcher.n_expected == 0
+
+
+async def burst(engine: FakeEngine, settings: Settings, number: int, statuses: Counter[int]) -> None:
+    async with make_client(engine, settings) as client, anyio.create_task_group() as tasks:
+
+        async def post(clip: bytes) -> None:
+            statuses[(await post_upload(client, clip)).status_code] += 1
+
+        for index in range(number):
+            tasks.start_soon(post, b"%d" % index)
 
 
 async def test_an_upload_beyond_the_limit_of_bytes_in_flight_is_refused() -> None:

@@ -237,12 +237,14 @@ async def test_other_cancellations_pass(app: ASGIApp) -> None:
         await Exchange(app, is_shutting_down=lambda: False).run()
 
 
-@pytest.mark.parametrize(("path", "status"), [("/localize", 503), ("/readyz", 503), ("/livez", 200), ("/metrics", 200)])
-async def test_of_connections_beyond_the_limit_only_liveness_and_metrics_are_answered(path: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"), [("/localize", 429), ("/info", 429), ("/readyz", 200), ("/livez", 200), ("/metrics", 200)]
+)
+async def test_on_connections_beyond_the_limit_only_probes_are_answered(path: str, status: int) -> None:
     exchange = Exchange(answering)
     await exchange.run(path=path, state={OVER_LIMIT: True})
     assert exchange.status == status
-    if status == 503:
+    if status == 429:
         assert orjson.loads(exchange.body)["type"] == "/problems/too-many-connections"
 
 

@@ -1,16 +1,21 @@
+import asyncio
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import anyio
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from service.api.lanes import Lane, Lanes
 from service.api.workers import WorkerThreads
 from service.core.errors import DeadlineExceeded
 from service.engine.call import Call
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 
 
 class Client:
@@ -28,6 +33,17 @@ class Client:
         return {"type": "http.disconnect"}
 
 
+class Workers:
+    """Worker threads whose only lane has `n_slots` slots."""
+
+    def __init__(self, n_slots: int) -> None:
+        self.lane = Lane(n_slots)
+        self._workers = WorkerThreads(Lanes(batch_windows=1))
+
+    async def run(self, request: Request, call: Call, work: Callable[[], T]) -> T:
+        return await self._workers.run(request, call, work, self.lane)
+
+
 def check_until_stopped(call: Call) -> None:
     while True:
         call.check()
@@ -35,7 +51,7 @@ def check_until_stopped(call: Call) -> None:
 
 
 async def test_work_runs_in_another_thread_and_its_result_is_returned() -> None:
-    thread = await WorkerThreads(1).run(Client().request, Call(), threading.get_ident)
+    thread = await Workers(1).run(Client().request, Call(), threading.get_ident)
     assert thread != threading.get_ident()
 
 
@@ -43,7 +59,7 @@ async def test_a_client_that_disconnects_stops_the_work() -> None:
     client, call = Client(), Call()
     client.hang_up()
     with anyio.fail_after(1), pytest.raises(ClientDisconnect):
-        await WorkerThreads(1).run(client.request, call, lambda: check_until_stopped(call))
+        await Workers(1).run(client.request, call, lambda: check_until_stopped(call))
 
 
 async def test_a_client_that_disconnects_while_the_work_runs_stops_it_within_a_second() -> None:
@@ -61,30 +77,72 @@ async def test_a_client_that_disconnects_while_the_work_runs_stops_it_within_a_s
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hang_up_once_the_work_runs)
             with pytest.raises(ClientDisconnect):
-                await WorkerThreads(1).run(client.request, call, work)
+                await Workers(1).run(client.request, call, work)
 
 
-async def test_work_is_not_begun_if_the_client_disconnects_while_it_waits_for_a_thread() -> None:
-    workers, client, began, done = WorkerThreads(1), Client(), threading.Event(), threading.Event()
+async def test_work_that_waits_for_a_slot_leaves_at_once_if_the_client_disconnects() -> None:
+    workers, client, began, done = Workers(1), Client(), threading.Event(), threading.Event()
     runs: list[str] = []
 
     def hold() -> None:
         began.set()
         assert done.wait(10)
 
-    async def wait_and_leave() -> None:
-        with pytest.raises(ClientDisconnect):
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.run, Client().request, Call(), hold)
+        assert await anyio.to_thread.run_sync(began.wait, 10)
+        tasks.start_soon(workers.run, Client().request, Call(), lambda: runs.append("later"))
+        await anyio.wait_all_tasks_blocked()
+        asyncio.get_running_loop().call_later(0.01, client.hang_up)
+        with anyio.fail_after(5), pytest.raises(ClientDisconnect):
             await workers.run(client.request, Call(), lambda: runs.append("work"))
+        assert workers.lane.n_waiting == 1
+        done.set()
+    assert runs == ["later"]
+
+
+async def test_the_wait_for_a_slot_ends_at_the_deadline() -> None:
+    workers, began, done = Workers(1), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        began.set()
+        assert done.wait(10)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(workers.run, Client().request, Call(), hold)
         assert await anyio.to_thread.run_sync(began.wait, 10)
-        tasks.start_soon(wait_and_leave)
-        await anyio.wait_all_tasks_blocked()
-        client.hang_up()
-        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(1), pytest.raises(DeadlineExceeded):
+            await workers.run(Client().request, Call(timeout_s=0.02), lambda: None)
         done.set()
-    assert runs == []
+
+
+async def test_the_wait_for_a_slot_is_counted_to_the_queue() -> None:
+    workers, call = Workers(1), Call()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.run, Client().request, Call(), lambda: time.sleep(0.05))
+        await anyio.sleep(0.005)
+        await workers.run(Client().request, call, lambda: None)
+    assert call.stage_s["queue"] > 0.02
+
+
+async def test_a_thousand_requests_that_wait_take_no_threads() -> None:
+    workers, began, done = Workers(1), threading.Event(), threading.Event()
+    results: list[int] = []
+
+    def hold() -> None:
+        began.set()
+        assert done.wait(10)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.run, Client().request, Call(), hold)
+        assert await anyio.to_thread.run_sync(began.wait, 10)
+        before = threading.active_count()
+        for number in range(1000):
+            tasks.start_soon(workers.run, Client().request, Call(), lambda number=number: results.append(number))
+        await anyio.wait_all_tasks_blocked()
+        assert threading.active_count() == before
+        done.set()
+    assert results == list(range(1000))
 
 
 async def test_a_message_other_than_the_disconnect_does_not_stop_the_work() -> None:
@@ -104,18 +162,18 @@ async def test_a_message_other_than_the_disconnect_does_not_stop_the_work() -> N
             time.sleep(0.001)
         return "done"
 
-    assert await WorkerThreads(1).run(Request({"type": "http"}, receive=receive), call, work) == "done"
+    assert await Workers(1).run(Request({"type": "http"}, receive=receive), call, work) == "done"
     assert messages == []
 
 
 async def test_an_error_of_the_work_reaches_the_caller() -> None:
     call = Call(timeout_s=0.01)
     with anyio.fail_after(1), pytest.raises(DeadlineExceeded):
-        await WorkerThreads(1).run(Client().request, call, lambda: check_until_stopped(call))
+        await Workers(1).run(Client().request, call, lambda: check_until_stopped(call))
 
 
 async def test_a_cancelled_request_stops_its_thread_and_frees_it() -> None:
-    workers, call, ended = WorkerThreads(1), Call(), threading.Event()
+    workers, call, ended = Workers(1), Call(), threading.Event()
 
     def work() -> None:
         try:
@@ -132,7 +190,7 @@ async def test_a_cancelled_request_stops_its_thread_and_frees_it() -> None:
 
 
 async def test_no_more_work_runs_at_a_time_than_there_are_threads() -> None:
-    workers, lock = WorkerThreads(2), threading.Lock()
+    workers, lock = Workers(2), threading.Lock()
     running: list[int] = [0]
     most: list[int] = [0]
 
