@@ -228,7 +228,7 @@ class Connection(H11Protocol):
             self._transport.receive_at_a_time(self.places.received_bytes)
         else:  # the app has not seen the request yet
             self._is_refused = True
-            self.cycle.body = b""
+            self.cycle.body.clear()
             self.scope["state"][OVER_LIMIT] = True  # pyright: ignore[reportTypedDictNotRequiredAccess] - uvicorn sets it
             self.http_state.closes_after_answer = True
 

@@ -30,7 +30,7 @@ _REASONS: dict[type[EarmarkError], str] = {
     TooManyConnections: "connections",
     RequestTooSlow: "slow",
 }
-_QUIET_S = 10.0
+_QUIET_S = 30.0
 """Without a refusal for this time, it is unknown whether requests are still refused."""
 
 

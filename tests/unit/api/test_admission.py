@@ -200,10 +200,10 @@ def test_old_refusals_for_connections_tell_nothing_about_now(clock: Clock) -> No
     entry = admission()
     with entry.receive() as received, entry.work(received, 1):
         entry.refuse_connection()
-        clock.now_s += 9
+        clock.now_s += 29
         entry.refuse_connection()
-        clock.now_s += 9
-        assert entry.refusing_for_s == 18
+        clock.now_s += 29
+        assert entry.refusing_for_s == 58
         clock.now_s += 2
         assert entry.refusing_for_s == 0
 
