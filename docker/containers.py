@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _START_POLL_S = 0.05
 _DEBIAN = "trixie"
 """The Debian release of the base image that is made where there is no Docker engine, as in the Dockerfile."""
 _DEBIAN_PACKAGES = "python3,python3-venv,ca-certificates"
+_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap", "unshare": "util-linux", "mount": "mount"}
+"""The Debian packages of the programs that build and run an image without a Docker engine."""
 
 
 class Container(Protocol):
@@ -132,7 +135,7 @@ def build_with_buildah(target: str, arguments: Sequence[str], folder: Path) -> "
     Raises:
         RuntimeError: If a step fails, or if this is no Debian on which this process is root.
     """
-    _install_missing({"buildah": "buildah", "debootstrap": "debootstrap", "unshare": "util-linux", "mount": "mount"})
+    _install_missing(_PROGRAMS)
     base = folder / "base"
     mirror = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
     run_program("debootstrap", "--variant=minbase", f"--include={_DEBIAN_PACKAGES}", _DEBIAN, base, mirror)
@@ -147,6 +150,29 @@ def build_with_buildah(target: str, arguments: Sequence[str], folder: Path) -> "
     options = ("--build-arg", "PYTHON_IMAGE=localhost/python-base", *isolation, *certificates, *arguments)
     buildah("bud", "--target", target, "--file", DOCKERFILE, "--tag", "localhost/earmark", *options, ROOT)
     return BuildahImage(buildah, _bytes(base))
+
+
+def obstacle_to_building() -> str | None:
+    """Says why no image can be built on this machine; None if one can.
+
+    The trial installs the missing Debian packages, and runs a program in a container that has nothing else.
+    """
+    if has_docker_engine():
+        return None
+    try:
+        _install_missing(_PROGRAMS)
+        with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="earmark-trial-") as folder:
+            buildah = _Buildah(Path(folder))
+            name = buildah("from", "scratch")
+            try:
+                buildah("add", "--quiet", name, "/sbin/ldconfig", "/trial")  # it is linked statically
+                buildah("run", "--isolation", "chroot", name, "/trial", "--version")
+            finally:
+                buildah("rm", name)
+        run_program("unshare", "--mount", "--pid", "--fork", "--propagation", "private", "true")
+    except (RuntimeError, OSError) as error:
+        return " ".join(str(error).split())
+    return None
 
 
 def _install_missing(packages: dict[str, str]) -> None:
@@ -212,7 +238,7 @@ set -e
 cd "$1"; shift
 mount --bind . . ; cd "$PWD"
 mount -t proc -o nosuid,nodev,noexec proc proc
-mount -t tmpfs -o "size=$1,mode=1777,nosuid,nodev" tmpfs tmp; shift
+mount -t tmpfs -o "size=$1,mode=1777,noexec,nosuid,nodev" tmpfs tmp; shift
 mount -t tmpfs -o size=64k,mode=755,nosuid tmpfs dev
 for device in null zero random urandom; do touch "dev/$device"; mount --bind "/dev/$device" "dev/$device"; done
 mount -o remount,bind,ro .

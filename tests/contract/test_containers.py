@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,23 @@ def test_a_container_runs_the_own_command_of_the_image_without_privileges(
     assert ["stop", "-t", str(containers["STOP_S"]), "0123456789ab"] in commands(engine)
     assert commands(engine)[-1] == ["rm", "--force", "0123456789ab"]
     assert log.read_text() == "Earmark listens\n"
+
+
+def test_with_an_engine_nothing_stands_in_the_way_of_a_build(containers: dict[str, Any], engine: Path) -> None:
+    assert containers["obstacle_to_building"]() is None
+
+
+def test_the_obstacle_to_a_build_is_named_in_one_line(containers: dict[str, Any], engine: Path) -> None:
+    (engine / "down").touch()
+    for name in ("buildah", "debootstrap", "unshare", "mount"):
+        program = engine / name
+        program.write_text("#!/bin/sh\necho 'operation\nnot permitted' >&2\nexit 1\n")
+        program.chmod(0o755)
+    obstacle = containers["obstacle_to_building"]()
+    assert "operation not permitted" in obstacle or "root" in obstacle
+    assert "\n" not in obstacle
+    command = [sys.executable, str(CONTAINERS.with_name("check_image.py"))]
+    possible = subprocess.run([*command, "--if-possible"], capture_output=True, text=True, check=False)
+    assert (possible.returncode, possible.stdout.count("\n")) == (0, 1)
+    assert possible.stdout.startswith("No image is checked, because none can be built here: ")
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
