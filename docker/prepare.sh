@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what docker-compose.yml needs and git does not have: .env, the secrets and the folder for bundles.
+# Makes what docker-compose.yml needs and git does not have: .env, the secrets and two folders.
 # Files that exist are kept, so it can be run again.
 set -eu
 cd "$(dirname "$0")/.."
@@ -37,8 +37,9 @@ user earmark on #$hash ~* &* +@all -@admin -@dangerous"
 [ "$(cat "$secrets/redis_acl" 2> /dev/null)" = "$users" ] || rm -f "$secrets/redis_acl"
 echo "$users" | keep redis_acl
 
-mkdir -p docker/bundles
-chmod 755 docker/bundles
+for folder in docker/bundles docker/keys; do
+    [ -d "$folder" ] || mkdir -m 755 "$folder"
+done
 if [ ! -e .env ]; then
     cp .env.example .env
     echo 'made .env'

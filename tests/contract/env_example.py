@@ -15,7 +15,7 @@ ENV_EXAMPLE = ROOT / ".env.example"
 COMPOSE = ROOT / "docker-compose.yml"
 MARK = "# ---- Settings of Earmark."
 WIDTH = 118
-SET = {"open": ("1", "Everybody who can reach PUBLISH_ADDRESS, or the proxy, may use the service.")}
+SET = {"open": ("1", "Here: everybody who can reach PUBLISH_ADDRESS or the proxy, unless EARMARK_KEYS_FILE is set.")}
 """Settings that differ from their default in .env, by field: the value, and why."""
 IN_CONTAINER = {
     "bundle": "the packaged bundle",

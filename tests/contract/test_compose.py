@@ -36,6 +36,7 @@ EARMARKS = ("earmark", "earmark-gpu")
 DEFAULTS = variables()
 PORTS = {"earmark": 8000, "earmark-gpu": 8000, "prometheus": 9090, "grafana": 3000, "proxy": 443, "redis": 6379}
 """The port at which each program listens; for Earmark, the one that the image exposes."""
+METRICS_PORT = "9100"
 SECRET_FILES = {"redis_url", "redis_key", "redis_acl", "grafana_admin_password"}
 CADDYFILE = (DOCKER / "proxy" / "Caddyfile").read_text()
 
@@ -155,7 +156,11 @@ def test_every_network_volume_and_secret_is_declared_and_used() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_file_and_folder_that_is_mounted_exists_and_is_read_only(name: str) -> None:
-    made = {"./docker/bundles", *(secret["file"] for secret in FILE["secrets"].values())}  # by docker/prepare.sh
+    made = {
+        "./docker/bundles",
+        "./docker/keys",
+        *(secret["file"] for secret in FILE["secrets"].values()),
+    }  # by docker/prepare.sh
     for mount in mounts(FILE, name):
         if not mount.is_volume:
             assert mount.read_only
@@ -166,7 +171,7 @@ def test_every_file_and_folder_that_is_mounted_exists_and_is_read_only(name: str
 def test_every_path_of_a_command_or_an_environment_is_in_the_container(name: str) -> None:
     service = SERVICES[name]
     words = [*service.get("command", []), *map(str, service.get("environment", {}).values())]
-    paths = [match for word in words for match in re.findall(r"(?:^|=)(/(?:etc|run|bundles)\S*)", word)]
+    paths = [match for word in words for match in re.findall(r"(?:^|=)(/(?:etc|run|bundles|keys)\S*)", word)]
     for path in paths:
         file = host_path(FILE, name, path)
         assert file.exists() or file.parent.name == "secrets", path
@@ -219,20 +224,23 @@ def test_memory_suffices_for_what_the_settings_allow() -> None:
 def test_the_limits_of_the_proxy_are_above_those_of_the_service() -> None:
     settings = Settings()
     environment = SERVICES["proxy"]["environment"]
-    assert size_bytes(environment["PROXY_MAX_BODY"]) > settings.max_upload_bytes + (1 << 20)
+    assert int(environment["PROXY_MAX_BODY_BYTES"]) > settings.max_upload_bytes + (1 << 20)
     assert seconds(environment["PROXY_REQUEST_TIMEOUT"]) > settings.request_timeout_s
     assert seconds(environment["PROXY_WRITE_TIMEOUT"]) > 2 * settings.request_timeout_s
     (keepalive,) = re.findall(r"keepalive (\d+)s", CADDYFILE)
     assert int(keepalive) < settings.keep_alive_s
     assert environment["PROXY_UPSTREAM"] == f"earmark:{PORTS['earmark']}"
     in_file = dict(re.findall(r"\{\$([A-Z_]+):([^}]*)\}", CADDYFILE))
-    assert in_file == environment
+    assert in_file == {name: str(value) for name, value in environment.items()}
 
 
 def test_prometheus_reads_services_of_the_file_at_their_ports() -> None:
     config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-    assert jobs["earmark"]["static_configs"] == [{"targets": [f"earmark:{PORTS['earmark']}"]}]
+    assert jobs["earmark"]["static_configs"] == [{"targets": [f"earmark:{METRICS_PORT}"]}]
+    for name in EARMARKS:
+        assert SERVICES[name]["environment"]["EARMARK_METRICS_PORT"] == METRICS_PORT
+        assert not any(METRICS_PORT in port for port in SERVICES[name]["ports"])
     (discovery,) = jobs["dcgm-exporter"]["dns_sd_configs"]
     assert (discovery["names"], discovery["port"]) == (["dcgm-exporter"], 9400)
     assert "9400" in str(SERVICES["dcgm-exporter"]["healthcheck"])
@@ -268,5 +276,5 @@ def test_nobody_uses_grafana_without_the_password() -> None:
 
 def test_what_the_preparation_makes_is_not_in_git() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/.env", "/docker/secrets/", "/docker/bundles/"} <= set(ignored)
+    assert {"/.env", "/docker/secrets/", "/docker/bundles/", "/docker/keys/"} <= set(ignored)
     assert "docker/prepare.sh" in COMPOSE.read_text()

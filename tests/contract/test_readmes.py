@@ -23,9 +23,10 @@ from service.api.problems import all_problems
 from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, Manifest
+from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, PACKAGED_BUNDLE, Manifest, read_manifest
 from service.core.postprocessing import Postprocessing
 from service.core.presence import PresenceRule
+from service.engine.clip_embedding import ClipEmbedding
 from service.settings import Settings, secret_fields, variable
 from service.shutdown import Shutdown
 from tests.compose_file import read_compose
@@ -274,6 +275,9 @@ def check_docker_command(arguments: list[str]) -> None:
     if arguments[0] == "compose":
         check_compose_command(arguments[1:])
         return
+    if arguments[0] in ("inspect", "stop", "rm"):
+        assert arguments[-1] == "earmark-next"
+        return
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     build, run = commands.add_parser("build"), commands.add_parser("run")
@@ -304,12 +308,24 @@ def check_docker_command(arguments: list[str]) -> None:
 
 def check_compose_command(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    up = commands.add_parser("up")
-    for flag in ("--detach", "--wait", "--build"):
-        up.add_argument(flag, action="store_true")
-    up.add_argument("services", nargs="*", choices=[*read_compose()["services"], []])
-    parser.parse_args(arguments)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up, run, execute = (commands.add_parser(name) for name in ("up", "run", "exec"))
+    for command, flags in ((up, ("--detach", "--wait", "--build", "--no-deps")), (run, ("--detach", "--no-deps"))):
+        for flag in flags:
+            command.add_argument(flag, action="store_true")
+    run.add_argument("--name", required=True)
+    for command in (run, execute):
+        command.add_argument("--env", required=True)
+    for command in (up, run, execute):
+        command.add_argument("service", nargs="?", choices=list(read_compose()["services"]))
+    execute.add_argument("rest", nargs=argparse.REMAINDER)
+    understood = parser.parse_args(arguments)
+    if understood.command == "run":
+        assert understood.env.partition("=")[0] in map(variable, Settings.model_fields)
+    if understood.command == "exec":
+        assert understood.env.partition("=")[0] in read_compose()["services"]["proxy"]["environment"]
+        assert understood.rest[:2] == ["caddy", "reload"]
+        assert understood.rest[2:] == read_compose()["services"]["proxy"]["command"][2:]
 
 
 def check_request(arguments: list[str], app: Any) -> None:
@@ -327,7 +343,13 @@ def test_every_target_of_make_exists(target: str) -> None:
 
 def named_paths() -> list[str]:
     words = {word.strip("\"'`(),.:;").removeprefix("audio=@") for word in re.split(r"[\s\]()`]+", without_links(ALL))}
-    made = {"docker/bundles", "docker/secrets", *(secret["file"][2:] for secret in read_compose()["secrets"].values())}
+    made = {
+        "docker/bundles",
+        "docker/bundles/2",
+        "docker/keys",
+        "docker/secrets",
+        *(secret["file"][2:] for secret in read_compose()["secrets"].values()),
+    }
     return sorted(word for word in words - made if word.startswith(tuple(f"{folder}/" for folder in OURS)))
 
 
@@ -355,6 +377,17 @@ def test_every_module_of_a_command_exists(name: str) -> None:
     assert [module for module in modules if importlib.util.find_spec(module) is None] == []
     for module in modules:
         importlib.import_module(module)  # an import that was renamed away raises
+
+
+def test_the_size_of_an_embedding_is_that_of_the_default_model() -> None:
+    manifest = read_manifest(PACKAGED_BUNDLE)
+    frames_per_s = manifest.sample_rate_hz / manifest.hop_samples
+    (kilobytes, frames, numbers) = re.findall(
+        r"takes ([\d.]+) kB for each second of audio: (\d+) frames of (\d+) num", ALL
+    )[0]
+    assert (float(frames), int(numbers)) == (frames_per_s, manifest.dimension)
+    embedding = ClipEmbedding(np.zeros((int(frames) * 60, int(numbers)), np.float16), 60.0)
+    assert abs(embedding.n_bytes / 60_000 - float(kilobytes)) < 0.06
 
 
 def trees() -> dict[str, list[str]]:

@@ -1,28 +1,53 @@
-"""A real Prometheus reads the metrics of a real service."""
+"""Prometheus as docker-compose.yml starts it reads the metrics of a real service."""
 
 import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.operations.programs import prometheus, query
+from tests.operations.checkout import Checkout, prepare_checkout
+from tests.operations.programs import answers, free_port, query, running
 from tests.service_process import Service, soon, wav
 
+CONFIGURATION = "docker/prometheus/prometheus.yml"
 
-def test_a_real_prometheus_scrapes_the_service(service: Service, tmp_path: Path) -> None:
-    assert service.post(wav(1.0)).status_code == 200
-    host, port = service.address
-    configuration = tmp_path / "prometheus.yml"
-    configuration.write_text(
-        f"scrape_configs: [{{job_name: earmark, scrape_interval: 250ms, scrape_timeout: 250ms, "
-        f"static_configs: [{{targets: ['{host}:{port}']}}]}}]"
-    )
-    with prometheus(configuration, tmp_path) as url:
-        assert soon(lambda: query(url, 'up{job="earmark"} == 1'), 15)
-        assert soon(lambda: query(url, 'earmark_requests_total{route="/localize",status="200"} == 1'))
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    root = tmp_path / "checkout"
+    root.mkdir()
+    return prepare_checkout(root)
+
+
+def test_promtool_accepts_the_configuration_and_its_rules(checkout: Checkout) -> None:
+    (option,) = [word for word in checkout.command("prometheus") if word.startswith("--config.file=")]
+    command = ["promtool", "check", "config", option.partition("=")[2]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_promtool_has_no_complaint_about_the_metrics(service: Service) -> None:
     exposition = httpx.get(f"{service.url}/metrics").content
     done = subprocess.run(["promtool", "check", "metrics"], input=exposition, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_prometheus_reads_the_service(checkout: Checkout, service: Service) -> None:
+    assert service.post(wav(1.0)).status_code == 200
+    port = free_port()
+    checkout.replace(
+        CONFIGURATION,
+        ("earmark:9100", "{}:{}".format(*service.address)),
+        ("localhost:9090", f"localhost:{port}"),
+        ("scrape_interval: 15s", "scrape_interval: 1s"),
+        ("scrape_timeout: 10s", "scrape_timeout: 1s"),
+    )
+    command = ["prometheus", *checkout.command("prometheus"), f"--web.listen-address=127.0.0.1:{port}"]
+    url = f"http://127.0.0.1:{port}"
+    ready = checkout.health_check("prometheus").split()[-1].replace("http://127.0.0.1:9090", url)
+    with running(command, checkout.root / "prometheus.log", answers(ready)):
+        assert soon(lambda: query(url, 'up{job="earmark"} == 1'), 20)
+        assert soon(lambda: query(url, 'up{job="prometheus"} == 1'), 20)
+        assert query(url, 'earmark_requests_total{job="earmark",route="/localize",status="200"} == 1')
+        assert not query(url, 'up{job="dcgm-exporter"}')  # no such name here, and so no target that is down
