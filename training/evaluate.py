@@ -3,6 +3,7 @@
 `python -m training.evaluate --checkpoint runs/compact/checkpoint.pt --data FOLDER --json report.json`
 `python -m training.evaluate --bundle service/bundle --data FOLDER`
 `python -m training.evaluate --url http://127.0.0.1:8000 --data FOLDER`
+`python -m training.evaluate --bundle service/bundle --dataset realistic --data FOLDER`
 `python -m training.evaluate --bundle service/bundle --dataset tacos --data FOLDER --split test`
 
 On scenes, the queries are captions that are held out from training, three for each label. Each figure is the mean over
@@ -37,11 +38,12 @@ from training.evaluation.localizers import (
     ServiceLocalizer,
 )
 from training.evaluation.protocol import RESAMPLES, evaluate
+from training.evaluation.realistic_set import evaluate_realistic
 from training.evaluation.report import as_text
 from training.evaluation.scene_set import scene_set
 from training.evaluation.sparse_recordings import sparse_set
 
-SCENES = "scenes"
+SCENES, REALISTIC = "scenes", "realistic"
 DEFAULT_SPLIT = "test"
 
 
@@ -84,9 +86,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--dataset",
-        choices=(SCENES, *sorted(ADAPTERS)),
+        choices=(SCENES, REALISTIC, *sorted(ADAPTERS)),
         default=SCENES,
-        help=f"data set to evaluate on (default: {SCENES}, which are synthesized from a CSV pack)",
+        help=f"data set to evaluate on (default: {SCENES}; {SCENES} and {REALISTIC} are mixed from a CSV pack)",
     )
     parser.add_argument("--split", choices=SPLITS, help=f"split of the data set (default: {DEFAULT_SPLIT})")
     parser.add_argument(
@@ -108,7 +110,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     smoothing = {"median_filter_s": MEDIAN_FILTER_S, "extent_ratio": EXTENT_RATIO}
     limit_options(parser, options, "--checkpoint", options.checkpoint is not None, **smoothing)
     limit_options(
-        parser, options, "a data set's --dataset", options.dataset != SCENES, split=DEFAULT_SPLIT, most=sys.maxsize
+        parser, options, "a data set's --dataset", options.dataset in ADAPTERS, split=DEFAULT_SPLIT, most=sys.maxsize
     )
     return options
 
@@ -144,6 +146,8 @@ def make_report(options: argparse.Namespace) -> dict[str, Any]:
     localizer = open_localizer(options)
     if options.dataset == SCENES:
         sections = evaluate_scenes(localizer, options.data)
+    elif options.dataset == REALISTIC:
+        sections = evaluate_realistic(localizer, options.data)
     else:
         sections = evaluate_dataset(localizer, options.dataset, options.data, options.split, options.most)
     return {"subject": localizer.subject, **sections}

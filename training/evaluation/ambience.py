@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.random import Generator
@@ -81,8 +82,11 @@ def unrelated_labels(labels: Sequence[str], to: str | None) -> frozenset[str]:
 
     A label whose captions say that it may describe the same sound (`also` and `unsure` in `labels.jsonl`) is left out.
     """
-    if to is None:
-        return frozenset(labels)
+    return frozenset(labels) if to is None else _unrelated(tuple(labels), to)
+
+
+@cache  # the relations of all labels take a third of a second
+def _unrelated(labels: tuple[str, ...], to: str) -> frozenset[str]:
     names = [to, *labels]
     entries = captions_for_labels(names, read_label_captions(LABEL_CAPTIONS))
     relations = label_relations(entries, [False] * len(entries))

@@ -78,6 +78,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         lines += [f"recordings left out because they cannot be read: {_fields(report['unreadable'])}"]
     if "localization" in report:
         lines += ["", *_localization(report["localization"])]
+    if "wordings" in report:
+        lines += ["", "default, by wording of the queries", *_wording_table(report["wordings"])]
     if "sparse" in report:
         lines += ["", *_false_alarms(report["sparse"])]
     if "retrieval" in report:
@@ -108,6 +110,19 @@ def _false_alarms(section: Mapping[str, Any]) -> list[str]:
         f"  events found at false alarms per hour and query: {', '.join(points)}",
         f"most false alarms, of {len(labels)} labels",
         *_label_table({label: labels[label] for label in worst}, highest_first=True),
+    ]
+
+
+def _wording_table(wordings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each figure, with its value for each wording."""
+    head = f"  {'figure':28} " + " ".join(f"{wording:>10}" for wording in wordings)
+    names = next(iter(wordings.values()))
+    return [
+        head,
+        *(
+            f"  {name:28} " + " ".join(f"{_rounded(figures[name]['value']):>10}" for figures in wordings.values())
+            for name in names
+        ),
     ]
 
 
