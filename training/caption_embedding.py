@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from training.model import LanguageAudioModel
 from training.processes import Processes
-from training.synthesis.vocabulary import CaptionBank
+from training.synthesis.caption_bank import CaptionBank
 from training.towers.text import SentenceEncoder
 
 

@@ -12,7 +12,7 @@ from training.data.map_batch import MapBatch
 from training.data.scene_batch import SceneBatch
 from training.losses.captions import clip_contrastive_loss, region_contrastive_losses
 from training.losses.frames import frame_contrastive_losses, frame_sigmoid_loss, overlap_losses
-from training.losses.targets import RegionTargets, label_targets, teacher_targets
+from training.losses.targets import RegionTargets, absent_known, label_targets, teacher_targets
 from training.model import LanguageAudioModel
 from training.processes import Processes
 from training.recipe import Recipe
@@ -126,12 +126,19 @@ class Objective:
     def _label_losses(
         self, batch: SceneBatch, frames: Tensor, vocabulary: Vocabulary, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """The losses between frames and one random caption of each of the L labels."""
+        """The losses between frames and one random caption of each of the L labels, and absent captions if there are any."""
         if not self._any_enabled("label_sigmoid", "label_contrastive", "label_overlap"):
             return {}
-        captions = self.embedder.embed_sentences(vocabulary.bank.sample(generator))  # (L, D)
-        logits = self.model.logits(frames @ captions.T, captions)  # (B, T, L)
+        sentences = vocabulary.bank.sample(generator)  # (L, C)
         target, known = label_targets(batch, vocabulary.relation.to(frames.device))
+        if vocabulary.absent is not None:
+            absent = vocabulary.absent.sample(generator)
+            sentences = torch.cat([sentences, absent.sentences])  # (L + K, C)
+            absent_is_known = absent_known(batch, absent.may_be.to(frames.device))  # (B, T, K)
+            target = torch.cat([target, torch.zeros_like(absent_is_known, dtype=target.dtype)], dim=-1)  # (B, T, L + K)
+            known = torch.cat([known, absent_is_known], dim=-1)
+        captions = self.embedder.embed_sentences(sentences)  # (L + K, D)
+        logits = self.model.logits(frames @ captions.T, captions)  # (B, T, L + K)
         losses: dict[str, Tensor] = {}
         if self._any_enabled("label_sigmoid"):
             losses["label_sigmoid"] = frame_sigmoid_loss(logits, target, known)

@@ -25,6 +25,10 @@ SPARSE_TUNING = 20_250_516
 """Sparse recordings on which the default threshold is chosen."""
 REALISTIC = 20_250_517
 """Scenes of the realistic benchmark."""
+WORDING = 20_250_521
+"""Other wordings of the captions of labels."""
+ABSENT_CAPTIONS = 20_250_522
+"""Captions of a data set that are trained as absent, if only some of them are."""
 CALIBRATION_PAIRS = 7
 """Pairs of a scene and an absent query, to which a calibration is fitted."""
 TACOS_TEST_SPLIT = 42

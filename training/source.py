@@ -2,17 +2,20 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch.utils.data import Dataset
 
 from service.core.frame_grid import FrameGrid
 from training.data.batch import CaptionedBatch
+from training.data.captions import captions_for_labels, read_label_captions
 from training.data.excerpt import ExcerptRecipe
 from training.data.excerpt_batches import ExamplePool, ExcerptBatches, read_example_pools
 from training.data.pack import AudioStore, Recording, read_pack_table
+from training.data.wording import reworded
 from training.recipe import Recipe
+from training.synthesis.absent import build_absent
 from training.synthesis.map_cache import CachedSource
 from training.synthesis.scene_source import SceneRecordings, SceneSource
 from training.synthesis.teacher import class_names, score_recordings
@@ -119,7 +122,12 @@ def scene_vocabulary(recipe: Recipe, recordings: Sequence[Recording], encoder: S
         )
     folder = recipe.teacher.folder
     classes = class_names(folder) if folder and recipe.losses.teacher_sigmoid else []
-    vocabulary = build_vocabulary(recordings, recipe.data.captions, classes, recipe.teacher.captions, encoder)
+    written = read_label_captions(recipe.data.captions) if recipe.data.captions else {}
+    captions = reworded(written, recipe.data.wording)
+    vocabulary = build_vocabulary(recordings, captions, classes, recipe.teacher.captions, encoder)
+    entries = captions_for_labels(vocabulary.labels, reworded(written, replace(recipe.data.wording, variants=0)))
+    absent = build_absent(recipe.data.absent, vocabulary.bank, vocabulary.relation, entries, encoder)
+    vocabulary = replace(vocabulary, absent=absent)
     n_labels, n_captions = len(vocabulary.labels), len(vocabulary.bank.texts)
     logger.info("%d recordings, %d labels, %d captions", len(recordings), n_labels, n_captions)
     return vocabulary

@@ -1,9 +1,24 @@
 """The `[data]` table of a recipe: which recordings a run trains on, and how they are drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.data.excerpt_batches import WeightedDataset
+from training.data.wording import WordingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentConfig:
+    """Captions that are trained as absent, beside the captions of labels."""
+
+    captions: Path | None = None
+    """CSV file with a column `caption` or `phrase`, and `split`: real captions of other recordings. None: no real captions."""
+    count: int = 8000
+    """Largest number of real captions, drawn at random from the file once."""
+    one_word: bool = False
+    """Whether captions of labels in which one word is replaced are trained as absent, too."""
+    per_step: int = 0
+    """Number of absent captions in each training step, of each kind. 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +33,10 @@ class DataConfig:
     """JSON Lines file with the captions of the labels. A label without an entry gets captions from a template."""
     cache: Path | None = None
     """Folder of cached maps (`training.cache_maps`) that the run trains on instead of scenes. None: scenes are mixed."""
+    wording: WordingConfig = field(default_factory=WordingConfig)
+    """Other wordings of the labels' captions."""
+    absent: AbsentConfig = field(default_factory=AbsentConfig)
+    """Captions that are trained as absent from every scene in which they cannot be true."""
     different: int = 0
     """Number of different scenes, which are then repeated in the same order. 0: every scene is new."""
     label_exponent: float = 0.75

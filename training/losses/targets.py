@@ -45,6 +45,22 @@ def label_targets(batch: SceneBatch, relation: Tensor) -> tuple[Tensor, Tensor]:
     return positive.to(active.dtype), positive | ~unknown
 
 
+def absent_known(batch: SceneBatch, may_be: Tensor) -> Tensor:
+    """Where it is known that captions of no label are false: where no sound is heard of which the caption may be true.
+
+    Args:
+        batch: B scenes of T frames.
+        may_be: True where caption k may be true of a recording of label l, (K, L).
+
+    Returns:
+        The known mask, (B, T, K). The target of absent captions is 0.
+    """
+    active = batch.event_active.transpose(1, 2)  # (B, T, E)
+    may_be_event = may_be.T[batch.labels].to(active.dtype)  # (B, E, K)
+    in_ambience = may_be.T[batch.ambience] & (batch.ambience >= 0)[:, None]  # (B, K)
+    return ~((active @ may_be_event > 0) | in_ambience[:, None, :])
+
+
 def teacher_targets(batch: SceneBatch, related: Tensor) -> tuple[Tensor, Tensor]:
     """Soft targets for one caption of each of the C classes of the teacher: the teacher's scores.
 

@@ -1,15 +1,12 @@
 """The captions of labels and of the teacher's classes as sentence embeddings, and the relations between labels and classes."""
 
-import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor
-from torch.nn import functional as F
+from torch import Tensor
 
 from training.data.captions import (
     LabelCaptions,
@@ -19,6 +16,8 @@ from training.data.captions import (
     template_captions,
 )
 from training.data.pack import Recording
+from training.synthesis.absent import AbsentCaptions
+from training.synthesis.caption_bank import CaptionBank
 from training.towers.text import SentenceEncoder
 
 TITLE_SIMILARITY = 0.45
@@ -27,51 +26,6 @@ CURATED_RECORDINGS = 10
 """A label with at least this many recordings counts as curated: its collection is assumed to be carefully sorted."""
 RELATED_SIMILARITY = 0.55
 """A class of the teacher may be the same as a label if the cosine of their mean captions is above this value."""
-
-
-@dataclass(frozen=True)
-class CaptionBank:
-    """The captions of several subjects (labels or classes) and their sentence embeddings.
-
-    Attributes:
-        texts: the captions of all subjects, end to end, K of them.
-        sentences: sentence embedding of each caption, (K, C).
-        starts: the captions of subject i are [starts[i], starts[i + 1]), (subjects + 1,).
-    """
-
-    texts: tuple[str, ...]
-    sentences: Tensor
-    starts: Tensor
-
-    @classmethod
-    def encode(cls, captions: Sequence[Sequence[str]], encoder: SentenceEncoder) -> "CaptionBank":
-        """Encodes every caption of every subject once."""
-        starts = torch.tensor([0, *(len(subject) for subject in captions)]).cumsum(0)
-        texts = [text for subject in captions for text in subject]
-        return cls(tuple(texts), encoder.encode(texts), starts)
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @cached_property
-    def rows(self) -> dict[str, int]:
-        """Row of each caption in `sentences`."""
-        return {text: row for row, text in enumerate(self.texts)}
-
-    def of_subjects(self) -> list[tuple[str, ...]]:
-        """The captions of each subject."""
-        return [self.texts[start:end] for start, end in itertools.pairwise(self.starts.tolist())]
-
-    def means(self) -> Tensor:
-        """The mean caption of each subject, of unit norm: (subjects, C)."""
-        subject = torch.repeat_interleave(torch.arange(len(self)), self.starts.diff())
-        sums = torch.zeros(len(self), self.sentences.shape[1]).index_add_(0, subject, self.sentences)
-        return F.normalize(sums, dim=-1)
-
-    def sample(self, generator: Generator) -> Tensor:
-        """The sentence embedding of a random caption of every subject: (subjects, C)."""
-        draw = torch.rand(len(self), generator=generator)
-        return self.sentences[self.starts[:-1] + (draw * self.starts.diff()).long()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +38,7 @@ class Vocabulary:
         relation: whether the captions of label j are true of a recording of label i: POSITIVE, NEGATIVE or UNKNOWN, (L, L).
         class_bank: the captions of the teacher's classes, or None without classes.
         related: whether class j may be the same as label i, (L, C).
+        absent: captions that are trained as absent, or None without any.
     """
 
     labels: tuple[str, ...]
@@ -91,6 +46,7 @@ class Vocabulary:
     relation: Tensor
     class_bank: CaptionBank | None
     related: Tensor
+    absent: AbsentCaptions | None = None
 
     def index(self) -> dict[str, int]:
         """Index of each label."""
@@ -99,7 +55,7 @@ class Vocabulary:
 
 def build_vocabulary(
     recordings: Sequence[Recording],
-    captions: Path | None,
+    captions: Mapping[str, LabelCaptions],
     classes: Sequence[str],
     class_captions: Path | None,
     encoder: SentenceEncoder,
@@ -108,13 +64,13 @@ def build_vocabulary(
 
     Args:
         recordings: the recordings, whose labels and titles are used.
-        captions: JSON Lines file with the captions of labels; a label without an entry gets captions from a template.
+        captions: the written captions of labels; a label without an entry gets captions from a template.
         classes: the names of the teacher's classes, which are captions too; may be empty.
         class_captions: JSON Lines file with the captions of classes.
         encoder: embeds the captions.
     """
     labels = tuple(dict.fromkeys(recording.label for recording in recordings))
-    entries = captions_for_labels(labels, read_label_captions(captions) if captions else {})
+    entries = captions_for_labels(labels, captions)
     bank = CaptionBank.encode(_with_titles(entries, recordings, encoder), encoder)
     counts = Counter(recording.label for recording in recordings)
     relation = torch.from_numpy(label_relations(entries, [counts[label] >= CURATED_RECORDINGS for label in labels]))

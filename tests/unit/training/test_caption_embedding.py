@@ -10,7 +10,7 @@ from training.caption_embedding import CaptionEmbedder
 from training.model import LanguageAudioModel
 from training.processes import Processes
 from training.recipe import recipe_from_dict
-from training.synthesis.vocabulary import CaptionBank
+from training.synthesis.caption_bank import CaptionBank
 from training.towers.text import SentenceEncoder
 
 

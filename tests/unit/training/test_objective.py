@@ -11,6 +11,7 @@ from training.model import LanguageAudioModel
 from training.objective import Objective
 from training.recipe import Recipe, read_recipe
 from training.source import scene_source
+from training.synthesis.absent import AbsentCaptions, AbsentDraw
 from training.synthesis.scene_source import SceneSource
 from training.towers.text import SentenceEncoder, TextTowerConfig
 
@@ -123,3 +124,23 @@ def test_scenes_without_a_sound_have_losses_of_zero(
 def test_the_teachers_loss_needs_a_teacher() -> None:
     with pytest.raises(ValueError, match=r"set teacher.folder"):
         read_recipe(Path("training/recipes/tiny.toml"), ["losses.teacher_sigmoid=0.5"])
+
+
+def test_absent_captions_raise_the_label_losses_and_only_where_they_are_known_to_be_false(
+    tiny_pack: Path, source: SceneSource, encoder: SentenceEncoder, batch: SceneBatch
+) -> None:
+    sentences = encoder.encode(["a siren wails", "a crowd cheers"])
+    losses = dict[str, dict[str, float]]()
+    for name, may_be in (("none", None), ("false", False), ("unknown", True)):
+        objective = make_objective(recipe_with(tiny_pack, label_sigmoid=1.0, label_contrastive=1.0), source, encoder)
+        objective = replace(objective, embedder=replace(objective.embedder, sentence_noise=0.0))
+        objective.model.eval()  # without dropout, whose draws depend on the number of captions
+        if may_be is not None:
+            kind = AbsentDraw(sentences, torch.full((2, len(source.vocabulary.labels)), may_be))
+            absent = AbsentCaptions((kind,), 3)
+            objective = replace(objective, vocabulary=replace(source.vocabulary, absent=absent))
+        losses[name] = compute_losses(objective, batch)
+    for loss in ("label_sigmoid", "label_contrastive"):
+        assert losses["false"][loss] > losses["none"][loss]
+    assert losses["none"]["label_sigmoid"] < losses["unknown"]["label_sigmoid"] < losses["false"]["label_sigmoid"]
+    assert losses["none"]["label_contrastive"] == pytest.approx(losses["unknown"]["label_contrastive"], rel=0.01)

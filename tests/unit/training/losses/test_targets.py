@@ -3,7 +3,7 @@ import torch
 from training.data.batch import CaptionedBatch, CaptionedFrames
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
 from training.data.scene_batch import SceneBatch
-from training.losses.targets import RegionTargets, label_targets, teacher_targets
+from training.losses.targets import RegionTargets, absent_known, label_targets, teacher_targets
 
 RELATION = torch.tensor(
     [
@@ -87,3 +87,12 @@ def test_overlapping_regions_of_one_caption_are_true_once() -> None:
     )
     target, _ = RegionTargets.from_batch(batch, ["a"]).frame_targets()
     assert target.tolist() == [[[1]]]
+
+
+def test_an_absent_caption_is_unknown_where_it_may_be_true_and_false_elsewhere() -> None:
+    may_be = torch.tensor([[True, False, False], [False, False, False], [False, False, True]])
+    batch = make_batch([[1, 0, 0], [0, 1, 0]], [0, 1])
+    assert absent_known(batch, may_be)[0].tolist() == [[False, True, True], [True, True, True], [True, True, True]]
+    with_ambience = make_batch([[1, 0, 0], [0, 1, 0]], [0, 1], ambience=2)
+    assert not absent_known(with_ambience, may_be)[0, :, 2].any()
+    assert absent_known(with_ambience, may_be)[0, :, 1].all()

@@ -4,9 +4,10 @@ import torch
 from torch.nn import functional as F
 
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
+from training.synthesis.caption_bank import CaptionBank
 from training.synthesis.rivals import Rivals, find_rivals
 from training.synthesis.teacher import TeacherScores
-from training.synthesis.vocabulary import CaptionBank, Vocabulary
+from training.synthesis.vocabulary import Vocabulary
 
 LABELS = ("dog", "wolf", "puppy", "rain", "hound")
 

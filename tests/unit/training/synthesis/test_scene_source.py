@@ -23,7 +23,7 @@ SCENES = SceneRecipe(scene_s=1.92, max_event_s=1.0, ambience_rate=1.0, silence_r
 @pytest.fixture(scope="module")
 def recordings(tiny_pack: Path) -> SceneRecordings:
     rows = [r for r in read_pack_table(tiny_pack) if r.split == "train"]
-    return SceneRecordings(rows, AudioStore.decode(rows, 16_000), build_vocabulary(rows, None, [], None, ENCODER))
+    return SceneRecordings(rows, AudioStore.decode(rows, 16_000), build_vocabulary(rows, {}, [], None, ENCODER))
 
 
 def certain_teacher(store: AudioStore) -> TeacherScores:

@@ -33,7 +33,7 @@ def teacher() -> TeacherScores:
 
 def make_source(seed: int = 0) -> SceneSource:
     recordings = [Recording(Path(f"{label}.wav"), label, "train") for label in ("dog", "rain")]
-    vocabulary = build_vocabulary(recordings, None, [], None, ENCODER)
+    vocabulary = build_vocabulary(recordings, {}, [], None, ENCODER)
     known = SceneRecordings(recordings, STORE, vocabulary, teacher())
     return SceneSource(known, DataConfig(), SceneRecipe(), hop_samples=640, seed=seed)
 
