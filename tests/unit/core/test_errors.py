@@ -4,12 +4,13 @@ from types import ModuleType
 
 import pytest
 
-from service.core import errors, request_errors, start_errors
+from service.core import access_errors, errors, request_errors, start_errors
+from service.core.access_errors import AccessError
 from service.core.errors import EarmarkError
 from service.core.request_errors import RequestError
 from service.core.start_errors import StartError
 
-MODULES = (errors.__name__, request_errors.__name__, start_errors.__name__)
+MODULES = tuple(module.__name__ for module in (access_errors, errors, request_errors, start_errors))
 
 
 def _leaves(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
@@ -50,7 +51,8 @@ def test_every_error_can_be_pickled(kind: type[EarmarkError]) -> None:
 
 
 def test_the_trees_in_the_docstrings_are_the_trees_of_the_modules() -> None:
-    assert _drawn_names(errors) == _defined_names(errors) | {StartError.__name__, RequestError.__name__}
+    assert _drawn_names(errors) == _defined_names(errors) | {kind.__name__ for kind in (AccessError, StartError, RequestError)}
+    assert _drawn_names(access_errors) == _defined_names(access_errors)
     assert _drawn_names(request_errors) == _defined_names(request_errors)
     assert _drawn_names(start_errors) == _defined_names(start_errors)
 
