@@ -23,6 +23,7 @@ class ConstantLocalizer:
 
     grid = FrameGrid(16_000, 640)
     postprocessing = postprocessing_at(0.5, 0.0, 1.0)
+    presence = None
     calibrated = False
 
     def __init__(self) -> None:
