@@ -115,7 +115,7 @@ class Recipe:
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     """The text tower."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    """YAMNet, as pretrained weights and as a teacher."""
+    """The teacher, whose scores are targets; YAMNet is the pretrained weights of a compact tower, too."""
     losses: LossWeights = field(default_factory=LossWeights)
     """The weights of the losses."""
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
@@ -128,6 +128,11 @@ class Recipe:
             raise ValueError(
                 f"audio.kind is {self.audio.kind!r}; with teacher.folder only 'compact' and 'pyramid' are accepted, "
                 "because two of their frames last as long as one frame of the teacher"
+            )
+        if self.teacher.kind != "yamnet" and isinstance(self.audio, CompactConfig):
+            raise ValueError(
+                f"teacher.kind is {self.teacher.kind!r}; with audio.kind 'compact' only 'yamnet' is accepted, because the "
+                "compact tower starts from the weights of its teacher"
             )
         if self.data.cache and not isinstance(self.audio, PyramidConfig):
             raise ValueError(f"audio.kind is {self.audio.kind!r}; with data.cache only 'pyramid' is accepted")

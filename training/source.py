@@ -18,7 +18,7 @@ from training.recipe import Recipe
 from training.synthesis.absent import build_absent
 from training.synthesis.map_cache import CachedSource
 from training.synthesis.scene_source import SceneRecordings, SceneSource
-from training.synthesis.teacher import class_names, score_recordings
+from training.synthesis.teachers import teacher_classes, teacher_scores
 from training.synthesis.vocabulary import Vocabulary, build_vocabulary
 from training.towers.choice import tower_class
 from training.towers.text import SentenceEncoder
@@ -93,11 +93,11 @@ def scene_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource:
         ValueError: the sentence encoder is trained, and a loss needs the captions of labels or classes, which are encoded
             only once.
     """
-    tower, folder = tower_class(recipe.audio), recipe.teacher.folder
+    tower = tower_class(recipe.audio)
     recordings = train_recordings(recipe)
     vocabulary = scene_vocabulary(recipe, recordings, encoder)
     store = AudioStore.decode(recordings, tower.sample_rate_hz)
-    teacher = score_recordings(store, folder) if folder and recipe.needs_teacher_scores else None
+    teacher = teacher_scores(store, recipe.teacher) if recipe.needs_teacher_scores else None
     scene_recordings = SceneRecordings(recordings, store, vocabulary, teacher)
     return SceneSource(scene_recordings, recipe.data, recipe.scenes, tower.hop_samples, recipe.seed)
 
@@ -120,8 +120,7 @@ def scene_vocabulary(recipe: Recipe, recordings: Sequence[Recording], encoder: S
             "text.trained is true, but the captions of labels and classes are encoded only once; with text.trained only 0 "
             f"is accepted for {', '.join(f'losses.{name}' for name in frozen)}"
         )
-    folder = recipe.teacher.folder
-    classes = class_names(folder) if folder and recipe.losses.teacher_sigmoid else []
+    classes = teacher_classes(recipe.teacher) if recipe.losses.teacher_sigmoid else []
     written = read_label_captions(recipe.data.captions) if recipe.data.captions else {}
     captions = reworded(written, recipe.data.wording)
     vocabulary = build_vocabulary(recordings, captions, classes, recipe.teacher.captions, encoder)

@@ -1,8 +1,9 @@
-"""YAMNet as a teacher: its scores of 521 sound classes for every frame of the recordings."""
+"""The scores of a teacher for every frame of the recordings, and YAMNet as the teacher, with 521 sound classes."""
 
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,26 +19,30 @@ from training.towers.front_end import LogMel
 HOP_S = 0.08
 HOP_SAMPLES = 1280
 """One frame of the teacher: 80 ms at 16 kHz, two frames of the compact tower."""
+CLASS_MAP = "yamnet_class_map.csv"
 FRAMES_PER_PATCH = PATCH_SAMPLES // HOP_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherConfig:
-    """YAMNet, as the pretrained weights of the compact tower and as a teacher."""
+    """A model of AudioSet's classes as a teacher. YAMNet is the pretrained weights of the compact tower, too."""
 
+    kind: Literal["yamnet", "mn04"] = "yamnet"
+    """The teacher: YAMNet with 521 classes, or EfficientAT's mn04 with 527 classes, which ranks the right class higher."""
     folder: Path | None = None
-    """Folder with `yamnet.safetensors` and `yamnet_class_map.csv`. The tower starts from these weights. None: no YAMNet."""
+    """Folder of the teacher. YAMNet: `yamnet.safetensors` and `yamnet_class_map.csv`; a compact tower starts from these weights.
+    mn04: `mn04_as.safetensors` and `class_labels_indices.csv`. None: no teacher."""
     warm_start_steps: int = 800
     """Steps of the warm start, which trains the maps into the shared space on YAMNet's features of clean recordings before
     the first scene (800 steps take about two minutes). 0, or a recipe with `start`: no warm start."""
     captions: Path | None = None
-    """JSON Lines file with the captions of YAMNet's classes. A class without an entry gets captions from a template."""
+    """JSON Lines file with the captions of the teacher's classes. A class without an entry gets captions from a template."""
 
 
-def class_names(folder: Path) -> list[str]:
-    """The 521 AudioSet class names, in the order of YAMNet's classifier."""
-    with (folder / "yamnet_class_map.csv").open(newline="", encoding="utf-8") as file:
-        return [row["display_name"] for row in csv.DictReader(file)]
+def class_names(file: Path) -> list[str]:
+    """The names of classes from a CSV file with a column `display_name`, in the order of a classifier."""
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [row["display_name"] for row in csv.DictReader(lines)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class TeacherScores:
 
     Attributes:
         scores: class scores times 255, the frames of all recordings end to end, (F, C).
-        features: the trunk's last map, three steps a patch, averaged over mel bands and repeated for each frame, (F, 1024).
+        features: the trunk's last map, averaged over mel bands and repeated for each frame, (F, 1024) for YAMNet.
         offsets: the frames of recording i are [offsets[i], offsets[i + 1]), (R + 1,).
     """
 

@@ -89,3 +89,10 @@ def test_a_recipe_overrides_some_values_of_its_base(tmp_path: Path) -> None:
 )
 def test_the_teachers_scores_are_needed_for_a_warm_start_or_its_loss(values: dict[str, object], needed: bool) -> None:
     assert recipe_from_dict({"name": "a", **values}).needs_teacher_scores == needed
+
+
+def test_a_compact_tower_has_yamnet_as_its_teacher() -> None:
+    with pytest.raises(ValueError, match=r"teacher\.kind is 'mn04'"):
+        recipe_from_dict({"name": "a", "teacher": {"kind": "mn04", "folder": "efficientat"}})
+    pyramid = {"name": "a", "audio": {"kind": "pyramid"}, "teacher": {"kind": "mn04", "folder": "efficientat"}}
+    assert recipe_from_dict(pyramid).teacher.kind == "mn04"

@@ -59,7 +59,7 @@ def test_a_recording_is_scored_by_its_highest_frame() -> None:
 def test_class_names_are_in_the_order_of_the_table(tmp_path: Path) -> None:
     table = 'index,mid,display_name\n0,/m/1,Speech\n1,/m/2,"Bark, dog"\n'
     (tmp_path / "yamnet_class_map.csv").write_text(table, encoding="utf-8")
-    assert class_names(tmp_path) == ["Speech", "Bark, dog"]
+    assert class_names(tmp_path / "yamnet_class_map.csv") == ["Speech", "Bark, dog"]
 
 
 @pytest.fixture(scope="module")
