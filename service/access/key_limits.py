@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from limits import RateLimitItemPerMinute
@@ -133,14 +133,15 @@ class KeyLimits:
         return Balance(key.requests_per_minute, stats.remaining, renewed_in_s)
 
     async def audio_balance(self, key: ApiKey) -> Balance | None:
-        """What remains of the quota of a key today, in seconds; None if the key has no quota."""
-        if key.audio_seconds_per_day is None:
-            return None
-        counter = self._counter_of(key)
-        memory_ms = await self._counters.memory.get(counter)
-        used_ms = max(memory_ms, await self._counters.ask_redis(lambda storage: storage.get(counter)) or 0)
-        remaining_s = max(0.0, key.audio_seconds_per_day - used_ms / _MS)
-        return Balance(key.audio_seconds_per_day, remaining_s, self._until_midnight_s())
+        """What remains of the quota of a key today, in seconds; None if the key has no quota.
+
+        What the running requests of this process have had decoded is no longer there, although it is not charged yet.
+        """
+        charged = await self._charged_balance(key)
+        decoded = self._decoded.get(key.name)
+        if charged is None or decoded is None:
+            return charged
+        return replace(charged, remaining=max(0.0, charged.remaining - decoded.running_s))
 
     async def begin_audio(self, key: ApiKey) -> Usage:
         """Begins to count the audio of a request.
@@ -148,7 +149,7 @@ class KeyLimits:
         Raises:
             AudioQuotaExceeded: If nothing remains of the quota of the key.
         """
-        quota = await self.audio_balance(key)
+        quota = await self._charged_balance(key)
         if quota is not None and quota.remaining <= 0:
             raise AudioQuotaExceeded(quota.limit, quota.renewed_in_s)
         return Usage(self._decoded.setdefault(key.name, _Decoded()), quota)
@@ -177,6 +178,16 @@ class KeyLimits:
         """Forgets all keys but those with these names."""
         for name in self._decoded.keys() - names:
             del self._decoded[name]
+
+    async def _charged_balance(self, key: ApiKey) -> Balance | None:
+        """What remains of the quota of a key today after the finished requests, in seconds; None without a quota."""
+        if key.audio_seconds_per_day is None:
+            return None
+        counter = self._counter_of(key)
+        memory_ms = await self._counters.memory.get(counter)
+        used_ms = max(memory_ms, await self._counters.ask_redis(lambda storage: storage.get(counter)) or 0)
+        used_ms = min(used_ms, _MS * key.audio_seconds_per_day)  # whatever the number that Redis has
+        return Balance(key.audio_seconds_per_day, key.audio_seconds_per_day - used_ms / _MS, self._until_midnight_s())
 
     def _counter_of(self, key: ApiKey) -> str:
         """Name of today's counter of a key; another quota for the key does not begin another counter."""

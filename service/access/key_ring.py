@@ -95,4 +95,7 @@ class Reloads:
 
     def _run(self, reload: Callable[[], None]) -> None:
         while self._requests.get():
-            reload()
+            try:
+                reload()
+            except Exception:
+                log.exception("the keys cannot be read again; the next signal is another attempt")

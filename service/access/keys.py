@@ -38,6 +38,7 @@ NAMES = "1 to 64 letters, digits, - and _, beginning with a letter or digit"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RANDOM_BYTES = 32
+_MAX_SHOWN_CHARS = 80
 _LIMITS = ("requests_per_minute", "audio_seconds_per_day")
 _FIELDS = ("sha256", "created_at", *_LIMITS)
 
@@ -143,12 +144,12 @@ def parse_keys(path: Path, text: str) -> dict[str, ApiKey]:
 def _fault_of(name: str, table: object) -> str | None:
     """Says what is wrong with the table of a key; None if nothing is."""
     if not is_name(name):
-        return f"{name[:80]!r} is not the name of a key; accepted: {NAMES}"
+        return f"{name[:_MAX_SHOWN_CHARS]!r} is not the name of a key; accepted: {NAMES}"
     if not isinstance(table, dict):
         return f"{name} is a value; accepted: a table [{name}]"
     fields = cast("dict[str, object]", table)
     if unknown := sorted(set(fields) - set(_FIELDS)):
-        return f"[{name}] has a field {unknown[0][:80]!r}; accepted: {', '.join(_FIELDS)}"
+        return f"[{name}] has a field {unknown[0][:_MAX_SHOWN_CHARS]!r}; accepted: {', '.join(_FIELDS)}"
     sha256 = fields.get("sha256")
     if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         return f"[{name}] needs a sha256 of 64 hexadecimal digits in lower case"
@@ -157,5 +158,13 @@ def _fault_of(name: str, table: object) -> str | None:
     for limit in _LIMITS:
         value = fields.get(limit, 1)
         if type(value) is not int or not 1 <= value <= MAX_LIMIT:
-            return f"[{name}]: {limit} is {str(value)[:80]!r}; accepted: 1 to {MAX_LIMIT}, or no such line for no limit"
+            return f"[{name}]: {limit} is {_shown(value)}; accepted: 1 to {MAX_LIMIT}, or no such line for no limit"
     return None
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value, for a message. Python refuses to write an integer of thousands of digits as a decimal."""
+    try:
+        return repr(str(value)[:_MAX_SHOWN_CHARS])
+    except ValueError:
+        return "a number that is far too large"

@@ -118,6 +118,26 @@ async def test_the_request_that_uses_the_rest_is_answered_and_the_others_are_sto
     assert first.decoded_s == 1000.0
 
 
+async def test_the_balance_leaves_out_what_running_requests_had_decoded(limits: KeyLimits) -> None:
+    usage = await limits.begin_audio(KEY)
+    usage.add(70.0)
+    assert await limits.audio_balance(KEY) == Balance(100, 30.0, 43_200)
+    await limits.charge(KEY, usage.finish())
+    assert await limits.audio_balance(KEY) == Balance(100, 30.0, 43_200)
+
+
+async def test_a_quota_of_which_redis_has_any_number_is_used_up_at_most(redis: RedisServer, clock: Clock) -> None:
+    redis.client.flushall()
+    limits = KeyLimits(Counters(redis.url), clock)
+    await limits.charge(KEY, 1.0)
+    (name,) = redis.client.keys("*audio*")
+    redis.client.set(name, "9" * 1000)
+    assert await limits.audio_balance(KEY) == Balance(100, 0.0, 43_200)
+    redis.client.set(name, -5)
+    assert await limits.audio_balance(KEY) == Balance(100, 99.0, 43_200)
+    await limits.close()
+
+
 async def test_what_finished_requests_used_is_counted_once(limits: KeyLimits) -> None:
     for _ in range(9):
         usage = await limits.begin_audio(KEY)

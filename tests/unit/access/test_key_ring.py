@@ -61,3 +61,22 @@ def test_signals_before_and_during_the_block_call_the_function_in_another_thread
         assert "keys-reload" not in {thread.name for thread in threading.enumerate()}
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_reading_that_crashes_does_not_end_the_next_ones(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    def reload() -> None:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise MemoryError
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with Reloads().calling(reload):
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_until(lambda: "cannot be read again" in caplog.text)
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_until(lambda: len(calls) == 2)
+    finally:
+        signal.signal(signal.SIGHUP, before)

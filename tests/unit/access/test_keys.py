@@ -74,6 +74,10 @@ def test_an_empty_file_has_no_keys(tmp_path: Path) -> None:
         (f'[a]\nsha256 = "{HASH}"\nrequests_per_minute = true', "is 'True'"),
         (f'[a]\nsha256 = "{HASH}"\naudio_seconds_per_day = 1.5', "audio_seconds_per_day is '1.5'"),
         (f'[a]\nsha256 = "{HASH}"\naudio_seconds_per_day = {10**10}', "audio_seconds_per_day"),
+        (
+            f'[a]\nsha256 = "{HASH}"\nrequests_per_minute = 0x{"f" * 5000}',
+            "is a number that is far too large; accepted",
+        ),
         (f'[a]\nsha256 = "{HASH}"\ncreated_at = 1', "created_at is not a date"),
         (f'[a]\nsha256 = "{HASH}"\n#' + "x" * MAX_FILE_BYTES, f"more than {MAX_FILE_BYTES} bytes"),
         ("".join(f'[k{i}]\nsha256 = "{i:064x}"\n' for i in range(MAX_KEYS + 1)), f"at most {MAX_KEYS}"),
