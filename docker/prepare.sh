@@ -2,7 +2,7 @@
 # Makes what docker-compose.yml needs and git does not have: .env, the secrets and two folders.
 # Files that exist are kept, so it can be run again.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH='' cd -- "$(dirname -- "$0")/.." # with CDPATH, cd would look for the folder elsewhere
 secrets=docker/secrets
 umask 077
 
@@ -16,6 +16,7 @@ sha256() {
 
 keep() { # writes its input to a file unless the file exists; containers of any user may read it, but not other users here
     if [ ! -s "$secrets/$1" ]; then
+        rm -f "$secrets/$1.new" # of a run that was interrupted; it may be read-only
         cat > "$secrets/$1.new"
         chmod 444 "$secrets/$1.new"
         mv -f "$secrets/$1.new" "$secrets/$1"

@@ -1,6 +1,7 @@
 """docker/prepare.sh makes the files that docker-compose.yml needs, once."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -21,10 +22,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def prepare(checkout: Path) -> str:
+def prepare(checkout: Path, folder: Path = Path("/"), **variables: str) -> str:
     """Runs the script from another folder, and returns its output."""
-    command = ["sh", str(checkout / "docker" / "prepare.sh")]
-    return subprocess.run(command, cwd="/", check=True, capture_output=True, text=True, umask=0o077).stdout
+    command = ["sh", str((checkout / "docker" / "prepare.sh").relative_to(folder))]
+    environment = os.environ | variables
+    return subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True, umask=0o077
+    ).stdout
 
 
 def contents(checkout: Path) -> dict[str, str]:
@@ -94,3 +98,21 @@ def test_an_empty_secret_is_made_again(checkout: Path) -> None:
     file.touch()
     prepare(checkout)
     assert len(file.read_text()) == 64
+
+
+def test_a_search_path_of_cd_does_not_lead_the_script_elsewhere(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "docker").mkdir()
+    assert prepare(checkout, folder=checkout, CDPATH=str(elsewhere)).startswith("made docker/secrets/redis_url\n")
+    assert (checkout / ".env").exists()
+
+
+def test_what_an_interrupted_run_has_left_is_replaced(checkout: Path) -> None:
+    leftover = checkout / "docker" / "secrets" / "redis_key.new"
+    leftover.parent.mkdir()
+    leftover.symlink_to("/missing/file")  # not even root can write to it, unlike to a read-only file
+    prepare(checkout)
+    assert not leftover.is_symlink()
+    assert len(contents(checkout)["redis_key"]) == 64
