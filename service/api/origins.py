@@ -1,6 +1,7 @@
 """Middleware that refuses requests of web pages of other sites: a page must not use a service on a visitor's machine."""
 
 import ipaddress
+import socket
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
@@ -64,8 +65,10 @@ def _could_be_rebound(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine only."""
+    """Whether an address to listen on is reached from this machine only; names and short forms are resolved, as to listen."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        candidates = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        address = str(candidates[0][4][0]).partition("%")[0]  # without the zone of an IPv6 address
+    except (OSError, UnicodeError):
+        return False
+    return ipaddress.ip_address(address).is_loopback

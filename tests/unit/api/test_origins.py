@@ -118,4 +118,11 @@ async def test_options_without_a_setting_is_no_preflight() -> None:
 
 def test_addresses_of_this_machine_only() -> None:
     hosts = {"127.0.0.1": True, "127.8.0.1": True, "::1": True, "localhost": True, "0.0.0.0": False, "10.0.0.1": False}
+    hosts |= {"127.1": True, "0x7f000001": True, "LOCALHOST": True, "fe80::1%lo": False, "a" * 300: False}
     assert {host: is_loopback(host) for host in hosts} == hosts
+
+
+async def test_a_short_form_of_the_loopback_address_does_not_let_rebound_names_in() -> None:
+    async with _client(host="127.1") as client:
+        headers = {"Origin": "http://evil.example:8000", "Host": "evil.example:8000"}
+        assert (await client.post("/localize", files=FILES, headers=headers)).status_code == 403
