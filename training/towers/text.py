@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
 from service.core.queries import QueryNormalization, normalize_query
+from training.towers.sentence_cache import SentenceCache, encoder_key
 
 MINI_LM = "all-MiniLM-L6-v2"
 
@@ -35,6 +36,8 @@ class TextTowerConfig:
         dropout: dropout probability in the perceptron, and in every dropout layer of a trained encoder.
         own_sigmoid: whether the sigmoid's scale and bias depend on the text, as in FLAM (arXiv 2505.05335). Otherwise all
             texts share one scale and one bias.
+        cache: file in which the sentence embeddings of a frozen encoder are kept from one run to the next, or None to
+            compute them in each run.
     """
 
     encoder: str = MINI_LM
@@ -46,6 +49,7 @@ class TextTowerConfig:
     hidden: int = 768
     dropout: float = 0.1
     own_sigmoid: bool = False
+    cache: Path | None = None
 
 
 def encoder_folder(encoder: str) -> Path:
@@ -90,6 +94,7 @@ class SentenceEncoder(nn.Module):
                 if isinstance(layer, nn.Dropout):
                     layer.p = config.dropout
         self.requires_grad_(requires_grad=config.trained)
+        self._opened_cache: SentenceCache | None = None
         self.eval()
 
     @property
@@ -130,6 +135,23 @@ class SentenceEncoder(nn.Module):
     @torch.no_grad()  # not inference mode: the result is an input of the projection in training
     def encode(self, captions: list[str], batch: int = 128) -> Tensor:
         """Computes sentence embeddings (Q, C) of captions, float32 on the CPU, without dropout and without gradient."""
+        cache = self._cache()
+        return (
+            cache.encode(captions, lambda missing: self._encode(missing, batch))
+            if cache
+            else self._encode(captions, batch)
+        )
+
+    def _cache(self) -> SentenceCache | None:
+        """The cache of a frozen encoder, or None."""
+        config = self.config
+        if config.cache and not config.trained and self._opened_cache is None:
+            settings = f"{config.pooling} {config.max_tokens} {config.query_normalization}"
+            self._opened_cache = SentenceCache(config.cache, encoder_key(self.transformer, settings))
+        return self._opened_cache
+
+    def _encode(self, captions: list[str], batch: int) -> Tensor:
+        """Computes sentence embeddings (Q, C) of captions in batches, without dropout."""
         training = self.training
         self.eval()
         batches = [captions[start : start + batch] for start in range(0, len(captions), batch)]

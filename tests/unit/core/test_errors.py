@@ -51,7 +51,9 @@ def test_every_error_can_be_pickled(kind: type[EarmarkError]) -> None:
 
 
 def test_the_trees_in_the_docstrings_are_the_trees_of_the_modules() -> None:
-    assert _drawn_names(errors) == _defined_names(errors) | {kind.__name__ for kind in (AccessError, StartError, RequestError)}
+    assert _drawn_names(errors) == _defined_names(errors) | {
+        kind.__name__ for kind in (AccessError, StartError, RequestError)
+    }
     assert _drawn_names(access_errors) == _defined_names(access_errors)
     assert _drawn_names(request_errors) == _defined_names(request_errors)
     assert _drawn_names(start_errors) == _defined_names(start_errors)

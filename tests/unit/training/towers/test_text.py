@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,3 +68,17 @@ def test_a_linear_projection_is_an_affine_map_and_a_norm(tacos: TextTowerConfig)
     projection = build_projection(2, 2, tacos)
     projection.load_state_dict({"weight": torch.tensor([[2.0, 0.0], [0.0, 1.0]]), "bias": torch.tensor([0.0, 1.0])})
     assert torch.allclose(projection(torch.tensor([[3.0, 7.0]])), torch.tensor([[0.6, 0.8]]))
+
+
+def test_a_frozen_encoder_keeps_its_embeddings_in_a_file_and_a_trained_one_does_not(
+    tacos: TextTowerConfig, tmp_path: Path
+) -> None:
+    cached = replace(tacos, trained=False, cache=tmp_path / "sentences.pt")
+    texts = ["rain falls", "a dog barks"]
+    expected = SentenceEncoder(replace(tacos, trained=False)).encode(texts)
+    first, second = (SentenceEncoder(cached) for _ in range(2))
+    torch.testing.assert_close(first.encode(texts), expected)
+    second.forward = None  # pyright: ignore[reportAttributeAccessIssue] - nothing is left to encode
+    torch.testing.assert_close(second.encode(texts[::-1]), expected.flip(0))
+    SentenceEncoder(replace(tacos, cache=tmp_path / "other.pt")).encode(texts)
+    assert not (tmp_path / "other.pt").exists()
