@@ -4,6 +4,7 @@
 `python -m training.evaluate --bundle service/bundle --data FOLDER`
 `python -m training.evaluate --url http://127.0.0.1:8000 --data FOLDER`
 `python -m training.evaluate --bundle service/bundle --dataset realistic --data FOLDER`
+`python -m training.evaluate --checkpoint runs/tacos_regions/checkpoint.pt --protocol tacos --data AUDIOSET`
 `python -m training.evaluate --bundle service/bundle --dataset tacos --data FOLDER --split test`
 
 On scenes, the queries are captions that are held out from training, three for each label. Each figure is the mean over
@@ -27,7 +28,7 @@ from service.core.postprocessing import Postprocessing
 from training import seeds
 from training.data.datasets import ADAPTERS
 from training.data.example import SPLITS
-from training.evaluation.dataset_split import evaluate_dataset
+from training.evaluation.dataset_split import COMMON_LABELS_DATASET, evaluate_dataset
 from training.evaluation.false_alarms import alarm_report
 from training.evaluation.localizers import (
     EXTENT_RATIO,
@@ -42,8 +43,10 @@ from training.evaluation.realistic_set import evaluate_realistic
 from training.evaluation.report import as_text
 from training.evaluation.scene_set import scene_set
 from training.evaluation.sparse_recordings import sparse_set
+from training.evaluation.tacos_protocol import evaluate_as_tacos
 
 SCENES, REALISTIC = "scenes", "realistic"
+PROTOCOLS = ("tacos",)
 DEFAULT_SPLIT = "test"
 
 
@@ -94,6 +97,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--most", type=positive, help="largest number of recordings of each split of the data set (default: all)"
     )
+    parser.add_argument(
+        "--protocol", choices=PROTOCOLS, help=f"evaluate on AudioSet Strong as in a paper: {', '.join(PROTOCOLS)}"
+    )
+    parser.add_argument(
+        "--categories", type=Path, help="CSV table of the protocol's variant with sentences: category, query, label"
+    )
     parser.add_argument("--json", type=Path, help="file to write the report to as JSON; its folder is created")
     parser.add_argument(
         "--median-filter-s",
@@ -107,11 +116,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         f"threshold; 1 disables it (default: {EXTENT_RATIO})",
     )
     options = parser.parse_args(arguments)
+    protocol, of_checkpoint = options.protocol is not None, options.checkpoint is not None
+    if protocol and options.dataset not in (SCENES, COMMON_LABELS_DATASET):
+        parser.error(f"--protocol {options.protocol} evaluates on {COMMON_LABELS_DATASET}, not on {options.dataset}")
     smoothing = {"median_filter_s": MEDIAN_FILTER_S, "extent_ratio": EXTENT_RATIO}
-    limit_options(parser, options, "--checkpoint", options.checkpoint is not None, **smoothing)
-    limit_options(
-        parser, options, "a data set's --dataset", options.dataset in ADAPTERS, split=DEFAULT_SPLIT, most=sys.maxsize
-    )
+    scope = "--checkpoint without --protocol" if of_checkpoint else "--checkpoint"
+    limit_options(parser, options, scope, of_checkpoint and not protocol, **smoothing)
+    of_dataset = options.dataset in ADAPTERS
+    limit_options(parser, options, "a data set's --dataset", of_dataset and not protocol, split=DEFAULT_SPLIT)
+    limit_options(parser, options, "a data set's --dataset", of_dataset or protocol, most=sys.maxsize)
+    limit_options(parser, options, "--protocol", protocol, categories=None)
     return options
 
 
@@ -144,7 +158,9 @@ def positive(text: str) -> int:
 def make_report(options: argparse.Namespace) -> dict[str, Any]:
     """Evaluates what the command line names."""
     localizer = open_localizer(options)
-    if options.dataset == SCENES:
+    if options.protocol:
+        sections = evaluate_as_tacos(localizer, options.data, options.categories, options.most)
+    elif options.dataset == SCENES:
         sections = evaluate_scenes(localizer, options.data)
     elif options.dataset == REALISTIC:
         sections = evaluate_realistic(localizer, options.data)

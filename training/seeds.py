@@ -29,6 +29,8 @@ WORDING = 20_250_521
 """Other wordings of the captions of labels."""
 ABSENT_CAPTIONS = 20_250_522
 """Captions of a data set that are trained as absent, if only some of them are."""
+REPLICA = 20_250_518
+"""Made-up scores of the replica of AudioSet Strong."""
 CALIBRATION_PAIRS = 7
 """Pairs of a scene and an absent query, to which a calibration is fitted."""
 TACOS_TEST_SPLIT = 42

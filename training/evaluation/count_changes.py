@@ -134,7 +134,7 @@ def count_changes(
 
 def _changes_of_query(query: ScoredQuery, criterion: Criterion, score_floor: float) -> CountChanges:
     curve = np.maximum(query.curve.astype(np.float64), score_floor)
-    scores, counts, other_labels = _counts(query, curve, criterion)
+    scores, counts, other_labels = counts_of_query(query, curve, criterion)
     deltas = np.diff(counts, prepend=0.0)  # (2 + other labels, S)
     changed = deltas.any(axis=0) & (scores > 0)  # no threshold is below 0
     deltas = deltas[:, changed]
@@ -148,7 +148,7 @@ def _changes_of_query(query: ScoredQuery, criterion: Criterion, score_floor: flo
     )
 
 
-def _counts(
+def counts_of_query(
     query: ScoredQuery, curve: NDArray[np.float64], criterion: Criterion
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
     """Counts of the detections in a curve (T,) at thresholds just below each of its scores.
@@ -176,7 +176,7 @@ def _counts(
 def _counts_without_events(
     curve: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
-    """Equals `_counts` for a clip without true events, where every detection is a false positive, but is faster.
+    """Equals `counts_of_query` for a clip without true events, where every detection is a false positive, but is faster.
 
     The number of detections rises by one at each local maximum of the curve and falls by one at each local minimum.
     """

@@ -8,6 +8,7 @@ resample is left out of that resample's means; the figure of a resample without 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +87,27 @@ def score_floors(queries: ScoredQueries, max_fp_per_hour: float) -> Array:
     return score_floor
 
 
+class SetTotals(Protocol):
+    """Totals of an evaluation set, (L, C) each; `ScoredQueries` has them."""
+
+    @property
+    def n_events(self) -> Array:
+        """Number of true events."""
+        ...
+
+    @property
+    def event_s(self) -> Array:
+        """Total duration of the true events, in seconds."""
+        ...
+
+    @property
+    def duration_s(self) -> Array:
+        """Duration of the clips in which each label was searched for, in seconds."""
+        ...
+
+
 def psds(
-    changes: Iterable[CountChanges], queries: ScoredQueries, weights: Array, alpha_ct: float, max_fp_per_hour: float
+    changes: Iterable[CountChanges], queries: SetTotals, weights: Array, alpha_ct: float, max_fp_per_hour: float
 ) -> Areas:
     """Polyphonic sound detection scores (arXiv 1910.08440).
 
@@ -98,7 +118,7 @@ def psds(
 
     Args:
         changes: Count changes of each label, in the order of `queries.labels`.
-        queries: The scored queries that `changes` come from.
+        queries: The scored queries that `changes` come from, or their totals.
         weights: Number of times that each clip counts in each resample, (C, B).
         alpha_ct: Cost of cross triggers.
         max_fp_per_hour: Largest effective false positive rate (e_max); areas are divided by it.
@@ -112,7 +132,11 @@ def psds(
         if alpha_ct:
             x += alpha_ct * 3600 * _cross_trigger_rate(label_changes, drawn, event_s[:, block])
         y = _cumulative(label_changes.true_positives, label_changes.clip, drawn)
-        return x[complete], _ratio(y[complete], queries.n_events[label] @ drawn)
+        nothing = np.zeros(
+            (1, drawn.shape[1])
+        )  # above all scores; without it, a label without changes would have an area
+        x, y = (np.concatenate([nothing, counts[complete]]) for counts in (x, y))
+        return x, _ratio(y, queries.n_events[label] @ drawn)
 
     curves = (
         partial(

@@ -56,6 +56,10 @@ class Localizer(Protocol):
         """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
         ...
 
+    def similarities(self, waveform: Float32, queries: Sequence[str]) -> Float32:
+        """Computes raw cosine similarities (Q, T) of Q queries in a waveform (N,)."""
+        ...
+
 
 class CheckpointLocalizer:
     """The towers of a checkpoint, with the windows and post-processing of the service.
@@ -109,11 +113,14 @@ class CheckpointLocalizer:
 
     def evidence(self, waveform: Float32, queries: Sequence[str]) -> Float32:
         """Computes the evidence (Q, T) of Q queries in a waveform (N,); see `EncodedQueries.evidence`."""
+        return self.encode_queries(queries).evidence(self.similarities(waveform, queries))
+
+    def similarities(self, waveform: Float32, queries: Sequence[str]) -> Float32:
+        """Computes raw cosine similarities (Q, T) of Q queries in a waveform (N,)."""
         # evaluation scores the same waveform once for each filter width
         if self._embedded is None or self._embedded[0] is not waveform:
             self._embedded = waveform, self.embed(waveform)
-        encoded = self.encode_queries(queries)
-        return encoded.evidence(scoring.similarity(self._embedded[1], encoded.embeddings))
+        return scoring.similarity(self._embedded[1], self.encode_queries(queries).embeddings)
 
     def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
         """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
@@ -140,6 +147,13 @@ class BundleLocalizer:
             Upload.of_bytes(as_wav(waveform, self.grid.sample_rate_hz)), queries, postprocessing
         )
         return np.round(np.stack([result.score for result in answer.results]), SCORE_DECIMALS)
+
+    def similarities(self, waveform: Float32, queries: Sequence[str]) -> Float32:
+        """Computes raw cosine similarities (Q, T) of Q queries in a waveform (N,)."""
+        answer = self.engine.localize(
+            Upload.of_bytes(as_wav(waveform, self.grid.sample_rate_hz)), queries, self.postprocessing
+        )
+        return np.stack([result.similarity for result in answer.results])
 
 
 class ServiceLocalizer:
@@ -170,16 +184,22 @@ class ServiceLocalizer:
 
     def scores(self, waveform: Float32, queries: Sequence[str], median_filter_s: float) -> Float32:
         """Computes scores (Q, T) of Q queries in a waveform (N,), smoothed by a median filter of that width."""
+        return self._curves(waveform, queries, "score", median_filter_s=repr(median_filter_s))
+
+    def similarities(self, waveform: Float32, queries: Sequence[str]) -> Float32:
+        """Computes raw cosine similarities (Q, T) of Q queries in a waveform (N,)."""
+        return self._curves(waveform, queries, "similarity")
+
+    def _curves(self, waveform: Float32, queries: Sequence[str], curve: str, **fields: str) -> Float32:
         audio = as_wav(waveform, self.grid.sample_rate_hz)
-        fields = {"curves": "score", "median_filter_s": repr(median_filter_s)}
         curves: list[list[float]] = []
         for start in range(0, len(queries), QUERIES_PER_REQUEST):
             answer = self.client.post(
                 "/localize",
                 files={"audio": ("clip.wav", audio, "audio/wav")},
-                data=fields | {"query": list(queries[start : start + QUERIES_PER_REQUEST])},
+                data={"curves": curve} | fields | {"query": list(queries[start : start + QUERIES_PER_REQUEST])},
             )
-            curves += [result["score"] for result in answer.raise_for_status().json()["results"]]
+            curves += [result[curve] for result in answer.raise_for_status().json()["results"]]
         return np.asarray(curves, dtype=np.float32)
 
 

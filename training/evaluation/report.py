@@ -78,6 +78,9 @@ def as_text(report: Mapping[str, Any]) -> str:
         lines += [f"recordings left out because they cannot be read: {_fields(report['unreadable'])}"]
     if "localization" in report:
         lines += ["", *_localization(report["localization"])]
+    if "protocol" in report:
+        section = report["protocol"]
+        lines += ["", *_head(section), *_figures(section["figures"]), "", "by label", *_label_table(section["labels"])]
     if "wordings" in report:
         lines += ["", "default, by wording of the queries", *_wording_table(report["wordings"])]
     if "sparse" in report:

@@ -89,6 +89,20 @@ def test_a_folder_without_a_pack_is_refused_with_a_message(tiny_bundle: Path, tm
         (["--url", "http://b", "--extent-ratio", "0.5"], "--extent-ratio applies to --checkpoint only"),
         (["--bundle", "b", "--split", "val"], "--split applies to a data set's --dataset only"),
         (["--bundle", "b", "--most", "5"], "--most applies to a data set's --dataset only"),
+        (
+            ["--bundle", "b", "--dataset", "realistic", "--split", "val"],
+            "--split applies to a data set's --dataset only",
+        ),
+        (["--bundle", "b", "--categories", "c.csv"], "--categories applies to --protocol only"),
+        (["--bundle", "b", "--protocol", "tacos", "--split", "val"], "--split applies to a data set's --dataset only"),
+        (
+            ["--bundle", "b", "--protocol", "tacos", "--dataset", "esc50"],
+            "--protocol tacos evaluates on audioset-strong, not on esc50",
+        ),
+        (
+            ["--checkpoint", "c", "--protocol", "tacos", "--median-filter-s", "0.5"],
+            "--median-filter-s applies to --checkpoint without --protocol only",
+        ),
         (["--bundle", "b", "--dataset", "pack", "--most", "0"], "an integer of at least 1 is accepted"),
     ],
 )

@@ -32,6 +32,9 @@ class ConstantLocalizer:
     def scores(self, waveform: np.ndarray, queries: Sequence[str], median_filter_s: float) -> np.ndarray:
         return np.full((len(queries), self.grid.n_frames(len(waveform))), 0.25, np.float32)
 
+    def similarities(self, waveform: np.ndarray, queries: Sequence[str]) -> np.ndarray:
+        return self.scores(waveform, queries, 0.0)
+
 
 def grounding(folder: Path, **splits: Items) -> Path:
     """Writes a folder of AudioGrounding; each recording has the tones of all its items."""

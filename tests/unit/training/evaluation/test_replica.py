@@ -1,0 +1,48 @@
+import json
+
+import numpy as np
+import pytest
+
+from training.evaluation import replica
+from training.evaluation.replica import differences, made_up_clip, main
+
+
+def test_a_clip_is_always_the_same_and_its_events_can_be_found() -> None:
+    first, again = made_up_clip(3, 12, 0.04), made_up_clip(3, 12, 0.04)
+    np.testing.assert_array_equal(first[0], again[0])
+    assert first[0].shape == (12, 250)
+    assert np.abs(first[0]).max() <= 1
+    assert {label: [t.tolist() for t in spans] for label, spans in first[2].items()} == {
+        label: [t.tolist() for t in spans] for label, spans in again[2].items()
+    }
+    rises = [
+        scores[label, round(on / 0.04) : round(off / 0.04)].mean() - scores[label].mean()
+        for scores, _, events in (made_up_clip(number, 12, 0.04) for number in range(20))
+        for label, spans in events.items()
+        for on, off in zip(*spans, strict=True)
+    ]
+    assert np.mean(rises) > 0.05
+
+
+def test_a_small_replica_has_the_figures_of_sed_scores_eval(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--clips", "40", "--labels", "8", "--check-clips", "30", "--check-labels", "5"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["clips"] == 40
+    assert 0 < report["psds1_macro"] < 1
+    assert max(report["differences"].values()) < 1e-6
+
+
+def test_a_difference_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [made_up_clip(number, 4, 0.04) for number in range(10)]
+    assert differences(clips, 4)["psds1_by_label"] < 1e-12
+    exact = replica.reference
+
+    def wrong(clips: list[replica.Clip], n_labels: int) -> tuple[dict[int, float], float, dict[int, float]]:
+        by_label, psds1, aurocs = exact(clips, n_labels)
+        return by_label | {0: by_label[0] + 1e-9}, psds1, aurocs
+
+    monkeypatch.setattr(replica, "reference", wrong)
+    assert differences(clips, 4)["psds1_by_label"] == pytest.approx(1e-9)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--clips", "10", "--labels", "4", "--check-clips", "10", "--check-labels", "4"])
+    assert exit_info.value.code == 1
