@@ -16,14 +16,16 @@ class ReturnTimes:
     """Gives each refused client a time to return; safe to use from several threads.
 
     Clients return one after another, at the rate at which the service works off their requests. The first returns when the
-    work that waits now is half done, so that there is room for it even if the estimate is too low. The work of clients that
-    were sent away and have not returned yet counts as work ahead of the next.
+    work that waits now is half done, so that there is room for it even if the estimate is too low; but not while the rest of
+    a wait of more than twice the longest accepted one would still be refused. The work of clients that were sent away and have
+    not returned yet counts as work ahead of the next.
 
     Args:
         max_wait_s: Longest wait that the service accepts, in seconds.
     """
 
     def __init__(self, max_wait_s: float) -> None:
+        self._max_wait_s = max_wait_s
         self._longest_s = max(1, round(_LONGEST_WAITS * max_wait_s))
         self._lock = threading.Lock()
         self._returns: deque[list[float]] = deque()
@@ -42,7 +44,7 @@ class ReturnTimes:
                 self._returning_s -= self._returns.popleft()[1]
             if not self._returns:
                 self._returning_s = 0.0  # without the rounding errors of the sums
-            retry_s = math.ceil(wait_s / 2 + self._returning_s + work_s)
+            retry_s = math.ceil(max(wait_s / 2, wait_s - self._max_wait_s) + self._returning_s + work_s)
             if retry_s > self._longest_s:
                 return random.randint(self._longest_s // 2 + 1, self._longest_s)
             retry_s = max(1, retry_s)

@@ -28,6 +28,11 @@ def test_refused_clients_return_one_after_another_from_the_time_at_which_half_of
     assert [times.next_s(wait_s=30, work_s=2.5) for _ in range(4)] == [18, 21, 25, 28]  # 15 + 2.5 + 0, 3.5, 7, 10.5
 
 
+def test_nobody_returns_while_the_rest_of_a_very_long_wait_would_still_be_refused(clock: Clock) -> None:
+    times = ReturnTimes(max_wait_s=30)
+    assert [times.next_s(wait_s=100, work_s=2.5) for _ in range(2)] == [73, 76]  # 100 - 30 + 2.5 + 0, 3.5
+
+
 def test_clients_that_should_have_returned_do_not_count_as_work_ahead(clock: Clock) -> None:
     times = ReturnTimes(max_wait_s=30)
     for _ in range(3):
