@@ -154,7 +154,10 @@ class Admission:
         Args:
             declared_bytes: Size of the body according to the client; 0 if the client does not say.
         """
-        retry_s = self._retry_after_s(self._estimate.of_body(declared_bytes))
+        body, short = self._estimate.of_body(declared_bytes), self._estimate.of_request(1)
+        # requests of every kind hold the connections, so there is no place before a short clip would get its turn
+        demand = Demand(max(body.wait_s, short.wait_s), max(body.work_s, short.work_s))
+        retry_s = self._retry_after_s(demand)
         return self._refusal(TooManyConnections(self._limits.max_connections, retry_s))
 
     @property

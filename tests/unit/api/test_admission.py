@@ -149,11 +149,12 @@ def test_every_reason_is_counted_and_all_exist_from_the_start() -> None:
     assert {reason for reason, count in entry.refused.items() if count} == {"slow", "answers", "connections"}
 
 
-def test_refused_clients_are_sent_away_for_different_times() -> None:
+@pytest.mark.parametrize("n_bytes", [0, 1000, UPLOAD_BYTES])  # a small body may be a short clip, or about a known clip
+def test_refused_clients_are_sent_away_for_different_times(n_bytes: int) -> None:
     queue = FakeBatcher()
     queue.window_s = 1.0
     entry = admission(queue)
-    times = [entry.refuse_connection(UPLOAD_BYTES).retry_after_s for _ in range(5)]
+    times = [entry.refuse_connection(n_bytes).retry_after_s for _ in range(5)]
     assert times == [1, 3, 4, 6, 7]  # 1 + 0, 1.4, 2.8 ... rounded up
 
 
