@@ -11,12 +11,12 @@ CAPTIONS = Path(__file__).parents[2] / "training/data/captions"
 
 
 def words_of_captions() -> list[str]:
-    """Words of the labels and captions that models are trained with, without those of other languages."""
+    """Words of the labels, captions and phrases that models are trained or evaluated with, without those of other languages."""
     words: set[str] = set()
     for file in sorted(CAPTIONS.glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
-            for text in (entry["label"], *entry["captions"]):
+            for text in (entry["label"], *entry.get("captions", ()), *entry.get("phrases", ())):
                 words.update(
                     word for word in re.findall(r"[^\W\d_]+", text.lower()) if word.isascii() and len(word) > 1
                 )

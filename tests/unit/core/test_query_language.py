@@ -85,7 +85,8 @@ def _captions() -> Iterator[str]:
         for line in file.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             yield entry["label"]
-            yield from entry["captions"]
+            yield from entry.get("captions", ())
+            yield from entry.get("phrases", ())
 
 
 @given(st.text())
