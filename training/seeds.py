@@ -31,6 +31,12 @@ ABSENT_CAPTIONS = 20_250_522
 """Captions of a data set that are trained as absent, if only some of them are."""
 REPLICA = 20_250_518
 """Made-up scores of the replica of AudioSet Strong."""
+OWN_SOUND = 20_250_523
+"""Scenes of the recordings of a new sound."""
+SOUND_BANK = 77
+"""Scenes of the sound bank."""
+NEW_SOUNDS = 20_250_520
+"""Scenes on which new sounds are measured."""
 CALIBRATION_PAIRS = 7
 """Pairs of a scene and an absent query, to which a calibration is fitted."""
 TACOS_TEST_SPLIT = 42

@@ -89,20 +89,25 @@ class Benchmark:
 
 
 def draw_benchmark(
-    recordings: Sequence[Recording], store: AudioStore, n_scenes: int = N_SCENES, seed: int = seeds.BENCHMARK
+    recordings: Sequence[Recording],
+    store: AudioStore,
+    n_scenes: int = N_SCENES,
+    seed: int = seeds.BENCHMARK,
+    weights: NDArray[np.float64] | None = None,
 ) -> Benchmark:
     """Synthesizes the scenes of a seed; the same arguments always give the same scenes.
-
-    All labels with at least MIN_RECORDINGS recordings are drawn with the same probability.
 
     Args:
         recordings: Recordings to synthesize from.
         store: Decoded audio of `recordings`, in the same order.
         n_scenes: Number of scenes.
         seed: Seed of the scenes.
+        weights: How often each recording is drawn, relative to the others, (R,). By default, all labels with at least
+            MIN_RECORDINGS recordings are drawn with the same probability.
     """
     counts = Counter(r.label for r in recordings)
-    weights = np.array([1.0 / max(counts[r.label], MIN_RECORDINGS) for r in recordings])
+    if weights is None:
+        weights = np.array([1.0 / max(counts[r.label], MIN_RECORDINGS) for r in recordings])
     synthesizer = SceneSynthesizer(store, RECIPE, weights)
     recording_labels = [r.label for r in recordings]
     scenes = tuple(
