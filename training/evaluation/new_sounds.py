@@ -181,25 +181,30 @@ class NewSounds:
         encoded = EncodedSet.encode(scenes, encoders), EncodedSet.encode(sparse, encoders)
         return cls(encoders, bank, KnownCaptions.encode(encoders), own, *encoded)
 
-    def measure(self, label: str, design: Design) -> dict[str, Any]:
-        """Figures of a new label before and after it is learnt."""
+    def measure(self, label: str, designs: Sequence[Design]) -> dict[str, Any]:
+        """Figures of a new label before and after it is learnt with each design."""
         name, *wordings = validation_queries([label])[0]
         own = self.own[label]
-        row: dict[str, Any] = {"name": name, "recordings": len(own.paths)}
         before = [query_of(text, self.encoders) for text in (name, *wordings)]
-        if design == "head":
-            head = self._learn_head(own)
-            return row | {"before": self._figures(label, before), "after": self._figures(label, [head] * len(before))}
+        row: dict[str, Any] = {"name": name, "recordings": len(own.paths), "before": self._figures(label, before)}
+        if "head" in designs:
+            row["head"] = self._figures(label, [self._learn_head(own)] * len(before))
+        if "query" in designs:
+            row["query"] = self._measure_query(label, own)
+        return row
+
+    def _measure_query(self, label: str, own: OwnRecordings) -> dict[str, Any]:
+        """Figures of the bundle that `training.add_sound` makes."""
+        name, *wordings = validation_queries([label])[0]
         outcome = learn_sound(own, [name], self.encoders, self.bank, self.known, force=True)
         with tempfile.TemporaryDirectory() as folder:
             write_with_sound(self.encoders.folder, outcome.sound, Path(folder) / "bundle")
             changed = BundleEncoders.open(Path(folder) / "bundle")
             after = [query_of(text, changed) for text in (name, *wordings)]
-            row["others"] = self._others(label, changed)
-        row["left_out"] = asdict(outcome.after)
-        return row | {"before": self._figures(label, before), "after": self._figures(label, after)}
+            others = self._others(label, changed)
+        return self._figures(label, after) | {"left_out": asdict(outcome.after), "others": others}
 
-    def _figures(self, label: str, queries: Sequence[Query]) -> dict[str, float | None]:
+    def _figures(self, label: str, queries: Sequence[Query]) -> dict[str, Any]:
         """Figures of the query for the name, and PSDS1 of other wordings."""
         manifest, scenes = self.encoders.manifest, self.scenes.only(label)
         psds1 = [scenes.psds1(query, manifest) for query in queries]
@@ -241,7 +246,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, help="folder of a bundle")
     parser.add_argument("--bank", type=Path, default=PACKAGED_BANK, help="sound bank of the bundle")
     parser.add_argument("--data", type=Path, required=True, help="folder of a pack with a val split")
-    parser.add_argument("--design", choices=get_args(Design), default="query", help="what is learnt")
+    parser.add_argument(
+        "--design",
+        choices=get_args(Design),
+        action="append",
+        help="what is learnt, by default a query; may be repeated",
+    )
     parser.add_argument("--label", action="append", help="measures only this new label; may be repeated")
     parser.add_argument("--scenes", type=int, default=N_SCENES, help="number of scenes")
     parser.add_argument("--sparse", type=int, default=N_SPARSE, help="number of sparse recordings of 10 minutes")
@@ -253,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         unknown = sorted(set(options.label or ()) - set(sounds.own))
         if unknown:
             raise ValueError(f"label {unknown[0]!r} is not new; {', '.join(sounds.own)} are")
-        report = {label: sounds.measure(label, options.design) for label in options.label or sounds.own}
+        report = {label: sounds.measure(label, options.design or ["query"]) for label in options.label or sounds.own}
     except (ValueError, OSError, EarmarkError) as error:
         sys.exit(f"new sounds cannot be measured with {options.bundle} on {options.data}: {error}")
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
