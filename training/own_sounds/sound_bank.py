@@ -80,7 +80,7 @@ class SoundBank:
     def scenes_without(self, names: frozenset[str]) -> NDArray[np.bool_]:
         """Which scenes hold none of the labels with these names, (R,)."""
         indices = [index for index, name in enumerate(self.names) if name in names]
-        return ~np.isin(self.labels, indices).any(axis=1)
+        return np.asarray(~np.isin(self.labels, indices).any(axis=1), dtype=np.bool_)
 
     def save(self, file: Path) -> None:
         """Writes the bank."""

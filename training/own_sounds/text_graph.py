@@ -7,6 +7,7 @@ Letters of shapes: Q queries, K keys, D channels of an embedding.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -58,6 +59,7 @@ def add_query(graph: onnx.ModelProto, wordings: Wordings, learnt: LearntQuery) -
     """
     prefix = f"{PREFIX}{added_sounds(graph)}_"
     base = _renamed(graph, EMBEDDING, prefix)
+    kept = {base, EMBEDDING, SIGMOID}
     constants = {
         "keys": wordings.keys.T,
         "lowest": np.array([wordings.lowest]),
@@ -82,20 +84,20 @@ def add_query(graph: onnx.ModelProto, wordings: Wordings, learnt: LearntQuery) -
     ]
     if learnt.sigmoid is not None:
         base_sigmoid = _renamed(graph, SIGMOID, prefix)
+        kept.add(base_sigmoid)
         constants["pair"] = learnt.sigmoid[None]
         nodes += [
             ("Sub", ["pair", base_sigmoid], "pair_difference"),
             ("Mul", ["gate", "pair_difference"], "pair_change"),
             ("Add", [base_sigmoid, "pair_change"], SIGMOID),
         ]
-    kept = {base, EMBEDDING, SIGMOID, *([base_sigmoid] if learnt.sigmoid is not None else [])}
     for name, values in constants.items():
         graph.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), prefix + name))
     axes_are_input = _opset(graph) >= AXES_INPUT_OPSET
     if axes_are_input:
         graph.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), prefix + "axis"))
     for kind, inputs, output in nodes:
-        attributes: dict[str, object] = {}
+        attributes: dict[str, Any] = {}
         if kind.startswith("Reduce"):
             attributes = {"keepdims": 1} if axes_are_input else {"keepdims": 1, "axes": [1]}
             inputs = [*inputs, "axis"] if axes_are_input else inputs
