@@ -21,7 +21,6 @@ from model_export.quantization import quantize_rows
 from model_export.recurrence import traceable
 from training.checkpoint import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
-from training.towers.compact import CompactTower
 from training.towers.text import SentenceEncoder
 
 OPSET = 18
@@ -70,9 +69,9 @@ def round_to_half(model: LanguageAudioModel) -> None:
 def export_audio(model: LanguageAudioModel, file: Path) -> None:
     """Writes audio.onnx: `waveform` (B, N) to `frames` (B, T, D).
 
-    N is any length that the tower accepts, or exactly one window if the tower has a longest input. The weights of the
-    compact tower are stored under the names of their parameters, so that training can start from the bundle. The
-    exporter merges or reorders layers of the other towers, whose weights keep the names of the exporter.
+    N is any length that the tower accepts, or exactly one window if the tower has a longest input. The weights in
+    `AudioTower.named_weights` are stored under the names of their parameters, so that training can start from the bundle. The
+    exporter merges or reorders other layers, whose weights keep the names of the exporter.
     """
     tower = model.audio
     hop, lengths = tower.hop_samples, tower.lengths
@@ -84,8 +83,7 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     with traceable(tower):
         _export(AudioGraph(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, ("frames",), file)
     graph = onnx.load(file)
-    if isinstance(tower, CompactTower):
-        name_weights(graph, {f"model.audio.{name}": weight for name, weight in tower.named_parameters()})
+    name_weights(graph, {f"model.audio.{name}": weight for name, weight in tower.named_weights().items()})
     store_in_half_precision(graph)
     onnx.save(graph, file)
 

@@ -2,6 +2,7 @@
 
 import math
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
@@ -123,6 +124,7 @@ def bundle_weights(folder: Path, model: LanguageAudioModel) -> dict[str, Tensor]
     """
     manifest = verify_bundle(folder)
     audio, text = (_graph_weights(folder / name) for name in (AUDIO_GRAPH, TEXT_GRAPH))
+    audio |= merged_batch_norms(model.audio, audio)
     state = {"log_scale": torch.tensor(math.log(manifest.scale)), "bias": torch.tensor(manifest.bias)}
     for name, parameter in model.state_dict().items():
         if name not in state:
@@ -131,6 +133,24 @@ def bundle_weights(folder: Path, model: LanguageAudioModel) -> dict[str, Tensor]
                 came = "no weight" if stored is None else f"a weight of shape {stored.shape}"
                 raise ValueError(f"{folder} has {came} for {name}; {tuple(parameter.shape)} is expected by the recipe")
             state[name] = torch.from_numpy(stored.reshape(parameter.shape))
+    return state
+
+
+def merged_batch_norms(tower: nn.Module, stored: Mapping[str, Float32]) -> dict[str, Float32]:
+    """The state of batch norms that the exporter merged into the convolutions before them, by names in the graph.
+
+    Such a batch norm adds the bias of the merged convolution and changes nothing else. Its convolution has its position in a
+    sequence, minus one.
+    """
+    state: dict[str, Float32] = {}
+    for name, module in tower.named_modules():
+        sequence, _, position = name.rpartition(".")
+        bias = stored.get(f"model.audio.{sequence}.{int(position) - 1}.weight_bias") if position.isdecimal() else None
+        if isinstance(module, nn.BatchNorm2d) and bias is not None:
+            ones = np.ones_like(bias)
+            values = {"weight": ones, "bias": bias, "running_mean": 0 * ones, "running_var": (1 - module.eps) * ones}
+            values["num_batches_tracked"] = np.zeros((), np.float32)
+            state |= {f"model.audio.{name}.{key}": value.astype(np.float32) for key, value in values.items()}
     return state
 
 

@@ -100,7 +100,7 @@ class Recipe:
     """Seed of all random draws of the run: see `training.seeds`."""
     start: Path | None = None
     """Weights that the run starts from, instead of a warm start: the checkpoint of an earlier run, or the folder of a bundle
-    with a compact tower and a frozen sentence encoder."""
+    with a compact or a pyramid tower and a frozen sentence encoder."""
     centred: bool = True
     """Whether the model subtracts the query's similarity with the mean frame from each similarity of the query: see
     `training.model`."""

@@ -246,6 +246,10 @@ class CompactTower(AudioTower):
         """Loads YAMNet's weights; see `Trunk.load_yamnet`."""
         self.trunk.load_yamnet(file)
 
+    def named_weights(self) -> dict[str, Tensor]:
+        """All parameters."""
+        return dict(self.named_parameters())
+
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Computes log-mel (B, N / 160, 64) of a waveform (B, N)."""
         return self.front_end(waveform)

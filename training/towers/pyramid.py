@@ -296,6 +296,21 @@ class PyramidTower(AudioTower):
                 f"{file} lacks {', '.join(lost) or 'nothing'} and has unknown {', '.join(unexpected) or 'nothing'}"
             )
 
+    def named_weights(self) -> dict[str, Tensor]:
+        """The linear layers, the head and the statistics.
+
+        The exporter merges each batch norm into the convolution before it, and keeps the names of the convolutions. It stores
+        equal weights, such as those of an untrained head, only once; they are left out.
+        """
+        weights = dict(self.named_parameters()) | {
+            n: b for n, b in self.named_buffers() if n.startswith("standardize.")
+        }
+        kept = {n: w for n, w in weights.items() if not n.startswith("trunk.") or ".fc" in n}
+        values = [w.detach().cpu().numpy().tobytes() for w in kept.values()]
+        return {
+            name: weight for (name, weight), value in zip(kept.items(), values, strict=True) if values.count(value) == 1
+        }
+
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Computes log-mel (B, N / 160, 128) of a waveform (B, N)."""
         return self.front_end(waveform)

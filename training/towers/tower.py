@@ -102,6 +102,13 @@ class AudioTower(nn.Module, ABC):
             ValueError: The file holds a model of another shape.
         """
 
+    def named_weights(self) -> dict[str, Tensor]:
+        """The weights that a bundle stores under their names, so that training can start from it.
+
+        Other weights keep the names that the exporter gives them.
+        """
+        return {}
+
     @abstractmethod
     def log_mel(self, waveform: Tensor) -> Tensor:
         """Computes the log-mel spectrogram (B, M, mel) of a float32 waveform (B, N)."""

@@ -1,0 +1,57 @@
+"""A bundle with a pyramid tower: as close to torch as any, and a start for training."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from model_export.__main__ import main
+from model_export.verification import example_waveforms
+from service.core.manifest import AUDIO_GRAPH, verify_bundle
+from training.checkpoint import load_checkpoint, starting_weights
+from training.recipe import read_recipe
+from training.towers.pyramid import PyramidTower
+from training.train import train
+
+TOWER = "audio={kind='pyramid', width=0.125, dimension=32, head_channels=32, head_blocks=1}"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    overrides = [f"data.folder={tiny_pack}", TOWER, "optimization.steps=3"]
+    file = train(read_recipe(Path("training/recipes/tiny.toml"), overrides), tmp_path_factory.mktemp("pyramid"))
+    values = torch.load(file, weights_only=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, value in values["average"].items():
+        if name.startswith("audio.") and value.ndim == 1 and value.is_floating_point():
+            value += 0.1 * torch.rand(
+                value.shape, generator=generator
+            )  # no two vectors are equal, as after a long training
+    torch.save(values, file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path) -> Path:
+    (checkpoint.parent / "CARD.md").write_text("# tiny\n")
+    out = checkpoint.parent / "bundle"
+    assert main([str(checkpoint), "--out", str(out), "--card", str(checkpoint.parent / "CARD.md")]) == 0
+    return out
+
+
+def test_training_from_the_bundle_starts_with_the_frames_of_its_graph(exported: Path, checkpoint: Path) -> None:
+    model, _, _ = load_checkpoint(checkpoint)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    state = starting_weights(exported, model)
+    assert state.keys() == model.state_dict().keys()
+    model.load_state_dict(state)
+    assert isinstance(model.audio, PyramidTower)
+    waveform = example_waveforms(2, verify_bundle(exported).window_samples)
+    session = onnxruntime.InferenceSession(str(exported / AUDIO_GRAPH))
+    frames = np.asarray(session.run(None, {"waveform": waveform})[0])
+    with torch.inference_mode():
+        np.testing.assert_allclose(model.served_frames(torch.from_numpy(waveform)).numpy(), frames, atol=2e-5)
