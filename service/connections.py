@@ -23,6 +23,8 @@ from service.patient_clock import PatientClock
 
 OVER_LIMIT = "over_limit"
 """Name in the state of a scope that marks a request whose connection exceeds the limit."""
+MAX_HEAD_BYTES = 64 << 10
+"""Maximum size of the head of a request. h11 checks it at every piece that arrives, and its default is 16 KiB."""
 _IDLE_S = 1.0
 _SILENT_S = 10.0
 """Times after which a connection may be closed if there are too many: after its last answer, and without any request."""
@@ -103,7 +105,7 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.http_state = _HttpState(h11.SERVER)
+        self.http_state = _HttpState(h11.SERVER, MAX_HEAD_BYTES)
         self.conn = self.http_state
         self._peers = cast("set[Connection]", self.connections)
         self._received_at_s = self._idle_since_s = self.places.clock.now_s

@@ -90,6 +90,7 @@ class Reloads:
         try:
             yield
         finally:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Python's end would restore the default, which ends the process
             self._requests.put(False)
             thread.join(_CLOSE_WITHIN_S)
 
