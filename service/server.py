@@ -26,7 +26,6 @@ from service.standard_streams import write_line
 _BACKLOG = 4096
 """Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn)."""
 _CHECK_S = 0.1
-_CHECKED_AT_A_TIME = 1024
 _CANCEL_S = 2.0
 """Time that cancelled requests have to send their answer."""
 _METRICS_CONNECTIONS = 64

@@ -63,7 +63,7 @@ def rows(header: str) -> list[list[str]]:
 
 
 def blocks(language: str, text: str = ALL) -> list[str]:
-    all_blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    all_blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)  # also in lists
     return [content for block_language, content in all_blocks if block_language == language]
 
 
@@ -253,6 +253,8 @@ def test_every_command_is_understood(command: str, app: Any, monkeypatch: pytest
         understand("service", arguments, monkeypatch)
     elif program == "docker":
         check_docker_command(arguments)
+    elif program in ("git", "chmod"):
+        assert arguments in (["pull"], ["644", "docker/keys/keys.toml"])
     elif program in ("sha256sum", "sh"):
         assert (ROOT / arguments[0]).is_file()
     elif program in (*PYTHONS, TORCHRUN):
@@ -295,10 +297,11 @@ def check_docker_command(arguments: list[str]) -> None:
         "--gpus",
         "--env",
         "--volume",
+        "--user",
     ):
         run.add_argument(option)
     run.add_argument("image", choices=["earmark:cpu", "earmark:gpu"])
-    run.add_argument("rest", nargs="*")
+    run.add_argument("rest", nargs=argparse.REMAINDER)
     understood = parser.parse_args(arguments)
     if understood.command == "build":
         assert re.search(rf"^FROM \S+ AS {understood.target}$", (ROOT / understood.file).read_text(), re.MULTILINE)
@@ -309,14 +312,16 @@ def check_docker_command(arguments: list[str]) -> None:
 def check_compose_command(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    up, run, execute = (commands.add_parser(name) for name in ("up", "run", "exec"))
+    up, run, execute, kill = (commands.add_parser(name) for name in ("up", "run", "exec", "kill"))
+    commands.add_parser("build")
+    kill.add_argument("--signal", required=True, choices=["HUP"])
     for command, flags in ((up, ("--detach", "--wait", "--build", "--no-deps")), (run, ("--detach", "--no-deps"))):
         for flag in flags:
             command.add_argument(flag, action="store_true")
     run.add_argument("--name", required=True)
     for command in (run, execute):
         command.add_argument("--env", required=True)
-    for command in (up, run, execute):
+    for command in (up, run, execute, kill):
         command.add_argument("service", nargs="?", choices=list(read_compose()["services"]))
     execute.add_argument("rest", nargs=argparse.REMAINDER)
     understood = parser.parse_args(arguments)
@@ -347,6 +352,7 @@ def named_paths() -> list[str]:
         "docker/bundles",
         "docker/bundles/2",
         "docker/keys",
+        "docker/keys/keys.toml",
         "docker/secrets",
         *(secret["file"][2:] for secret in read_compose()["secrets"].values()),
     }
