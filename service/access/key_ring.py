@@ -90,7 +90,8 @@ class Reloads:
         try:
             yield
         finally:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Python's end would restore the default, which ends the process
+            # Python's finalization restores the default of other handlers, and a late signal would then kill the process.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             self._requests.put(False)
             thread.join(_CLOSE_WITHIN_S)
 

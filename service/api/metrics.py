@@ -31,6 +31,17 @@ class Metrics:
     def __init__(self, trace_id: Callable[[], str | None] = lambda: None) -> None:
         self._trace_id = trace_id
         self._registry = CollectorRegistry()
+        self._add_request_metrics()
+        self._add_clip_metrics()
+        self._add_state_metrics()
+        ProcessCollector(namespace="earmark", registry=self._registry)
+        self._declare_clip_labels()
+
+    def register(self, collector: Collector) -> None:
+        """Adds the metrics of a collector to the exposition."""
+        self._registry.register(collector)
+
+    def _add_request_metrics(self) -> None:
         self._requests = Counter(
             "earmark_requests", "Requests that were answered.", ["route", "status"], registry=self._registry
         )
@@ -51,6 +62,8 @@ class Metrics:
             buckets=_STAGE_BUCKETS_S,
             registry=self._registry,
         )
+
+    def _add_clip_metrics(self) -> None:
         self._clips = Counter(
             "earmark_clips",
             "Clips that were localized, by whether their embeddings were cached.",
@@ -81,6 +94,8 @@ class Metrics:
             buckets=_QUERY_BUCKETS,
             registry=self._registry,
         )
+
+    def _add_state_metrics(self) -> None:
         self._ready = Gauge(
             "earmark_ready",
             "1 if the model passed its last check, the process is not shutting down and requests are accepted, otherwise 0.",
@@ -98,12 +113,6 @@ class Metrics:
             ["version", "python", "onnxruntime"],
             registry=self._registry,
         )
-        ProcessCollector(namespace="earmark", registry=self._registry)
-        self._declare_clip_labels()
-
-    def register(self, collector: Collector) -> None:
-        """Adds the metrics of a collector to the exposition."""
-        self._registry.register(collector)
 
     def _declare_clip_labels(self) -> None:
         """Creates the series of all stages, of cached and new clips, and of all warnings about a clip."""
