@@ -148,8 +148,10 @@ def scored(localizer: DiagnosedLocalizer, scenes: EvaluationSet, width_s: float,
     """Scores the scenes with the model's default post-processing, except for the median filter and the extent ratio."""
     default = localizer.postprocessing
     localizer.postprocessing = default.override(extent_ratio=extent_ratio)
-    (clip_scores,) = scenes.score_clips(localizer, [[width_s] * len(scenes.labels)])
-    localizer.postprocessing = default
+    try:
+        (clip_scores,) = scenes.score_clips(localizer, [[width_s] * len(scenes.labels)])
+    finally:
+        localizer.postprocessing = default
     return scenes.scored_queries(clip_scores, 0)
 
 

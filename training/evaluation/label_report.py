@@ -1,6 +1,6 @@
 """Writes the figures of every label on both benchmarks to a Markdown document, with a reason for each of the worst labels.
 
-`python -m training.evaluation.label_report scenes.json realistic.json --out labels.md`
+`python -m training.evaluation.label_report scenes.json realistic.json --out training/LABELS.md`
 
 The two JSON files are reports of `training.evaluate` on the scenes and on the realistic benchmark (`--dataset realistic`). The
 reasons are written by hand in `label_notes.jsonl`, one line a label with the keys `label` and `note`; a worst label without a

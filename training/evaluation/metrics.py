@@ -1,6 +1,6 @@
 """The localization figures and their parameters."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -193,6 +193,27 @@ def calibration_error(queries: ScoredQueries, weights: NDArray[np.float64]) -> N
     for query in queries.queries:
         bins[:, :, query.clip] += calibration_bins(query.curve.astype(np.float64), query.truth())
     return _error_of_bins(bins @ weights)
+
+
+def reliability(passes: Iterable[ScoredQueries]) -> list[dict[str, float]]:
+    """Mean score, observed frequency and number of frames of each bin of the calibration error that has frames.
+
+    Args:
+        passes: Scored queries of all passes; their frames count together.
+    """
+    counts, score_sums, true_counts = np.sum(
+        [
+            calibration_bins(query.curve.astype(np.float64), query.truth())
+            for queries in passes
+            for query in queries.queries
+        ],
+        axis=0,
+    )
+    return [
+        {"score": float(score / n), "frequency": float(true / n), "frames": int(n)}
+        for n, score, true in zip(counts, score_sums, true_counts, strict=True)
+        if n
+    ]
 
 
 def expected_calibration_error(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:

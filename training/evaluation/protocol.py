@@ -14,7 +14,7 @@ from training.data.example import Example
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.false_alarms import count_alarms, summarize_alarms
 from training.evaluation.localizers import Localizer
-from training.evaluation.metrics import Figures, compute_figures
+from training.evaluation.metrics import Figures, compute_figures, reliability
 from training.evaluation.report import CONFIDENCE_LEVEL, summarize, summarize_figures
 from training.evaluation.retrieval import relevance, retrieval
 from training.evaluation.scored_queries import bootstrap_weights
@@ -90,6 +90,9 @@ def evaluate(
         reports[name] = _report(passes, settings, reported_set.scored_labels)
     default = settings_by_name["default"].by_label
     reports["default"]["postprocessing"] = asdict(default[0])
+    reports["default"]["reliability"] = reliability(
+        reported_set.scored_queries(clip_scores_by_name["default"], i) for i in range(reported_set.n_passes)
+    )
     alarms = count_alarms(reported_set, clip_scores_by_name["default"], localizer.grid, default)
     return {
         "set": _description(reported_set),
@@ -111,7 +114,9 @@ def _report(passes: Sequence[Figures], settings: _Settings, labels: Sequence[str
 
 
 def _description(reported_set: EvaluationSet) -> dict[str, Any]:
+    everywhere = all(len(clip.queried_labels) == len(reported_set.labels) for clip in reported_set.clips)
     pooled, full = "captions of each recording and captions of others", "all labels in all recordings"
+    full = full if everywhere else f"{full}, except labels that may describe the ambience of a recording"
     return {
         "name": reported_set.name,
         "recordings": len(reported_set.clips),

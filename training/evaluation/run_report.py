@@ -1,16 +1,23 @@
-"""The report that a finished training run leaves in its folder: `report.md` with figures and plots of a few clips."""
+"""The report that a finished training run leaves in its folder: `report.md` with figures, pictures of them, and a few clips."""
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.evaluation_set import EvaluationClip, EvaluationSet
 from training.evaluation.localizers import Localizer
+from training.evaluation.pictures import (
+    plot_alarms,
+    plot_labels,
+    plot_reliability,
+    plot_training_curves,
+    read_training_curves,
+)
 from training.evaluation.report import as_text
 from training.evaluation.validation import Validation
 from training.model import LanguageAudioModel
@@ -31,8 +38,11 @@ def write_report(out: Path, recipe: Recipe, validation: Validation, model: Langu
     Returns:
         Path of the report.
     """
-    lines = [f"# {recipe.name} {recipe.version}", "", "```", as_text(validation.report(model)).rstrip(), "```", ""]
+    report = validation.report(model)
+    lines = [f"# {recipe.name} {recipe.version}", "", "```", as_text(report).rstrip(), "```", ""]
     if importlib.util.find_spec("matplotlib"):
+        for name in plot_figures(out, report["localization"]):
+            lines += [f"![{name}]({name}.png)", ""]
         localizer, evaluation_set = validation.localizer(model), validation.evaluation_set
         for number, clip in enumerate([clip for clip in evaluation_set.clips if clip.events][:N_PLOTS]):
             name = f"report_{number}.png"
@@ -42,6 +52,26 @@ def write_report(out: Path, recipe: Recipe, validation: Validation, model: Langu
         logger.warning("no plots in %s: install the extra `plot`", REPORT)
     (out / REPORT).write_text("\n".join(lines), encoding="utf-8")
     return out / REPORT
+
+
+def plot_figures(out: Path, localization: Mapping[str, Any]) -> list[str]:
+    """Writes the pictures of the training and of the figures into a run's folder.
+
+    Args:
+        out: Folder of the run, with its scalars for TensorBoard.
+        localization: The section of the evaluation's report.
+
+    Returns:
+        Names of the PNG files, without their ending.
+    """
+    default = localization["settings"]["default"]
+    curves = read_training_curves(out)
+    if curves:
+        plot_training_curves(out / "training_curves.png", curves)
+    plot_reliability(out / "reliability.png", default["reliability"])
+    plot_alarms(out / "false_alarms.png", localization["false_alarms"]["curve"])
+    plot_labels(out / "labels.png", default["labels"])
+    return [*(["training_curves"] if curves else []), "reliability", "false_alarms", "labels"]
 
 
 def plot_clip(file: Path, localizer: Localizer, clip: EvaluationClip, evaluation_set: EvaluationSet) -> None:

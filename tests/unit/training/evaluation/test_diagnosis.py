@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from tests.unit.training.evaluation.fake_localizer import FakeLocalizer, fake_set
 from training.evaluation.diagnosis import (
     edges_by_duration,
     has_right_edges,
@@ -10,8 +12,10 @@ from training.evaluation.diagnosis import (
     probability_higher,
     psds1_macro,
     rankings,
+    scored,
     without_absent_labels,
 )
+from training.evaluation.localizers import BundleLocalizer
 from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, events_by_label
 
 LABELS = ("cat", "dog")
@@ -73,6 +77,14 @@ def test_scores_of_absent_labels_no_longer_count() -> None:
     queries = ScoredQueries(("cat",), (cat, elsewhere), 2)
     assert psds1_macro(queries) < 1.0
     assert psds1_macro(without_absent_labels(queries)) == 1.0
+
+
+def test_the_localizer_keeps_its_post_processing_even_if_a_clip_cannot_be_scored() -> None:
+    localizer, scenes = FakeLocalizer(), fake_set("0.9", "not a number")
+    default = localizer.postprocessing
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        scored(cast(BundleLocalizer, localizer), scenes, 0.0, 0.5)
+    assert localizer.postprocessing == default
 
 
 def test_a_folder_without_a_pack_is_refused_in_words(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from service.core.frame_grid import FrameGrid
 from training.evaluation.localizers import postprocessing_at
-from training.evaluation.metrics import Figures, compute_figures, expected_calibration_error
+from training.evaluation.metrics import Figures, compute_figures, expected_calibration_error, reliability
 from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, events_by_label
 
 GRID = FrameGrid(16_000, 640)
@@ -105,3 +105,13 @@ def test_calibration_error_by_hand() -> None:
     score = np.array([0.9, 0.9, 0.1, 0.1], dtype=np.float32)
     truth = np.array([True, False, False, False])
     assert expected_calibration_error(score, truth) == pytest.approx((2 * 0.4 + 2 * 0.1) / 4, abs=1e-6)
+
+
+def test_the_bins_of_reliability_count_the_frames_of_all_passes() -> None:
+    curves = np.full((2, 2, 250), 0.02)
+    curves[0, 1, 25:45] = 0.98  # 20 of the 25 frames of the first event, and no other frame
+    first, second = reliability([scored_queries(curves), scored_queries(curves)])
+    assert (first["frames"], second["frames"]) == (2 * 980, 2 * 20)
+    assert (first["score"], second["score"]) == pytest.approx((0.02, 0.98))
+    assert second["frequency"] == 1.0
+    assert first["frequency"] == pytest.approx((25 + 50 + 100 - 20) / 980)

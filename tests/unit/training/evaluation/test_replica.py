@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.evaluation import replica
-from training.evaluation.replica import differences, made_up_clip, main
+from training.evaluation.replica import differences, made_up_clip, main, part
 
 
 def test_a_clip_is_always_the_same_and_its_events_can_be_found() -> None:
@@ -32,17 +32,25 @@ def test_a_small_replica_has_the_figures_of_sed_scores_eval(capsys: pytest.Captu
     assert max(report["differences"].values()) < 1e-6
 
 
+def test_the_checked_labels_have_events() -> None:
+    clips = [made_up_clip(number, 50, 0.04) for number in range(3)]
+    checked = part(clips, 4)
+    assert {label for _, _, events in checked for label in events} == {0, 1, 2, 3}
+    heard = sorted({label for _, _, events in clips for label in events})
+    np.testing.assert_array_equal(checked[1][0], clips[1][0][heard[:4]])
+
+
 def test_a_difference_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = [made_up_clip(number, 4, 0.04) for number in range(10)]
-    assert differences(clips, 4)["psds1_by_label"] < 1e-12
+    clips = part([made_up_clip(number, 4, 0.04) for number in range(10)], 4)
+    assert differences(clips)["psds1_by_label"] < 1e-12
     exact = replica.reference
 
-    def wrong(clips: list[replica.Clip], n_labels: int) -> tuple[dict[int, float], float, dict[int, float]]:
-        by_label, psds1, aurocs = exact(clips, n_labels)
-        return by_label | {0: by_label[0] + 1e-9}, psds1, aurocs
+    def wrong(clips: list[replica.Clip]) -> tuple[list[float], float, list[float]]:
+        by_label, psds1, aurocs = exact(clips)
+        return [by_label[0] + 1e-9, *by_label[1:]], psds1, aurocs
 
     monkeypatch.setattr(replica, "reference", wrong)
-    assert differences(clips, 4)["psds1_by_label"] == pytest.approx(1e-9)
+    assert differences(clips)["psds1_by_label"] == pytest.approx(1e-9)
     with pytest.raises(SystemExit) as exit_info:
         main(["--clips", "10", "--labels", "4", "--check-clips", "10", "--check-labels", "4"])
     assert exit_info.value.code == 1

@@ -6,6 +6,7 @@ from typing import cast
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from torch.utils.tensorboard import SummaryWriter
 
 from tests.unit.training.evaluation.fake_localizer import FakeLocalizer, fake_set
 from training.evaluation.evaluation_set import EvaluationSet
@@ -55,13 +56,28 @@ def test_the_report_has_the_recipe_the_figures_and_plots_of_clips_with_events(tm
     lines = file.read_text().splitlines()
     assert lines[0] == "# whistle v7"
     assert any(line.startswith("  psds1_macro") for line in lines)
-    assert [line for line in lines if line.startswith("![")] == ["![clip1](report_0.png)", "![clip2](report_1.png)"]
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["report_0.png", "report_1.png"]
+    assert [line for line in lines if line.startswith("![")] == [
+        "![reliability](reliability.png)",
+        "![false_alarms](false_alarms.png)",
+        "![labels](labels.png)",
+        "![clip1](report_0.png)",
+        "![clip2](report_1.png)",
+    ]
+    pictures = {line.split("(")[1].rstrip(")") for line in lines if line.startswith("![")}
+    assert {path.name for path in tmp_path.glob("*.png")} == pictures
+
+
+def test_the_scalars_of_the_run_are_plotted(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss/total", 1.0, 1)
+    text = write_report(tmp_path, RECIPE, validation_of(clips_with_events(True)), MODEL).read_text()
+    assert "![training_curves](training_curves.png)" in text
+    assert imread(tmp_path / "training_curves.png").shape[:2] == (250, 900)
 
 
 def test_at_most_4_clips_are_plotted(tmp_path: Path) -> None:
     write_report(tmp_path, RECIPE, validation_of(clips_with_events(*[True] * 6)), MODEL)
-    assert len(list(tmp_path.glob("*.png"))) == 4
+    assert len(list(tmp_path.glob("report_*.png"))) == 4
 
 
 def test_without_matplotlib_the_report_has_no_plots(
