@@ -47,13 +47,7 @@ class Load:
             count += 1
             clip = wav(1.0 + client * 0.1 + count * 0.001)
             try:
-                answer = httpx.post(
-                    f"{self._proxy.url}/localize?query=low",
-                    content=clip,
-                    headers={"Content-Type": "audio/wav"},
-                    verify=self._context,
-                    timeout=30,
-                )
+                answer = self._post(clip)
             except httpx.TransportError as error:
                 self.failures.append(repr(error))
                 continue
@@ -61,6 +55,12 @@ class Load:
                 self.versions[answer.json()["model"]["version"]] += 1
             else:
                 self.failures.append(f"{answer.status_code} {answer.text}")
+
+    def _post(self, clip: bytes) -> httpx.Response:
+        """Sends a clip on a new connection; connects again if none is made, because a reload of Caddy may refuse a few."""
+        transport = httpx.HTTPTransport(verify=self._context, retries=2)
+        with httpx.Client(base_url=self._proxy.url, transport=transport, timeout=30) as client:
+            return client.post("/localize?query=low", content=clip, headers={"Content-Type": "audio/wav"})
 
     @contextmanager
     def running(self) -> Iterator[None]:
