@@ -28,8 +28,8 @@ BUNDLE = ROOT / "service" / "bundle"
 SCRAPE = "500ms"
 RATE_INTERVAL = "4s"
 EXPECTED_STATUSES = {200, 204, 401, 404, 413, 415, 422, 429, 504}
-IDLE_PANELS = {"Instances not ready", "Firing alerts", "Evictions"}
-"""Panels whose series are all 0 although the load is mixed."""
+IDLE_PANELS = {"Instances not ready", "Firing alerts", "Evictions", "Queued windows"}
+"""Panels whose series may all be 0 although the load is mixed. A fast machine empties the queue of windows between scrapes."""
 
 
 @dataclass(frozen=True)
