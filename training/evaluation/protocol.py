@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.core.postprocessing import Postprocessing
 from training import seeds
 from training.data.decoding import decode
 from training.data.example import Example
-from training.evaluation.evaluation_set import EvaluationSet
+from training.evaluation.evaluation_set import ClipScores, EvaluationSet
 from training.evaluation.false_alarms import count_alarms, summarize_alarms
 from training.evaluation.localizers import Localizer
 from training.evaluation.metrics import Figures, compute_figures, reliability
@@ -77,16 +78,7 @@ def evaluate(
     reports: dict[str, Any] = {}
     for name, clip_scores in clip_scores_by_name.items():
         settings = settings_by_name[name]
-        passes = [
-            compute_figures(
-                reported_set.scored_queries(clip_scores, pass_index),
-                localizer.grid,
-                weights,
-                settings.by_label,
-                localizer.presence,
-            )
-            for pass_index in range(reported_set.n_passes)
-        ]
+        passes = _figures_of_passes(localizer, reported_set, clip_scores, weights, settings)
         reports[name] = _report(passes, settings, reported_set.scored_labels)
     default = settings_by_name["default"].by_label
     reports["default"]["postprocessing"] = asdict(default[0])
@@ -100,6 +92,26 @@ def evaluate(
         "settings": reports,
         "false_alarms": summarize_alarms(alarms, reported_set, resamples),
     }
+
+
+def _figures_of_passes(
+    localizer: Localizer,
+    reported_set: EvaluationSet,
+    clip_scores: Sequence[ClipScores],
+    weights: NDArray[np.float64],
+    settings: _Settings,
+) -> list[Figures]:
+    """The figures of each pass over the reported set, with given post-processing."""
+    return [
+        compute_figures(
+            reported_set.scored_queries(clip_scores, pass_index),
+            localizer.grid,
+            weights,
+            settings.by_label,
+            localizer.presence,
+        )
+        for pass_index in range(reported_set.n_passes)
+    ]
 
 
 def _report(passes: Sequence[Figures], settings: _Settings, labels: Sequence[str]) -> dict[str, Any]:
