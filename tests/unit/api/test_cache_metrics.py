@@ -3,10 +3,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from service.api.cache_metrics import CacheMetrics
-from service.engine.caching.breaker import BreakerState
 from service.engine.caching.reporting import SERIES, CacheCounts
 from service.engine.caching.tiers import EmbeddingCache, clip_memory, memory_cache
-from service.engine.clip_embedding import ClipEmbedding
+from tests.unit.api.broken_tier import BrokenTier
 from tests.unit.api.expositions import parse_series
 from tests.unit.api.fake_engine import FakeEngine
 
@@ -24,24 +23,6 @@ async def test_lookups_and_the_state_of_the_cache_are_exposed(client: httpx.Asyn
     assert series["earmark_cache_bytes"] == series["earmark_cache_limit_bytes"] == series["earmark_redis_in_use"] == 0
     states = ("closed", "open", "half_open")
     assert [series[f'earmark_redis_breaker_state{{state="{state}"}}'] for state in states] == [0, 0, 0]
-
-
-class BrokenTier:
-    """A shared tier of the cache whose circuit breaker is open."""
-
-    breaker_state: BreakerState = "open"
-
-    def get(self, clip_id: str) -> None: ...
-
-    def put(self, clip_id: str, embedding: ClipEmbedding) -> None: ...
-
-    def contains(self, clip_id: str) -> bool:
-        return False
-
-    def answers(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
 
 
 def test_the_state_of_the_breaker_is_exposed() -> None:

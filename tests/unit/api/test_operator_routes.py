@@ -3,11 +3,10 @@ import re
 import httpx
 import pytest
 
-from service.engine.caching.breaker import BreakerState
 from service.engine.caching.reporting import CacheCounts
 from service.engine.caching.tiers import EmbeddingCache, clip_memory
-from service.engine.clip_embedding import ClipEmbedding
 from service.settings import Settings
+from tests.unit.api.broken_tier import BrokenTier
 from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.expositions import parse_series
 from tests.unit.api.fake_engine import FakeEngine
@@ -19,24 +18,6 @@ async def test_readiness_is_checked_once_by_a_forward_pass(client: httpx.AsyncCl
     for _ in range(3):
         assert (await client.get("/readyz")).json() == {"status": "ready"}
     assert engine.n_checks == 1
-
-
-class BrokenTier:
-    """A shared tier of the cache that never works."""
-
-    breaker_state: BreakerState = "open"
-
-    def get(self, clip_id: str) -> None: ...
-
-    def put(self, clip_id: str, embedding: ClipEmbedding) -> None: ...
-
-    def contains(self, clip_id: str) -> bool:
-        return False
-
-    def answers(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
 
 
 async def test_a_redis_that_does_not_answer_is_reported_but_the_service_is_ready(
