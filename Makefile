@@ -59,6 +59,8 @@ image-lock: $(IMAGE)/.installed
 	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file docker/requirements-build.lock pyproject.toml
 	$(COMPILE) --extra cpu --extra tracing --output-file docker/requirements-cpu.lock pyproject.toml
 	$(COMPILE) --extra gpu --extra tracing --output-file docker/requirements-gpu.lock pyproject.toml
+	# the project itself, which its extras cpu and gpu name, is no package of the lock files
+	sed -i '/^# WARNING: pip install will require/,/^    # via/d' docker/requirements-cpu.lock docker/requirements-gpu.lock
 
 $(SERVING)/.installed: pyproject.toml requirements.lock | python
 	@echo 'Installing the service into $(SERVING) ...'

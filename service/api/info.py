@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from service.api.localize_form import DEFAULT_CURVE_FORMAT, DEFAULT_CURVES
 from service.api.schemas import DefaultsOut, InfoOut, LimitsOut, ModelInfoOut, PresenceOut
+from service.engine.clip_id import model_id_of
 from service.engine.containers import ACCEPTED
 from service.engine.interface import LocalizationEngine
 from service.settings import Settings
@@ -23,6 +24,7 @@ def describe(engine: LocalizationEngine, settings: Settings, version: str) -> In
         model=ModelInfoOut(
             name=manifest.name,
             version=manifest.version,
+            id=model_id_of(manifest),
             licences=list(manifest.licences),
             trained_on=list(manifest.trained_on),
             sample_rate_hz=manifest.sample_rate_hz,

@@ -159,6 +159,10 @@ class ModelInfoOut(ModelOut):
 
     model_config = _DOCUMENTED
 
+    id: str
+    """Identifier of the part of the model that embeds clips. The `clip.id` of a file is the SHA-256 digest of this
+    identifier, a space, and the SHA-256 digest of the file, all in hexadecimal digits. So a client can look for a clip
+    before it sends the audio."""
     licences: list[str]
     """Licences of the model and of the material that it was made from."""
     trained_on: list[str]

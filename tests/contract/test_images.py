@@ -224,7 +224,10 @@ def test_versions_are_those_of_the_requirements_lock(name: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_dependency_of_the_service_is_locked_and_no_other_heavy_package(target: str) -> None:
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][target]]
+    extras = PROJECT["optional-dependencies"]
+    own, *others = extras[target]
+    assert own == "earmark[client,server]"
+    wanted = [*PROJECT["dependencies"], *extras["client"], *extras["server"], *others]
     locked = set(LOCKS[f"requirements-{target}.lock"])
     assert {canonical(re.split(r"[<>=\[]", name)[0]) for name in wanted} <= locked
     assert not locked & UNWANTED

@@ -1,6 +1,9 @@
 import httpx
 import pytest
 
+from service.engine.clip_id import model_id_of
+from tests.unit.api.fake_engine import MANIFEST
+
 pytestmark = pytest.mark.anyio
 
 
@@ -11,6 +14,7 @@ async def test_info_contains_the_model_the_defaults_and_the_limits(client: httpx
     assert info["model"] == {
         "name": "fake",
         "version": "2",
+        "id": model_id_of(MANIFEST),
         "licences": ["Apache-2.0"],
         "trained_on": ["nothing"],
         "sample_rate_hz": 16_000,

@@ -1,0 +1,108 @@
+"""Reader of the service's answers: JSON with curves in base64, problems, and what comes from other programs."""
+
+import base64
+import email.utils
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx
+import numpy as np
+
+from service.client.errors import PROBLEM_CLASSES, EarmarkError, ProblemError, UnexpectedAnswer
+from service.client.localization import Localization
+from service.client.values import AnswerWarning, Clip, Float32, QueryResult, Segment
+
+_PROBLEM_JSON = "application/problem+json"
+_SHOWN_CHARS = 200
+
+
+def read_localization(response: httpx.Response) -> Localization:
+    """Reads the answer of POST /localize.
+
+    Raises:
+        UnexpectedAnswer: If the body is not such an answer.
+    """
+    try:
+        answer = read_object(response)
+        clip, model = answer["clip"], answer["model"]
+        return Localization(
+            clip=Clip(clip["id"], clip["duration_s"], clip["cached"], _warnings(clip)),
+            model_name=model["name"],
+            model_version=model["version"],
+            hop_s=answer["hop_s"],
+            results=tuple(_result(result) for result in answer["results"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnexpectedAnswer(response.status_code, f"no answer of POST /localize ({error!r})") from error
+
+
+def read_object(response: httpx.Response) -> dict[str, Any]:
+    """Reads an answer that is a JSON object.
+
+    Raises:
+        UnexpectedAnswer: If the answer is anything else.
+    """
+    try:
+        answer: Any = json.loads(response.content)
+    except ValueError as error:
+        raise UnexpectedAnswer(response.status_code, f"no JSON: {response.text[:_SHOWN_CHARS]!r}") from error
+    if not isinstance(answer, dict):
+        raise UnexpectedAnswer(response.status_code, f"no JSON object: {response.text[:_SHOWN_CHARS]!r}")
+    return cast(dict[str, Any], answer)
+
+
+def failure_of(response: httpx.Response) -> EarmarkError | None:
+    """The error that a response reports; None if the request succeeded."""
+    if response.is_success:
+        return None
+    wait_s = retry_after_s(response.headers)
+    if response.headers.get("content-type", "").partition(";")[0].strip() != _PROBLEM_JSON:
+        reason = f"no answer of Earmark: {response.text[:_SHOWN_CHARS]!r}"
+        return UnexpectedAnswer(response.status_code, reason, wait_s)
+    try:
+        problem = read_object(response)
+    except UnexpectedAnswer as error:
+        return error
+    type_name = str(problem.get("type", "")).rpartition("/")[2]
+    kind = PROBLEM_CLASSES.get(type_name, ProblemError)
+    return kind({"status": response.status_code} | problem, response.headers.get("x-request-id", ""), wait_s)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The time of a Retry-After header (RFC 9110, 10.2.3), in seconds; None without a valid header."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _result(result: Mapping[str, Any]) -> QueryResult:
+    query = str(result["query"])
+    return QueryResult(
+        query=query,
+        present=result["present"],
+        clip_score=result["clip_score"],
+        segments=tuple(
+            Segment(query, segment["onset_s"], segment["offset_s"], segment["score"], segment["peak_s"])
+            for segment in result["segments"]
+        ),
+        score=_curve(result.get("score")),
+        similarity=_curve(result.get("similarity")),
+        warnings=_warnings(result),
+    )
+
+
+def _curve(encoded: str | None) -> Float32 | None:
+    return None if encoded is None else np.frombuffer(base64.b64decode(encoded), "<f4").astype(np.float32)
+
+
+def _warnings(owner: Mapping[str, Any]) -> tuple[AnswerWarning, ...]:
+    return tuple(
+        AnswerWarning(warning["code"], warning["message"], warning.get("onset_s"), warning.get("offset_s"))
+        for warning in owner["warnings"]
+    )
