@@ -109,6 +109,7 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
         postprocessing=Postprocessing(**calibrated) if calibrated else uncalibrated,
         max_query_tokens=text.max_tokens,
         query_normalization=text.query_normalization,
+        query_normalizer_version=text.query_normalizer_version,
         files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
         licences=licences(recipe),
         presence=PresenceRule(**calibration["presence"]) if calibration.get("presence") else None,

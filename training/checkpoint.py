@@ -82,7 +82,7 @@ class Run:
         if not file.is_file():
             return
         checkpoint = read_checkpoint(file)
-        if checkpoint["recipe"] != recipe_to_dict(recipe):
+        if recipe_from_dict(checkpoint["recipe"]) != recipe:  # keys that are newer than the checkpoint have defaults
             raise ValueError(f"{file} was made with another recipe; choose another --out, or remove it")
         for name in STATES:
             getattr(self, name).load_state_dict(checkpoint[name])

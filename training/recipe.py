@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from service.core.query_wording import NEWEST_NORMALIZER
 from training.data.config import DataConfig
 from training.data.excerpt import ExcerptRecipe
 from training.losses.weights import LossWeights
@@ -124,6 +125,11 @@ class Recipe:
     """Validation during and after the run."""
 
     def __post_init__(self) -> None:
+        version = self.text.query_normalizer_version
+        if not 0 <= version <= NEWEST_NORMALIZER:
+            raise ValueError(
+                f"text.query_normalizer_version is {version}; an integer from 0 to {NEWEST_NORMALIZER} is accepted"
+            )
         if self.teacher.folder and not isinstance(self.audio, CompactConfig | PyramidConfig):
             raise ValueError(
                 f"audio.kind is {self.audio.kind!r}; with teacher.folder only 'compact' and 'pyramid' are accepted, "

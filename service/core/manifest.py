@@ -14,6 +14,7 @@ from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 from service.core.presence import PresenceRule
 from service.core.queries import QueryNormalization
+from service.core.query_wording import NEWEST_NORMALIZER
 from service.core.scoring import Calibration
 from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.windows import WindowPlan
@@ -28,7 +29,8 @@ TOKENIZER = "tokenizer.json"
 MODEL_CARD = "MODEL_CARD.md"
 BUNDLE_FILES = (AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, MODEL_CARD)
 
-OPTIONAL_FIELD = "presence"
+OPTIONAL_FIELDS = {"presence": None, "query_normalizer_version": 0}
+"""Values of the fields that a manifest may leave out."""
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_WINDOW_S = 600.0
 MAX_WINDOW_SAMPLES = 1 << 24
@@ -73,6 +75,8 @@ class Manifest:
         licences: Licences of the model, and of the models and weights from which it was made.
         trained_on: Data that the model was trained on.
         presence: When a query counts as heard in a long clip. The field is optional: without it, every segment counts.
+        query_normalizer_version: Version of the rules that reduce a query to the words that name its sound, which the text
+            graph was made for; see `service.core.query_wording`. The field is optional: without it, there are no rules.
 
     Raises:
         ManifestInvalid: On construction, if a value is outside its range.
@@ -95,6 +99,7 @@ class Manifest:
     licences: tuple[str, ...]
     trained_on: tuple[str, ...]
     presence: PresenceRule | None = None
+    query_normalizer_version: int = 0
 
     def __post_init__(self) -> None:
         _require_known_format(self.format_version)
@@ -113,6 +118,8 @@ class Manifest:
         _require(abs(self.bias) <= largest, "bias", self.bias, f"a number from {-largest:g} to {largest:g}")
         modes = get_args(QueryNormalization)
         _require(self.query_normalization in modes, "query_normalization", self.query_normalization, ", ".join(modes))
+        version, newest = self.query_normalizer_version, NEWEST_NORMALIZER
+        _require(0 <= version <= newest, "query_normalizer_version", version, f"an integer from 0 to {newest}")
         _require(set(self.files) == set(BUNDLE_FILES), "files", sorted(self.files), ", ".join(BUNDLE_FILES))
         for name, digest in self.files.items():
             _require(_SHA256.fullmatch(digest) is not None, f"files[{name}]", digest, "64 lower-case hex digits")
@@ -148,10 +155,11 @@ class Manifest:
         return self.grid.n_samples(self.window_frames)
 
     def to_json(self) -> str:
-        """The text of manifest.json. An optional field without a value is left out."""
+        """The text of manifest.json. An optional field that has the value of a missing field is left out."""
         document = asdict(self)
-        if self.presence is None:
-            del document["presence"]
+        for name, default in OPTIONAL_FIELDS.items():
+            if document[name] == default:
+                del document[name]
         return json.dumps(document, indent=2) + "\n"
 
     @classmethod
@@ -172,8 +180,9 @@ class Manifest:
         if isinstance(document, dict) and "format_version" in document:
             _require_known_format(cast(dict[str, Any], document)["format_version"])
         kinds = {field.name: field.type for field in fields(cls)}
-        if isinstance(document, dict) and OPTIONAL_FIELD not in document:
-            del kinds[OPTIONAL_FIELD]
+        for name in OPTIONAL_FIELDS:
+            if isinstance(document, dict) and name not in document:
+                del kinds[name]
         return cls(**_read_fields(document, "", kinds))
 
 

@@ -1,4 +1,8 @@
-"""Checks of queries, and the normalization of a query before the tokenizer."""
+"""Checks of queries, and the normalization of a query before the tokenizer: the text contract of a model.
+
+Training, evaluation and the service normalize queries and captions with the function of this module and the values of the
+model (`query_normalization` and `query_normalizer_version` of the manifest).
+"""
 
 import re
 import unicodedata
@@ -6,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from service.core.errors import QueriesMissing, QueryEmpty, QueryTooLong, TooManyQueries
+from service.core.query_wording import reduce_wording
 
 QueryNormalization = Literal["none", "lowercase", "lowercase_strip_punctuation"]
 
@@ -28,13 +33,30 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe0
 """Characters of other categories that are not visible either: fillers and variation selectors."""
 
 
-def normalize_query(query: str, normalization: QueryNormalization) -> str:
+def normalize_query(query: str, normalization: QueryNormalization, version: int = 0) -> str:
     """Brings texts that look the same or mean the same to one form, and then applies the normalization of the manifest.
 
     Characters are brought to their usual form (Unicode NFKC: full-width letters and ligatures become letters). Invisible
     characters and quotation marks are removed. Apostrophes and hyphens become those of ASCII, underscores become spaces,
-    and spaces are collapsed. Plain English text does not change. A second normalization changes nothing.
+    and spaces are collapsed. Version 1 of the rules of `service.core.query_wording` also removes words that name no sound.
+    A second normalization changes nothing.
+
+    Args:
+        query: A query or a caption.
+        normalization: Normalization of the manifest.
+        version: Version of the rules that reduce the query to the words that name its sound. Version 0 has no rules: it
+            does not change plain English text.
     """
+    text = _with_usual_characters(query, normalization)
+    while version:
+        reduced = _with_usual_characters(reduce_wording(text, version), normalization)
+        if reduced == text:
+            break
+        text = reduced
+    return text
+
+
+def _with_usual_characters(query: str, normalization: QueryNormalization) -> str:
     text = query
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
 from service.core.queries import normalize_query
-from service.core.query_warnings import cut_warning, language_warning
+from service.core.query_warnings import cut_warning, language_warning, negation_warning, order_warning
 from service.core.scoring import EncodedQueries
 from service.core.start_errors import GraphMismatch
 from service.core.warnings import AnswerWarning
@@ -127,13 +127,14 @@ class TextEncoder:
 
     def normalize(self, query: str) -> str:
         """Normalizes a query; queries that are equal afterwards have the same encoding and the same warnings."""
-        return normalize_query(query, self._manifest.query_normalization)
+        manifest = self._manifest
+        return normalize_query(query, manifest.query_normalization, manifest.query_normalizer_version)
 
     def warnings(self, query: str) -> tuple[AnswerWarning, ...]:
         """Warnings about a query: what the text encoder does not read, or probably does not understand."""
         text = self.normalize(query)
         encoding = self._tokenizer.encode(text)
-        warnings = [language_warning(text)]
+        warnings = [language_warning(text), negation_warning(text), order_warning(text)]
         if encoding.overflowing:
             n_read_chars = max(end for _, end in encoding.offsets)
             warnings.insert(0, cut_warning(text, n_read_chars, self._manifest.max_query_tokens))

@@ -31,6 +31,8 @@ class TextTowerConfig:
         trained: whether the encoder is trained. A frozen encoder keeps its pretrained weights.
         max_tokens: maximum number of tokens of a query; longer queries are truncated.
         query_normalization: how the text of a query is normalized before it is tokenized.
+        query_normalizer_version: version of the rules that reduce a query or a caption to the words that name its sound, see
+            `service.core.query_wording`. 0 for no rules.
         projection: "linear", or "perceptron" for the sum of a linear map and a perceptron.
         hidden: hidden channels of the perceptron.
         dropout: dropout probability in the perceptron, and in every dropout layer of a trained encoder.
@@ -45,6 +47,7 @@ class TextTowerConfig:
     trained: bool = False
     max_tokens: int = 64
     query_normalization: QueryNormalization = "none"
+    query_normalizer_version: int = 0
     projection: Literal["perceptron", "linear"] = "perceptron"
     hidden: int = 768
     dropout: float = 0.1
@@ -109,13 +112,17 @@ class SentenceEncoder(nn.Module):
             Token ids and attention mask, (Q, L) int64 each.
         """
         encoded = self.tokenizer(
-            [normalize_query(caption, self.config.query_normalization) for caption in captions],
+            [self.normalize(caption) for caption in captions],
             padding=True,
             truncation=True,
             max_length=self.config.max_tokens,
             return_tensors="pt",
         )
         return encoded["input_ids"], encoded["attention_mask"]
+
+    def normalize(self, caption: str) -> str:
+        """Normalizes a caption as the service normalizes a query."""
+        return normalize_query(caption, self.config.query_normalization, self.config.query_normalizer_version)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Computes sentence embeddings (Q, C) of token ids and attention mask (Q, L)."""
@@ -147,6 +154,8 @@ class SentenceEncoder(nn.Module):
         config = self.config
         if config.cache and not config.trained and self._opened_cache is None:
             settings = f"{config.pooling} {config.max_tokens} {config.query_normalization}"
+            if config.query_normalizer_version:  # caches without rules stay valid
+                settings += f" {config.query_normalizer_version}"
             self._opened_cache = SentenceCache(config.cache, encoder_key(self.transformer, settings))
         return self._opened_cache
 

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, Manifest, verify_bundle
+from service.core.manifest import BUNDLE_FILES, OPTIONAL_FIELDS, Manifest, verify_bundle
 from service.core.presence import PresenceRule
+from service.core.query_wording import NEWEST_NORMALIZER
 from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest()
 FIELDS = [field.name for field in dataclasses.fields(Manifest)]
-REQUIRED = [name for name in FIELDS if name != "presence"]
+REQUIRED = [name for name in FIELDS if name not in OPTIONAL_FIELDS]
 OF_ANOTHER_KIND = [
     (field, value)
     for field in FIELDS
@@ -47,6 +48,14 @@ def test_a_field_of_another_kind_is_refused_by_name(field: str, value: object) -
     with pytest.raises(ManifestInvalid) as caught:
         Manifest.from_json(_changed(**{field: value}))
     assert caught.value.field.startswith(field)
+
+
+def test_a_bundle_without_a_version_of_the_rules_for_queries_has_none() -> None:
+    assert "query_normalizer_version" not in json.loads(MANIFEST.to_json())
+    assert MANIFEST.query_normalizer_version == 0
+    with_rules = dataclasses.replace(MANIFEST, query_normalizer_version=1)
+    assert json.loads(with_rules.to_json())["query_normalizer_version"] == 1
+    assert Manifest.from_json(with_rules.to_json()) == with_rules
 
 
 def test_the_rule_of_presence_is_optional() -> None:
@@ -90,6 +99,9 @@ def test_a_missing_field_is_refused_by_name(field: str) -> None:
         ({"overlap_frames": 126}, "overlap_frames"),
         ({"scale": 0}, "scale"),
         ({"query_normalization": "upper"}, "query_normalization"),
+        ({"query_normalizer_version": NEWEST_NORMALIZER + 1}, "query_normalizer_version"),
+        ({"query_normalizer_version": -1}, "query_normalizer_version"),
+        ({"query_normalizer_version": True}, "query_normalizer_version"),
         ({"files": {"audio.onnx": "0" * 64}}, "files"),
         ({"files": dict.fromkeys(BUNDLE_FILES, "xyz")}, "files[audio.onnx]"),
         ({"postprocessing": {"threshold": 0.5}}, "postprocessing.threshold_off"),

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from service.core.errors import QueriesMissing, QueryEmpty, QueryTooLong, TooManyQueries
 from service.core.queries import check_queries, normalize_query
+from service.core.query_wording import NEWEST_NORMALIZER
 
 
 @pytest.mark.parametrize(
@@ -74,10 +75,30 @@ def test_plain_english_is_not_changed(query: str) -> None:
     assert normalize_query(query, "none") == expected
 
 
-@given(st.text(), st.sampled_from(["none", "lowercase", "lowercase_strip_punctuation"]))
-def test_a_second_normalization_changes_nothing(query: str, normalization) -> None:
-    once = normalize_query(query, normalization)
-    assert normalize_query(once, normalization) == once
+NORMALIZATIONS = st.sampled_from(["none", "lowercase", "lowercase_strip_punctuation"])
+VOCABULARY = "a the sound-of sound of i can, hear there-is 'dog' i'm barking ."
+
+
+@given(
+    st.one_of(st.text(), st.lists(st.sampled_from(VOCABULARY.split())).map(" ".join)),
+    NORMALIZATIONS,
+    st.integers(0, NEWEST_NORMALIZER),
+)
+def test_a_second_normalization_changes_nothing(query: str, normalization, version: int) -> None:
+    once = normalize_query(query, normalization, version)
+    assert normalize_query(once, normalization, version) == once
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["I can hear a dog!", "\u201cI can hear a dog\u201d", "\uff29 can_hear  a\u200b dog", "The sound of a dog."],
+)
+def test_version_1_keeps_only_the_words_that_name_a_sound(query: str) -> None:
+    assert normalize_query(query, "none", 1) == "dog"
+
+
+def test_version_1_is_followed_by_the_normalization_of_the_manifest() -> None:
+    assert normalize_query("I can hear dogs, barking!", "lowercase_strip_punctuation", 1) == "dogs barking"
 
 
 @given(st.text(), st.integers(0, 1 << 30), st.sampled_from("\u200b\u200d\u2060\ufeff\u00ad\u202e\ufe0f\x00\x1b"))

@@ -2,6 +2,7 @@ import io
 import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from service.core.errors import (
     TooManyQueries,
     UnsupportedAudio,
 )
+from service.core.manifest import MANIFEST, read_manifest
 from service.engine.caching.tiers import memory_cache
 from service.engine.call import Call
 from service.engine.clip import KnownClip, Upload
@@ -59,6 +61,19 @@ def test_queries_that_look_the_same_have_the_same_answer_and_are_echoed_as_sent(
     for result in answer.results:
         np.testing.assert_array_equal(result.score, answer.results[0].score)
         assert result.warnings == ()
+
+
+def test_wordings_of_a_sound_are_encoded_once_if_the_bundle_has_rules_for_queries(tiny_bundle_copy: Path) -> None:
+    manifest = replace(read_manifest(tiny_bundle_copy), query_normalizer_version=1)
+    (tiny_bundle_copy / MANIFEST).write_text(manifest.to_json())
+    engine = open_engine(tiny_bundle_copy, EngineOptions(device="cpu", cached_queries=1))
+    queries = ["I can hear a low tone", "LOW TONE!", "the sound of a low tone", "no low tone", "low, then high"]
+    answer = engine.localize(Upload.of_bytes(wav(tones([("low", 0.4, 1.2)], 2))), queries)
+    assert [result.query for result in answer.results] == queries
+    for result in answer.results[:3]:
+        np.testing.assert_array_equal(result.score, answer.results[0].score)
+    codes = [[warning.code for warning in result.warnings] for result in answer.results]
+    assert codes == [[], [], [], ["query-negation"], ["query-order"]]
 
 
 def test_results_carry_the_warnings_about_their_query_also_from_the_cache(engine: Engine) -> None:

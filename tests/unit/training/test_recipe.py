@@ -25,6 +25,12 @@ def test_a_wrong_override_is_refused_by_name(override: str) -> None:
         read_recipe(RECIPES[0], [override])
 
 
+@pytest.mark.parametrize("version", [-1, 2])
+def test_a_version_of_the_rules_for_queries_that_does_not_exist_is_refused(version: int) -> None:
+    with pytest.raises(ValueError, match=r"query_normalizer_version is -?\d; an integer from 0 to 1"):
+        recipe_from_dict({"name": "a", "text": {"query_normalizer_version": version}})
+
+
 def test_an_override_needs_a_value() -> None:
     with pytest.raises(ValueError, match=r"section\.key=value"):
         read_recipe(RECIPES[0], ["optimization.steps"])

@@ -44,6 +44,14 @@ def test_case_and_punctuation_have_no_effect_if_they_are_normalized(tacos: TextT
     assert not torch.allclose(*as_written.encode(sentences), atol=1e-3)
 
 
+def test_a_caption_is_normalized_by_the_version_of_the_rules_that_the_service_uses(tacos: TextTowerConfig) -> None:
+    captions = ["I can hear rain!", "rain"]
+    without, with_rules = (SentenceEncoder(replace(tacos, query_normalizer_version=v)) for v in (0, 1))
+    assert [with_rules.normalize(caption) for caption in captions] == ["rain", "rain"]
+    torch.testing.assert_close(*with_rules.encode(captions), atol=1e-6, rtol=0)
+    assert not torch.allclose(*without.encode(captions), atol=1e-3)
+
+
 def test_a_caption_is_truncated_to_the_maximum_number_of_tokens(tacos: TextTowerConfig) -> None:
     assert SentenceEncoder(replace(tacos, max_tokens=5)).tokenize(["rain falls on a tin roof " * 9])[0].shape == (1, 5)
 
