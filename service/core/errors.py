@@ -6,6 +6,7 @@
     ├── StartError                  a command cannot start; `service.core.start_errors` draws its subclasses
     ├── RequestError                the service cannot read the request; `service.core.request_errors` draws its subclasses
     ├── AccessError                 no valid key, or a limit of the key is used up; drawn in `service.core.access_errors`
+    ├── LibraryError                a library cannot answer; `service.core.library_errors` draws its subclasses
     ├── AudioError                  the clip cannot be used
     │   ├── UnsupportedAudio        container, codec, sample rate or channel count
     │   ├── AudioUndecodable

@@ -21,6 +21,13 @@
     ├── InferenceUnavailable
     ├── TracingUnavailable
     ├── TracingUnusable
+    ├── LibraryUnavailable
+    ├── LibraryMissing
+    ├── LibraryFormatUnknown
+    ├── LibraryModelDiffers
+    ├── LibraryNotWritable
+    ├── MetadataInvalid
+    ├── RecordingsMissing
     └── BundleError             the model bundle cannot be served
         ├── BundleFileMissing
         ├── ChecksumMismatch
@@ -176,6 +183,64 @@ class TracingUnusable(StartError, setting="EARMARK_TRACING"):
 
     reason: str
     template = "traces cannot be exported: {reason}"
+
+
+class LibraryUnavailable(StartError):
+    """LanceDB, the engine of libraries, is not installed."""
+
+    module: str
+    template = "a library needs LanceDB, and there is no module {module}: pip install 'earmark[library]'"
+
+
+class LibraryMissing(StartError):
+    """There is no library at the given place."""
+
+    location: str
+    template = "{location} has no library; `earmark index {location} RECORDINGS` makes one"
+
+
+class LibraryFormatUnknown(StartError):
+    """The library was written in a format that this version cannot read."""
+
+    location: str
+    came: str
+    accepted: str
+    template = "library {location} has format {came}; accepted: {accepted}"
+
+
+class LibraryModelDiffers(StartError):
+    """The library was indexed with another model, whose embeddings cannot be compared with those of this model."""
+
+    location: str
+    came: str
+    accepted: str
+    template = (
+        "the model is {came}, but library {location} was indexed with {accepted}; use the bundle of that model, or index "
+        "the recordings into a new library"
+    )
+
+
+class LibraryNotWritable(StartError):
+    """The library cannot be changed, because its folder cannot be written."""
+
+    location: str
+    reason: str
+    template = "library {location} cannot be changed: {reason}"
+
+
+class MetadataInvalid(StartError):
+    """The table of metadata cannot be used."""
+
+    path: str
+    reason: str
+    template = "table {path} cannot be used: {reason}"
+
+
+class RecordingsMissing(StartError):
+    """No file matches the patterns of a command."""
+
+    patterns: str
+    template = "no file matches {patterns}; accepted: files, folders, and patterns such as 'recordings/**/*'"
 
 
 class BundleError(StartError, setting="EARMARK_BUNDLE"):

@@ -28,7 +28,7 @@ from service.engine.decoding import DecodedBlocks, decode
 from service.engine.embed_clip import embed_clip
 from service.engine.expected_length import expected_length_s
 from service.engine.gpus import GpuMemory, Gpus
-from service.engine.interface import Localization
+from service.engine.interface import EmbeddedClip, EncodedTexts, Localization
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
 from service.engine.options import EngineOptions
@@ -148,6 +148,23 @@ class Engine:
             )
             results = with_warnings(results, query_warnings)
         return Localization(clip_id, embedding.duration_s, cached, results, embedding.warnings)
+
+    def embed(self, clip: Upload, call: Call | None = None) -> EmbeddedClip:
+        """Embeds a recording without queries, or takes its embedding from the cache; see `localize` for the errors."""
+        call = call or Call()
+        clip_id = clip_id_of(clip.file, self.manifest, self.options.max_upload_bytes)
+        embedding, _ = self._embed_once(clip_id, clip.file, call)
+        return EmbeddedClip(clip_id, embedding)
+
+    def encode(self, queries: Sequence[str], call: Call | None = None) -> EncodedTexts:
+        """Encodes queries, which are checked as those of `localize`.
+
+        Raises:
+            QueryError: If the queries cannot be used.
+            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
+        """
+        check_queries(queries, self.options.max_queries, self.options.max_query_chars)
+        return EncodedTexts(*self._encode_queries(queries, call or Call()))
 
     def expected_windows(self, clip: Clip) -> int:
         """Guesses from its header and its size how many windows a clip has; 0 for a clip that was uploaded earlier."""

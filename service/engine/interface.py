@@ -8,11 +8,13 @@ from typing import Protocol
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
+from service.core.scoring import EncodedQueries
 from service.core.warnings import AnswerWarning
 from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.call import Call
 from service.engine.clip import Clip
+from service.engine.clip_embedding import ClipEmbedding
 from service.engine.decoder_counts import DecoderReport
 from service.engine.gpus import GpuMemory
 
@@ -35,6 +37,32 @@ class Localization:
     cached: bool
     results: Sequence[QueryResult]
     warnings: tuple[AnswerWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedClip:
+    """A recording without queries.
+
+    Attributes:
+        clip_id: Id of the clip.
+        embedding: Frame embeddings, length and warnings of the clip.
+    """
+
+    clip_id: str
+    embedding: ClipEmbedding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedTexts:
+    """Queries without a recording.
+
+    Attributes:
+        encoded: The queries as the text encoder encodes them.
+        warnings: The warnings about each query.
+    """
+
+    encoded: EncodedQueries
+    warnings: Sequence[tuple[AnswerWarning, ...]]
 
 
 class WindowQueue(Protocol):

@@ -8,9 +8,10 @@ import pytest
 
 import service
 from service.api.problems import MEDIA_TYPE, PROBLEMS, Problem, all_problems, problem_body, problem_of
-from service.core import access_errors, errors, request_errors, start_errors
+from service.core import access_errors, errors, library_errors, request_errors, start_errors
 from service.core.access_errors import AccessError
 from service.core.errors import AudioTooLong, EarmarkError, ParameterInvalid
+from service.core.library_errors import LibraryError
 from service.core.request_errors import RequestError
 from service.core.start_errors import BundleFileMissing, StartError
 from tests.unit.api.conftest import Post
@@ -34,7 +35,12 @@ def _tree(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
 def test_every_error_class_has_its_problem_type_or_stops_the_start(
     kind: type[EarmarkError],
 ) -> None:
-    special = {StartError: start_errors, RequestError: request_errors, AccessError: access_errors}
+    special = {
+        LibraryError: library_errors,
+        StartError: start_errors,
+        RequestError: request_errors,
+        AccessError: access_errors,
+    }
     module = next((module for base, module in special.items() if issubclass(kind, base)), errors)
     assert kind.__module__ == module.__name__
     assert (kind in PROBLEMS) != issubclass(kind, StartError)

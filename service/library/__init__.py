@@ -1,0 +1,1 @@
+"""Recordings that are indexed for search: store, moments, search."""

@@ -1,0 +1,83 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.core.library_errors import LibraryDamaged
+from service.core.start_errors import LibraryFormatUnknown, LibraryMissing
+from service.library.tables import (
+    RECORDINGS,
+    create_tables,
+    in_portions,
+    is_object_store,
+    number_list,
+    open_tables,
+    reporting_damage,
+)
+from tests.library_parts import MODEL
+
+
+def test_a_library_remembers_its_model(tmp_path: Path) -> None:
+    create_tables(str(tmp_path), MODEL)
+    assert open_tables(str(tmp_path)).model == MODEL
+
+
+def test_a_folder_without_tables_is_no_library_and_is_not_created(tmp_path: Path) -> None:
+    with pytest.raises(LibraryMissing, match="earmark index"):
+        open_tables(str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_library_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_tables(str(tmp_path), MODEL)
+    monkeypatch.setattr("service.library.tables.FORMAT", "2")
+    with pytest.raises(LibraryFormatUnknown, match="format 1; accepted: 2"):
+        _ = open_tables(str(tmp_path)).model
+
+
+def test_a_library_whose_files_are_damaged_is_reported(tmp_path: Path) -> None:
+    create_tables(str(tmp_path), MODEL)
+    for manifest in (tmp_path / f"{RECORDINGS}.lance/_versions").iterdir():
+        manifest.write_bytes(b"no manifest")
+    with pytest.raises(LibraryDamaged, match="damaged"):
+        open_tables(str(tmp_path))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a\nb"), OSError("a b"), ValueError("a b"), KeyError("a b")])
+def test_errors_of_the_engine_are_damage_and_their_text_is_one_short_line(error: Exception) -> None:
+    with pytest.raises(LibraryDamaged, match="a b"), reporting_damage("lib"):
+        raise error
+    with pytest.raises(LibraryDamaged) as caught, reporting_damage("lib"):
+        raise RuntimeError("x" * 5_000)
+    assert len(caught.value.reason) <= 200
+
+
+def test_a_crash_in_the_native_code_is_damage_and_an_interruption_is_not() -> None:
+    class PanicException(BaseException): ...
+
+    with pytest.raises(LibraryDamaged), reporting_damage("lib"):
+        raise PanicException("index out of bounds")
+    with pytest.raises(KeyboardInterrupt), reporting_damage("lib"):
+        raise KeyboardInterrupt
+
+
+def test_without_lancedb_the_message_names_the_extra(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['lancedb'] = None; from service.library.tables import create_tables;"
+        "from tests.library_parts import MODEL\n"
+        "try: create_tables(sys.argv[1], MODEL)\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert done.stdout.startswith("LibraryUnavailable")
+    assert "earmark[library]" in done.stdout
+
+
+def test_lists_for_conditions_and_portions() -> None:
+    assert number_list([1, 23]) == "(1, 23)"
+    assert [list(part) for part in in_portions([1, 2, 3], 2)] == [[1, 2], [3]]
+    assert is_object_store("s3://bucket/x")
+    assert not is_object_store("/folder")
