@@ -12,7 +12,7 @@ COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --a
 	--no-emit-find-links --constraint requirements.lock
 ALL := --editable '.[cpu,library,plot,tracing,training,dev]'
 
-.PHONY: run dev test check lock dashboards operations-check image-check image-lock python
+.PHONY: run dev test check lock dashboards browser-check operations-check image-check image-lock python
 
 # serves on http://127.0.0.1:8000; EARMARK_PORT sets another port
 run: $(SERVING)/.installed
@@ -43,6 +43,10 @@ lock: | python
 # writes the dashboards of Grafana from their code
 dashboards: $(DEVELOPMENT)/.installed
 	$(DEVELOPMENT)/bin/python docker/grafana/generate.py
+
+# tries the page in a browser; needs the Debian package chromium
+browser-check: $(DEVELOPMENT)/.installed
+	@$(DEVELOPMENT)/bin/python -m pytest tests/browser $(ARGS)
 
 # runs the service with the programs of docker-compose.yml; needs the Debian packages prometheus, redis-server and caddy
 operations-check: $(DEVELOPMENT)/.installed $(IMAGE)/.installed

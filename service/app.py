@@ -31,6 +31,7 @@ from service.api.metrics_route import MetricsRoute
 from service.api.middleware import REQUEST_ID, RequestMiddleware
 from service.api.operator_routes import OperatorRoutes
 from service.api.origins import OriginGuard, is_loopback
+from service.api.page_routes import add_page
 from service.api.problem_examples import document_problems
 from service.api.problems import add_problem_handlers, not_http_response, too_slow_response
 from service.api.rate_limit_headers import RATE_LIMIT_HEADERS
@@ -57,8 +58,9 @@ Every failure is `application/problem+json` (RFC 9457). Its `type` names the pro
 `X-Request-ID`: the id that the client sent, if the id consists of 1 to 64 letters, digits, dots, dashes and
 underscores, and a new id otherwise.
 
-A service with API keys answers only requests with `Authorization: Bearer KEY`; this page, the probes, `/metrics` and
-`/problems` need no key. Answers then carry `RateLimit-Policy` and `RateLimit`: the limits of the key, and what remains.
+A service with API keys answers only requests with `Authorization: Bearer KEY`; the pages `/` and `/docs`, the probes,
+`/metrics` and `/problems` need no key. Answers then carry `RateLimit-Policy` and `RateLimit`: the limits of the key, and
+what remains.
 """
 
 
@@ -140,6 +142,7 @@ def create_apps(
     metrics_route = MetricsRoute(metrics, readiness)
     if not settings.metrics_port:
         app.include_router(metrics_route.router())
+    add_page(app)
     add_problem_handlers(app, readiness.invalidate)
     document_problems(app)
     document_keys(app, access.keys is not None)

@@ -15,9 +15,9 @@ from service.api.rate_limit_headers import rate_limit_headers
 from service.core.access_errors import AccessError, KeyMissing, KeyUnknown, LimitExceeded, RateExceeded
 from service.request_fields import add_request_fields
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
-"""Paths that need no key: probes, metrics, and the description of the API, which is the same for every service."""
-OPEN_PREFIXES = ("/docs/", "/problems/")
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"})
+"""Paths that need no key: the page, probes, metrics, and the description of the API, which are the same for every service."""
+OPEN_PREFIXES = ("/docs/", "/problems/", "/web/")
 _AUDIO_METHOD = "POST"
 """Method of the requests that send audio; only they need a rest of the quota."""
 _USAGE = "earmark.usage"

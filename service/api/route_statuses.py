@@ -14,6 +14,7 @@ _OF_ROUTES = {
     "/info": {200},
     "/metrics": {200},
     "/problems/{name}": {200, 404},
+    "/": {200},
     "/docs": {200},
     "/docs/oauth2-redirect": {200},
     # requests that no route has handled: static files, and requests that were refused before

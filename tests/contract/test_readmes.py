@@ -154,7 +154,7 @@ def test_every_first_setting_is_accepted() -> None:
 
 def test_every_route_is_listed(app: Any) -> None:
     routes = {f"{method.upper()} {path}" for path, of in app.openapi()["paths"].items() for method in of}
-    assert {row[0] for row in rows("| route | answers |")} == routes | {"GET /docs", "GET /openapi.json"}
+    assert {row[0] for row in rows("| route | answers |")} == routes | {"GET /", "GET /docs", "GET /openapi.json"}
 
 
 @pytest.mark.anyio

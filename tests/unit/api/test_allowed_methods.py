@@ -5,7 +5,7 @@ from tests.unit.api.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.anyio
 
-GET_PATHS = ["/livez", "/readyz", "/info", "/metrics", "/problems/not-found", "/docs", "/openapi.json"]
+GET_PATHS = ["/", "/livez", "/readyz", "/info", "/metrics", "/problems/not-found", "/docs", "/openapi.json"]
 STATIC = "/docs/static/swagger-ui.css"
 
 

@@ -22,6 +22,8 @@ PATHS = (
         "/docs/oauth2-redirect",
         "/docs/static/swagger-ui.css",
         "/docs/static/none",
+        "/web/main.js",
+        "/web/none",
         "/openapi.json",
         "/nowhere",
     ),

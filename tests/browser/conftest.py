@@ -1,0 +1,99 @@
+"""Tests of the page in Chromium against the real service; `make browser-check` runs them, and `make test` does not."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from service.core.manifest import PACKAGED_BUNDLE
+from tests.browser.earmark_page import EarmarkPage
+from tests.service_process import Service, run_service
+
+DEBIAN_PACKAGE = "chromium"
+PROGRAM = "chromium"
+PATIENCE_MS = 120_000
+"""How long a test waits for what must happen; on a busy machine everything takes ten times as long."""
+ARGUMENTS = (
+    "--no-sandbox",  # CI runs as root
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-dev-shm-usage",
+)
+
+NewPage = Callable[..., EarmarkPage]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends the run with one line if the browser is missing."""
+    if shutil.which(PROGRAM) is None:
+        pytest.exit(f"these tests need a Debian package: apt-get install {DEBIAN_PACKAGE}", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service with the default model."""
+    with run_service(PACKAGED_BUNDLE, tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which(PROGRAM), args=[*ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser, service: Service) -> Iterator[NewPage]:
+    """Opens the page in a fresh browser profile; at the end no page may have reported an error."""
+    errors: list[str] = []
+    contexts: list[Any] = []
+
+    def open_page(path: str = "/", url: str | None = None, init_script: str = "", **options: Any) -> EarmarkPage:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        if init_script:
+            context.add_init_script(init_script)
+        page = context.new_page()
+        _collect_errors(page, errors)
+        page.goto((url or service.url) + path)
+        return EarmarkPage(page)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def _collect_errors(page: Page, errors: list[str]) -> None:
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    # a refused request is also logged as an error, with nothing but its status
+    page.on(
+        "console",
+        lambda message: (
+            errors.append(message.text)
+            if message.type in ("error", "warning") and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> EarmarkPage:
+    return new_page()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where a test leaves pictures for a person: the folder EARMARK_TEST_PICTURES, or one that pytest removes."""
+    folder = Path(os.environ.get("EARMARK_TEST_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
