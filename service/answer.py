@@ -1,7 +1,10 @@
-"""Encoder of answers as JSON, which writes curves directly from numpy arrays, without a Python object per number."""
+"""Encoder of answers as JSON, which writes curves directly from numpy arrays, without a Python object per number.
+
+The other formats have no curves; `service.formats` writes them.
+"""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +16,7 @@ from service.core.manifest import Manifest
 from service.core.segments import Segment
 from service.core.warnings import AnswerWarning
 from service.engine.interface import Localization
+from service.formats.document import Document, detections_of
 
 Curves = Literal["score", "similarity", "both", "none"]
 CurveFormat = Literal["json", "base64"]
@@ -52,6 +56,39 @@ def encode_answer_in_parts(
         yield separator + _encode_result(result, curves, curve_format)
         separator = b","
     yield b"]}"
+
+
+def encode_lines(
+    localization: Localization, manifest: Manifest, curves: Curves, curve_format: CurveFormat = "json"
+) -> Iterator[bytes]:
+    """Encodes the answer as NDJSON, and yields one line for each result, with the members of the answer and the result.
+
+    Each result is taken from `localization.results` when its line is made, and kept no longer.
+    """
+    head = orjson.dumps(_head(localization, manifest))[:-1]
+    for result in localization.results:
+        yield head + b"," + _encode_result(result, curves, curve_format)[1:] + b"\n"
+
+
+def document_of(
+    localization: Localization, manifest: Manifest, name: str, results: Iterable[QueryResult] | None = None
+) -> Document:
+    """The content of an answer for formats without curves.
+
+    Args:
+        localization: The result of the engine.
+        manifest: The manifest of the model.
+        name: Name of the clip.
+        results: The results, if they are not to be taken from `localization`.
+    """
+    return Document(
+        name=name,
+        clip_id=localization.clip_id,
+        duration_s=round(localization.duration_s, _SECONDS_DECIMALS),
+        model=(manifest.name, manifest.version),
+        highest_hz=manifest.sample_rate_hz / 2,
+        detections=detections_of(localization.results if results is None else results),
+    )
 
 
 def _encode_result(result: QueryResult, curves: Curves, curve_format: CurveFormat) -> bytes:

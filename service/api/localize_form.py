@@ -13,6 +13,7 @@ from service.core.errors import ParameterInvalid
 from service.core.postprocessing import MIN_EXTENT_RATIO
 from service.core.request_errors import ClipUnclear, FieldRepeated
 from service.engine.clip import Clip, KnownClip, Upload
+from service.formats.registry import FormatName
 from service.settings import Settings
 
 DEFAULT_CURVES: Curves = "score"
@@ -72,6 +73,11 @@ class LocalizeForm(BaseModel):
     curve_format: CurveFormat = DEFAULT_CURVE_FORMAT
     """Encoding of the curves: `json` for arrays of numbers, `base64` for little-endian 32-bit floats in base64."""
 
+    format: FormatName | SkipJsonSchema[None] = None
+    """Format of the answer: `json`, `ndjson` (a line for each query), `csv`, `dcase` (event list), `audacity` (label track),
+    `raven` (selection table), `webvtt`, `srt` or `jams`. Only the first two have curves. Default: chosen by the `Accept`
+    header, and `json` if the header leaves the choice."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalizeRequest:
@@ -83,6 +89,7 @@ class LocalizeRequest:
         overrides: Post-processing values that replace the model's defaults, by name; not yet validated.
         curves: Curves to include in the answer.
         curve_format: Encoding of the curves.
+        format: Format of the answer; None if the Accept header decides.
     """
 
     clip: Clip
@@ -90,6 +97,7 @@ class LocalizeRequest:
     overrides: dict[str, float]
     curves: Curves
     curve_format: CurveFormat
+    format: FormatName | None = None
 
 
 def form_limits(settings: Settings) -> FormLimits:
@@ -124,6 +132,7 @@ def read_localize_form(form: Form) -> LocalizeRequest:
         curve_format=_choice(
             "curve_format", single.get("curve_format", DEFAULT_CURVE_FORMAT).strip(), get_args(CurveFormat)
         ),
+        format=_choice("format", single["format"].strip(), get_args(FormatName)) if "format" in single else None,
     )
 
 

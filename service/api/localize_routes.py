@@ -10,10 +10,10 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
-from service.answer import encode_answer_in_parts
 from service.api.access import audio_counter
 from service.api.admission import Admission, ReceivedRequest
 from service.api.answer_budget import AnswerBudget, HeldBytes
+from service.api.answer_formats import AnswerFormat, chosen_format, other_content
 from service.api.body import declared_bytes, receive_body
 from service.api.lanes import Lanes
 from service.api.localize_body import open_body
@@ -95,7 +95,10 @@ class LocalizeRoutes:
             response_model=None,
             response_description="The segments in which each query is heard",
             responses={
-                200: {"model": LocalizeOut, "content": {"application/json": {"example": LOCALIZE_EXAMPLE}}},
+                200: {
+                    "model": LocalizeOut,
+                    "content": {"application/json": {"example": LOCALIZE_EXAMPLE}, **other_content()},
+                },
                 **problem_responses(),
             },
             openapi_extra={"requestBody": request_body(), "parameters": url_parameters()},
@@ -122,6 +125,11 @@ class LocalizeRoutes:
                 async with open_body(request, self._limits, self._body(request, received, call)) as form:
                     localize_request = read_localize_form(form)
                     add_request_fields(n_queries=len(localize_request.queries))
+                    answer_format = AnswerFormat(
+                        chosen_format(localize_request.format, request.headers),
+                        localize_request.curves,
+                        localize_request.curve_format,
+                    )
                     postprocessing = self._engine.manifest.postprocessing.override(**localize_request.overrides)
                     stages["upload"] = time.monotonic() - start_s
                     n_windows = await self._expected_windows(localize_request.clip)
@@ -132,7 +140,7 @@ class LocalizeRoutes:
                         answer = await self._workers.run(
                             request,
                             call,
-                            lambda: self._answer(localize_request, postprocessing, call),
+                            lambda: self._answer(localize_request, postprocessing, call, answer_format),
                             self._lanes.lane_of(n_windows),
                         )
         finally:
@@ -143,7 +151,7 @@ class LocalizeRoutes:
             current_trace().add_stages(upload_times | call.stage_times, stages)
         self._metrics.count_stages(stages)
         timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.items())
-        headers = {"Server-Timing": timing}
+        headers = {"Server-Timing": timing} | answer_format.headers
         return SlicedResponse(answer.beginning, answer.rest, self._pace, self._later_part_threads, answer.held, headers)
 
     async def _body(self, request: Request, received: ReceivedRequest, call: Call) -> AsyncIterator[bytes]:
@@ -164,7 +172,13 @@ class LocalizeRoutes:
             raise ClipNotFound(clip_id)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _answer(self, localize_request: LocalizeRequest, postprocessing: Postprocessing, call: Call) -> "_Answer":
+    def _answer(
+        self,
+        localize_request: LocalizeRequest,
+        postprocessing: Postprocessing,
+        call: Call,
+        answer_format: AnswerFormat,
+    ) -> "_Answer":
         """Does the heavy work of POST /localize in a worker thread.
 
         Raises:
@@ -172,7 +186,7 @@ class LocalizeRoutes:
         """
         localization = self._engine.localize(localize_request.clip, localize_request.queries, postprocessing, call)
         with call.stage("post"):
-            answer = self._begin_answer(localization, localize_request, call)
+            answer = self._begin_answer(localization, answer_format, call)
         add_request_fields(audio_s=round(localization.duration_s, 3), cached=localization.cached)
         self._metrics.count_clip(
             localization.duration_s,
@@ -182,10 +196,8 @@ class LocalizeRoutes:
         )
         return answer
 
-    def _begin_answer(self, localization: Localization, localize_request: LocalizeRequest, call: Call) -> "_Answer":
-        parts = encode_answer_in_parts(
-            localization, self._engine.manifest, localize_request.curves, localize_request.curve_format
-        )
+    def _begin_answer(self, localization: Localization, answer_format: AnswerFormat, call: Call) -> "_Answer":
+        parts = answer_format.parts(localization, self._engine.manifest, call)
         results = localization.results
         if not isinstance(results, GroupedResults):
             body = b"".join(parts)
@@ -194,7 +206,7 @@ class LocalizeRoutes:
         while not self._first_part_slots.acquire(timeout=_CALL_CHECK_S):
             call.check()
         try:
-            beginning = next(parts) + next(parts)  # a failure of the first group is still answered with a problem
+            beginning = next(parts) + next(parts, b"")  # a failure of the first group is still answered with a problem
         finally:
             self._first_part_slots.release()
         return _Answer(beginning, parts, held)

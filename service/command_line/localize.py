@@ -1,4 +1,4 @@
-"""The subcommand `earmark localize`: localizes queries in a clip and prints a table, JSON, CSV or Audacity labels."""
+"""The subcommand `earmark localize`: localizes queries in a clip and prints a table, or a format for programs."""
 
 import argparse
 import logging
@@ -12,6 +12,7 @@ from service.core.manifest import PACKAGED_BUNDLE, Manifest
 from service.engine.clip import Upload
 from service.engine.interface import Localization
 from service.engine.options import EngineOptions
+from service.formats.registry import FORMATS, FormatName
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
@@ -54,6 +55,13 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     )
     output.add_argument("--csv", dest="form", action="store_const", const="csv", help="print one row per segment")
     output.add_argument("--audacity", dest="form", action="store_const", const="audacity", help="print a label track")
+    output.add_argument(
+        "--format",
+        dest="form",
+        choices=FORMATS,
+        metavar="NAME",
+        help=f"print a format for programs: {', '.join(FORMATS)}",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw waveform, curves and segments (.png .svg .pdf)")
 
 
@@ -97,13 +105,9 @@ def _utf8_text(argument: str) -> str:
     return argument
 
 
-def _write(form: str | None, name: str, localization: Localization, manifest: Manifest) -> None:
-    if form == "json":
-        write_for_programs(renderings.as_json(localization, manifest))
-    elif form == "csv":
-        write_for_programs(renderings.as_csv(localization))
-    elif form == "audacity":
-        write_for_programs(renderings.as_audacity(localization))
+def _write(form: FormatName | None, name: str, localization: Localization, manifest: Manifest) -> None:
+    if form:
+        write_for_programs(renderings.as_text(form, localization, manifest, name))
     else:
         rule = next(character for character in renderings.RULES if can_show(character))
         write_for_people(renderings.as_table(localization, manifest, name, rule))

@@ -1,14 +1,10 @@
-"""Text formats of an answer: a table for people; JSON, CSV and Audacity labels for other programs."""
+"""Text formats of an answer: a table for people, and all formats for other programs."""
 
-import csv
-import io
-from dataclasses import fields
-
-from service.answer import encode_answer, segment_values
+from service.answer import document_of, encode_answer, encode_lines
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
-from service.core.segments import Segment
 from service.engine.interface import Localization
+from service.formats.registry import FormatName, render
 
 RULES = ("─", "-")
 """Characters that can draw the rule of a table; the last is in every encoding."""
@@ -44,27 +40,17 @@ def _shown(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
 
 
-def as_json(localization: Localization, manifest: Manifest) -> str:
-    """Renders the JSON of POST /localize, with both curves."""
-    return encode_answer(localization, manifest, "both").decode() + "\n"
+def as_text(form: FormatName, localization: Localization, manifest: Manifest, name: str) -> str:
+    """Renders an answer for programs: JSON with both curves, NDJSON without curves, or another format.
 
-
-def as_csv(localization: Localization) -> str:
-    """Renders CSV: a header and one row per segment."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["query", *(field.name for field in fields(Segment))])
-    for result in localization.results:
-        for segment in result.segments:
-            writer.writerow([result.query, *segment_values(segment).values()])
-    return file.getvalue()
-
-
-def as_audacity(localization: Localization) -> str:
-    """Renders a label track for Audacity (File, Import, Labels): tab-separated onset, offset, query; by time."""
-    labels = sorted(
-        (segment.onset_s, segment.offset_s, " ".join(result.query.split()))
-        for result in localization.results
-        for segment in result.segments
-    )
-    return "".join(f"{onset_s:.6f}\t{offset_s:.6f}\t{query}\n" for onset_s, offset_s, query in labels)
+    Args:
+        form: The format.
+        localization: The result of the engine.
+        manifest: The manifest of the model.
+        name: Name of the clip.
+    """
+    if form == "json":
+        return encode_answer(localization, manifest, "both").decode() + "\n"
+    if form == "ndjson":
+        return b"".join(encode_lines(localization, manifest, "none")).decode()
+    return render(form, document_of(localization, manifest, name))

@@ -14,6 +14,7 @@ from service.app import create_app
 from service.core.query_warnings import QUERY_WARNINGS
 from service.engine.clip_warnings import CLIP_WARNINGS
 from service.engine.engine import Engine
+from service.formats.registry import FORMATS
 from service.settings import Settings, variable
 from service.shutdown import Shutdown
 from tests.unit.api.fake_engine import FakeEngine
@@ -26,6 +27,7 @@ METRICS = "| metric | type | labels | meaning |"
 PROBLEMS = "| problem | status | meaning |"
 CLIP_WARNING_CODES = "| warning about a clip | meaning |"
 QUERY_WARNING_CODES = "| warning about a query | meaning |"
+FORMATS_TABLE = "| format | media type | answer |"
 Row = tuple[str, ...]
 
 
@@ -77,6 +79,14 @@ def tables() -> Mapping[str, list[Row]]:
         SETTINGS: list(setting_rows()),
         METRICS: list(metric_rows()),
         CLIP_WARNING_CODES: [(f"`{code}`", meaning) for code, meaning in CLIP_WARNINGS.items()],
+        FORMATS_TABLE: [
+            (
+                f"`{each.name}`",
+                f"`{each.content_type.removesuffix('; charset=utf-8')}`",
+                f"{each.meaning}.".capitalize(),
+            )
+            for each in FORMATS.values()
+        ],
         QUERY_WARNING_CODES: [(f"`{code}`", meaning) for code, meaning in QUERY_WARNINGS.items()],
     }
 

@@ -38,6 +38,7 @@ def test_every_field_of_the_form_is_explained(document: dict[str, Any]) -> None:
         "merge_gap_s",
         "curves",
         "curve_format",
+        "format",
     }
     assert all(field["description"] for field in form["properties"].values())
 

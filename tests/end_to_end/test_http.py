@@ -59,3 +59,15 @@ def test_audio_as_the_body_is_answered_as_in_a_form(service: Service) -> None:
     body = httpx.post(f"{service.url}/localize?query=low&curves=none", content=wav(2), headers=headers).json()
     assert body["clip"] == in_form["clip"] | {"cached": True}
     assert body["results"] == in_form["results"]
+
+
+def test_a_long_clip_has_the_same_segments_in_every_format(service: Service) -> None:
+    clip_id = service.post(wav(600), "low", curves="none").json()["clip"]["id"]
+    fields = {"clip_id": clip_id, "query": ["low"] * 60, "curves": "none", "threshold": 0.0}
+    whole = httpx.post(f"{service.url}/localize", json=fields, timeout=60).json()
+    csv = httpx.post(f"{service.url}/localize", json=fields | {"format": "csv"}, timeout=60)
+    lines = httpx.post(f"{service.url}/localize", json=fields | {"format": "ndjson"}, timeout=60).text.splitlines()
+    segments = [segment for result in whole["results"] for segment in result["segments"]]
+    assert segments
+    assert [float(row.split(",")[1]) for row in csv.text.splitlines()[1:]] == [each["onset_s"] for each in segments]
+    assert len(lines) == 60

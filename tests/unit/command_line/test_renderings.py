@@ -4,10 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.command_line.renderings import as_audacity, as_csv, as_json, as_table
+from service.command_line.renderings import as_table, as_text
 from service.core.localization import QueryResult
 from service.core.segments import Segment
 from service.engine.interface import Localization
+from service.formats.registry import FORMATS, TableName
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest(name="tiny", version="1")
@@ -44,23 +45,22 @@ def test_segments_that_chance_explains_are_listed_for_a_query_that_is_not_presen
     assert line == "a dog  no       0.90       0.00 to    13.25 s  score 0.80"
 
 
-def test_csv_quotes_the_query_and_has_no_row_for_a_query_that_is_not_heard(localization: Localization) -> None:
-    assert as_csv(localization) == (
-        "query,onset_s,offset_s,score,peak_s\n"
-        '"a dog,\n barks",0.04,0.08,0.9,0.06\n'
-        '"a dog,\n barks",12.5,13.25,0.654321,12.9\n'
-        "rain,0.0,13.25,0.8,3.0\n"
-    )
-
-
-def test_audacity_labels_are_ordered_by_time_across_queries(localization: Localization) -> None:
-    assert as_audacity(localization) == (
-        "0.000000\t13.250000\train\n0.040000\t0.080000\ta dog, barks\n12.500000\t13.250000\ta dog, barks\n"
-    )
-
-
 def test_json_has_both_curves_and_ends_with_a_line_break(localization: Localization) -> None:
-    text = as_json(localization, MANIFEST)
+    text = as_text("json", localization, MANIFEST, "street.wav")
     results = json.loads(text)["results"]
     assert text.endswith("}\n")
     assert [set(member) >= {"score", "similarity", "segments"} for member in results] == [True] * 3
+
+
+def test_ndjson_has_a_line_for_each_query_and_no_curves(localization: Localization) -> None:
+    lines = [json.loads(line) for line in as_text("ndjson", localization, MANIFEST, "street.wav").splitlines()]
+    assert [line["query"] for line in lines] == ["a dog,\n barks", "rain", "a cat"]
+    assert [len(line["segments"]) for line in lines] == [2, 1, 0]
+    assert all(line["clip"]["id"] == "id" and "score" not in line for line in lines)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form not in ("json", "ndjson")])
+def test_other_formats_have_the_segments_and_the_name(localization: Localization, form: TableName) -> None:
+    text = as_text(form, localization, MANIFEST, "street.wav")
+    assert "rain" in text
+    assert ("street.wav" in text) == (form in ("dcase", "raven", "jams"))
