@@ -21,7 +21,8 @@ Container = NewType("Container", str)
 
 ACCEPTED = (
     "WAV, RF64, W64, AIFF, AU and CAF (PCM, float, mu-law, A-law), FLAC, MP3, Ogg (Vorbis, Opus, FLAC), "
-    "MP4 or M4A (AAC, ALAC), WebM or Matroska (Opus, Vorbis), AAC (ADTS), AMR; 1 to 8 channels, 4000 to 384000 Hz"
+    "MP4, M4A, MOV or 3GP (AAC, ALAC, MP3, Opus, FLAC, AMR, PCM), WebM or Matroska (Opus, Vorbis, AAC, FLAC, MP3, ALAC, PCM), "
+    "AAC (ADTS), AMR; 1 to 8 channels, 4000 to 384000 Hz"
 )
 _OGG_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC"}
 _OGG_REFUSED = {b"Speex": "Speex", b"\x80theora": "Theora video", b"fishead": "a skeleton"}

@@ -38,7 +38,10 @@ from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, Timesta
 
 Float32 = NDArray[np.float32]
 
-_PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8")
+_PCM = (
+    *("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8"),
+    *("pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_mulaw", "pcm_alaw"),
+)
 _FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "FLAC": ("flac", ("flac",)),
     "MP3": ("mp3", ("mp3float",)),
