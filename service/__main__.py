@@ -19,6 +19,7 @@ from service.command_line.index import add_index_parser
 from service.command_line.keys import KEYS_FILE, add_key_parser
 from service.command_line.library import add_library_parser
 from service.command_line.localize import add_localize_parser
+from service.command_line.search import add_search_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
 from service.core.start_errors import InferenceUnavailable
@@ -173,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     add_key_parser(commands)
     add_index_parser(commands)
     add_library_parser(commands)
+    add_search_parser(commands)
     serve_parser = commands.add_parser(
         "serve",
         help="serve the model over HTTP",

@@ -61,9 +61,11 @@ def new_recording(path: str, content: bytes, n_frames: int | None = None, **meta
     return NewRecording(row, embedding)
 
 
-def make_library(folder: Path, on_step: Callable[[str], object] = lambda _: None) -> Library:
+def make_library(
+    folder: Path, on_step: Callable[[str], object] = lambda _: None, model: LibraryModel = MODEL
+) -> Library:
     """An empty library in a folder."""
-    create_tables(str(folder), MODEL)
+    create_tables(str(folder), model)
     return Library(open_tables(str(folder)), on_step)
 
 

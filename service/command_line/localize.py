@@ -17,7 +17,7 @@ from service.formats.registry import FORMATS, FormatName
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
 
-_POSTPROCESSING = {
+POSTPROCESSING = {
     "threshold": "score above which a segment starts, 0 to 1",
     "threshold_off": "score above which a segment continues, 0 to the threshold",
     "median_filter_s": "width of the median filter that smooths the score, in seconds",
@@ -25,6 +25,7 @@ _POSTPROCESSING = {
     "min_duration_s": "minimum duration of a segment, in seconds",
     "merge_gap_s": "maximum gap between two segments that are merged, in seconds",
 }
+"""Options of the post-processing, which `earmark search` has too."""
 _MAX_CLIP_S = 24 * 3600.0  # the user of the command waits only for this clip
 _MAX_CLIP_BYTES = 64 * 2**30
 
@@ -47,7 +48,7 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the model")
     postprocessing = parser.add_argument_group("post-processing", "each option defaults to the value of the model")
-    for name, help_text in _POSTPROCESSING.items():
+    for name, help_text in POSTPROCESSING.items():
         postprocessing.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     with open_clip(args.clip) as clip:
         engine = open_engine(args.bundle, options)
         postprocessing = engine.manifest.postprocessing.override(
-            **{name: getattr(args, name) for name in _POSTPROCESSING}
+            **{name: getattr(args, name) for name in POSTPROCESSING}
         )
         localization = engine.localize(Upload(clip), args.queries, postprocessing)
         write_warnings(localization)

@@ -1,0 +1,134 @@
+"""The subcommand `earmark search`: the moments of a library in which sounds are heard, the best first."""
+
+import argparse
+import csv
+import io
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.answer import segment_values
+from service.command_line.library import LIBRARY_HELP
+from service.command_line.localize import POSTPROCESSING
+from service.command_line.output import write_for_people, write_for_programs
+from service.core.errors import ParameterInvalid
+from service.core.manifest import PACKAGED_BUNDLE
+from service.standard_streams import write_line
+
+if TYPE_CHECKING:
+    from service.library.searching import Moment, SearchResult
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
+
+MAX_TOP = 1000
+COLUMNS: Sequence[str] = ("score", "onset_s", "offset_s", "query", "recording", "id")
+
+
+def add_search_parser(subparsers: "Subparsers") -> None:
+    """Adds the subcommand, and sets `run` as the `run` of its parsed arguments."""
+    parser = subparsers.add_parser(
+        "search",
+        help="find moments in a library",
+        description="Finds the moments of a library in which sounds are heard.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("library", metavar="LIBRARY", help=LIBRARY_HELP)
+    parser.add_argument("queries", nargs="+", metavar="QUERY", help='a sound in plain words, such as "a chainsaw"')
+    parser.add_argument(
+        "--top", type=int, default=20, metavar="N", help=f"number of moments, 1 to {MAX_TOP} (default: 20)"
+    )
+    parser.add_argument(
+        "--where",
+        default="",
+        metavar="CONDITION",
+        help="search only recordings such as \"site = 'north' AND duration_s > 60\"",
+    )
+    parser.add_argument("--exact", action="store_true", help="read all frames, so that no moment can be missed; slow")
+    parser.add_argument(
+        "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="device that runs the model")
+    postprocessing = parser.add_argument_group("post-processing", "each option defaults to the value of the model")
+    for name, help_text in POSTPROCESSING.items():
+        postprocessing.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--csv", dest="form", action="store_const", const="csv", help="print one row per moment")
+    output.add_argument("--json", dest="form", action="store_const", const="json", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the subcommand.
+
+    Raises:
+        EarmarkError: If an argument, the bundle or the library cannot be used.
+    """
+    from service.engine.engine import open_engine  # loads ONNX Runtime, which the parser does not need
+    from service.engine.options import EngineOptions
+    from service.library.searching import Searcher, SearchOptions, SearchQuery
+    from service.library.store import open_library
+
+    logging.getLogger("service").addHandler(logging.NullHandler())
+    if not 1 <= args.top <= MAX_TOP:
+        raise ParameterInvalid("--top", str(args.top), f"1 to {MAX_TOP}")
+    library = open_library(args.library)
+    with closing(open_engine(args.bundle, EngineOptions(cache_bytes=0, device=args.device))) as engine:
+        searcher = Searcher(library, engine.manifest)
+        postprocessing = engine.manifest.postprocessing.override(
+            **{name: getattr(args, name) for name in POSTPROCESSING}
+        )
+        texts = engine.encode(args.queries)
+        for number, warnings in enumerate(texts.warnings, start=1):
+            for warning in warnings:
+                write_line(sys.stderr, f"earmark: warning: query {number}: {warning.message}")
+        queries = [
+            SearchQuery(text, encoded) for text, encoded in zip(args.queries, texts.encoded.split(), strict=True)
+        ]
+        result = searcher.search(queries, SearchOptions(args.top, args.where, args.exact, postprocessing))
+    _write(args.form, result, args.queries)
+
+
+def _write(form: str | None, result: "SearchResult", queries: Sequence[str]) -> None:
+    summary = _summary(result)
+    if form == "json":
+        document = {
+            "searched_s": result.searched_s,
+            "recordings": result.n_recordings,
+            "exact": result.exact,
+            "moments": [
+                _values(moment, queries) | {"metadata": dict(moment.recording.metadata)} for moment in result.moments
+            ],
+        }
+        write_for_programs(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    if form == "csv":
+        file = io.StringIO()
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_values(moment, queries) for moment in result.moments)
+        write_for_programs(file.getvalue())
+        write_line(sys.stderr, f"earmark: {summary}")
+        return
+    for moment in result.moments:
+        segment, values = moment.segment, _values(moment, queries)
+        words = "" if len(queries) == 1 else f"  {values['query']}"
+        times = f"{segment.onset_s:9.2f} to {segment.offset_s:9.2f} s"
+        write_for_people(f"{segment.score:.2f}  {times}  {values['recording']}{words}\n")
+    write_line(sys.stdout, summary if result.moments else f"not heard; {summary}")
+
+
+def _values(moment: "Moment", queries: Sequence[str]) -> dict[str, Any]:
+    return {
+        **{name: round(float(value), 6) for name, value in segment_values(moment.segment).items() if name in COLUMNS},
+        "query": queries[moment.query],
+        "recording": moment.recording.path or moment.recording.id,
+        "id": moment.recording.id,
+    }
+
+
+def _summary(result: "SearchResult") -> str:
+    how = "all frames were read" if result.exact else "through the index, which may miss some; --exact reads all frames"
+    return f"{result.searched_s / 3600:.2f} h in {result.n_recordings} recordings searched: {how}"

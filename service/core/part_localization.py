@@ -1,0 +1,109 @@
+"""Segments of a query from a part of a recording's frames, equal to those that the whole recording gives.
+
+A search of a library reads a few seconds of a long recording. The steps are those of `service.core.localization`: similarity,
+score, median filter, extension and cut. Near the ends of the part, the median filter lacks frames, and a segment may go on
+outside the part or be merged with a segment there. Such segments are open: the caller reads a longer part.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.core import scoring
+from service.core.curves import score_curves
+from service.core.manifest import Manifest
+from service.core.postprocessing import Postprocessing
+from service.core.scoring import EncodedQueries
+from service.core.segments import Segment, find_segments
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordingPart:
+    """Consecutive frames of a recording.
+
+    Attributes:
+        frames: Unit-norm frame embeddings of the part, shape (F, D), F at least 1.
+        first_frame: Index of the first frame of the part in the recording.
+        n_frames: T, the number of frames of the whole recording.
+        duration_s: Length of the whole recording, which ends in frame T - 1.
+    """
+
+    frames: NDArray[np.float16] | Float32
+    first_frame: int
+    n_frames: int
+    duration_s: float
+
+    @property
+    def end_frame(self) -> int:
+        """Index of the frame after the part."""
+        return self.first_frame + len(self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class PartSegments:
+    """The segments of a query in a part of a recording.
+
+    Attributes:
+        segments: The segments that are as in the whole recording.
+        is_open_before: Whether there is a segment that needs frames before the part.
+        is_open_after: Whether there is a segment that needs frames after the part.
+    """
+
+    segments: tuple[Segment, ...]
+    is_open_before: bool
+    is_open_after: bool
+
+
+def localize_part(
+    part: RecordingPart, encoded: EncodedQueries, manifest: Manifest, postprocessing: Postprocessing
+) -> PartSegments:
+    """Computes the segments of one query in a part of a recording.
+
+    Args:
+        part: The frames.
+        encoded: The query, as the text tower or examples encode it; Q is 1.
+        manifest: The manifest of the bundle, which holds the frame grid and the calibration.
+        postprocessing: How scores become segments.
+    """
+    grid = manifest.grid
+    evidence = encoded.evidence(scoring.similarity(part.frames, encoded.embeddings))  # (1, F)
+    curves = score_curves(evidence, manifest.calibration, grid, postprocessing)
+    smoothed, extended = curves.smoothed[0], curves.extended[0]  # (F,)
+    if extended.max() <= postprocessing.threshold:
+        return PartSegments((), False, False)
+    half = grid.odd_frames_for(postprocessing.median_filter_s) // 2
+    first = 0 if part.first_frame == 0 else min(half, len(smoothed))
+    end = len(smoothed) if part.end_frame == part.n_frames else max(len(smoothed) - half, 0)
+    found = find_segments(
+        _in_recording(extended, part), _in_recording(smoothed, part), grid, part.duration_s, postprocessing
+    )
+    reach = np.flatnonzero(smoothed / np.float32(postprocessing.extent_ratio) > postprocessing.threshold_off)  # (R,)
+    gap_frames = grid.frames_for(postprocessing.merge_gap_s)
+    closed: list[Segment] = []
+    is_open_before = is_open_after = False
+    for segment in found:
+        begins, stops = grid.frames_touched(segment.onset_s, segment.offset_s)
+        begins, stops = begins - part.first_frame, min(stops - part.first_frame, len(smoothed))
+        before = part.first_frame > 0 and not _has_gap(reach, first - 1, begins, gap_frames)
+        after = part.end_frame < part.n_frames and not _has_gap(reach, stops - 1, end, gap_frames)
+        is_open_before, is_open_after = is_open_before or before, is_open_after or after
+        if not before and not after:
+            closed.append(segment)
+    return PartSegments(tuple(closed), is_open_before, is_open_after)
+
+
+def _in_recording(curve: Float32, part: RecordingPart) -> Float32:
+    """The curve of the whole recording, shape (T,), which is 0 outside the part."""
+    whole = np.zeros(part.n_frames, np.float32)
+    whole[part.first_frame : part.end_frame] = curve
+    return whole
+
+
+def _has_gap(reach: NDArray[np.int64], first: int, last: int, gap_frames: int) -> bool:
+    """Whether more than `gap_frames` frames in a row, between the frames `first` and `last`, are in no segment's reach."""
+    between = reach[(reach > first) & (reach < last)]
+    edges = np.concatenate([[first], between, [last]])
+    return bool((np.diff(edges) - 1 > gap_frames).any())

@@ -1,0 +1,216 @@
+"""Searches of a library: the best moments of one or several queries, with the share of the library that was searched."""
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.core import scoring
+from service.core.manifest import Manifest
+from service.core.postprocessing import Postprocessing
+from service.core.scoring import EncodedQueries
+from service.core.segments import Segment
+from service.library.candidates import MAX_CANDIDATES, find_candidates
+from service.library.exact_stage import MAX_PART_BLOCKS, ExactStage, ScoredQuery
+from service.library.filters import check_condition
+from service.library.frame_blocks import BLOCK_FRAMES
+from service.library.recording import LibraryModel, Recording
+from service.library.snapshot import Snapshots
+from service.library.store import Library, check_model
+
+MAX_MOMENTS = 1000
+"""Largest number of moments of a search."""
+CANDIDATES_A_MOMENT = 20
+MIN_CANDIDATES = 200
+LOOKED_AT_A_TIME = 48
+SLACK = 0.15
+"""By how much a similarity within a stretch may exceed the mean similarity of the stretch. Candidates whose score would be too
+low even with this much more are not looked at."""
+_EXACT_FRAMES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A query of a search.
+
+    Attributes:
+        text: The query in words, or a name for its examples.
+        encoded: The query as the text tower or examples encode it; Q is 1.
+    """
+
+    text: str
+    encoded: EncodedQueries
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of a library in which a query is heard.
+
+    Attributes:
+        query: Index of the query.
+        recording: The recording.
+        segment: The segment, with its score, as `POST /localize` gives it for the recording.
+    """
+
+    query: int
+    recording: Recording
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How a library is searched.
+
+    Attributes:
+        top: Number of moments that are wanted, 1 to 1000.
+        condition: Condition on recordings; see `service.library.filters`. Empty for all.
+        exact: Whether all frames are read, so that no moment can be missed.
+        postprocessing: How scores become segments.
+    """
+
+    top: int
+    condition: str
+    exact: bool
+    postprocessing: Postprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The moments of a search.
+
+    Attributes:
+        moments: The best moments, those with the highest scores first.
+        n_recordings: Number of recordings that were searched.
+        searched_s: Total length of these recordings, in seconds.
+        exact: Whether all frames were read, so that no better moment exists.
+    """
+
+    moments: Sequence[Moment]
+    n_recordings: int
+    searched_s: float
+    exact: bool
+
+
+class Searcher:
+    """Searches a library with a model; safe to use from several threads.
+
+    Args:
+        library: The library.
+        manifest: The manifest of the model.
+
+    Raises:
+        LibraryModelDiffers: If the library was indexed with another model.
+    """
+
+    def __init__(self, library: Library, manifest: Manifest) -> None:
+        check_model(library, LibraryModel.of(manifest))
+        self.library, self._manifest, self._snapshots = library, manifest, Snapshots(library)
+
+    def search(
+        self, queries: Sequence[SearchQuery], options: SearchOptions, check: Callable[[], object] = lambda: None
+    ) -> SearchResult:
+        """Finds the best moments of all queries together.
+
+        Args:
+            queries: The queries.
+            options: How the library is searched.
+            check: Called between the steps; an error that it raises ends the search.
+
+        Raises:
+            FilterInvalid: If the condition cannot be used.
+            LibraryDamaged: If the library cannot be read.
+        """
+        condition = options.condition
+        if condition:
+            condition = check_condition(condition, self.library.metadata_columns())
+        snapshot = self._snapshots.read(condition)
+        best: list[tuple[float, int, float, int, Segment]] = []
+        for number, query in enumerate(queries):
+            scored = ScoredQuery(query.encoded, self._manifest, options.postprocessing)
+            stage = ExactStage(self.library, snapshot, scored)
+            if options.exact:
+                self._read_all(stage, options.top, check)
+            elif len(snapshot.generations):
+                self._follow_candidates(stage, options.top, check)
+            best += [
+                (-segment.score, int(snapshot.generations[row]), onset_s, number, segment)
+                for (row, onset_s), segment in stage.found.items()
+            ]
+        moments = self._moments(heapq.nsmallest(options.top, best))
+        return SearchResult(moments, len(snapshot.generations), snapshot.searched_s, options.exact)
+
+    def _follow_candidates(self, stage: ExactStage, top: int, check: Callable[[], object]) -> None:
+        """Looks at the candidates of the first stage in order, until no other can be among the best."""
+        n_candidates = max(MIN_CANDIDATES, top * CANDIDATES_A_MOMENT)
+        while True:
+            candidates = find_candidates(self.library, stage.snapshot, stage.query.encoded.embeddings[0], n_candidates)
+            hopes = _scores(stage.query, candidates.similarities + np.float32(SLACK))
+            stretches = zip(
+                candidates.rows.tolist(),
+                candidates.first_frames.tolist(),
+                candidates.end_frames.tolist(),
+                hopes.tolist(),
+                strict=True,
+            )
+            if self._look_until_hopeless(stage, stretches, top, check):
+                return
+            if candidates.is_complete or n_candidates >= MAX_CANDIDATES:
+                return
+            n_candidates = min(MAX_CANDIDATES, 4 * n_candidates)
+
+    def _look_until_hopeless(
+        self, stage: ExactStage, stretches: Iterator[tuple[int, int, int, float]], top: int, check: Callable[[], object]
+    ) -> bool:
+        """Looks at stretches in portions; returns whether it met one, and so only such, that cannot be among the best."""
+        portion: list[tuple[int, int, int]] = []
+        for row, first_frame, end_frame, hope in stretches:
+            if hope <= _needed(stage, top):
+                stage.look_at(portion)
+                return True
+            if not stage.has_read(row, first_frame, end_frame):
+                portion.append((row, first_frame, end_frame))
+            if len(portion) == LOOKED_AT_A_TIME:
+                check()
+                stage.look_at(portion)
+                portion = []
+        stage.look_at(portion)
+        return False
+
+    def _read_all(self, stage: ExactStage, top: int, check: Callable[[], object]) -> None:
+        """Looks at all frames of all recordings, some at a time."""
+        portion: list[tuple[int, int, int]] = []
+        n_frames = 0
+        part_frames = MAX_PART_BLOCKS * BLOCK_FRAMES
+        for row, length in enumerate(stage.snapshot.n_frames.tolist()):
+            for begin in range(0, length, part_frames):
+                end = min(length, begin + part_frames)
+                portion.append((row, begin, end))
+                n_frames += end - begin
+                if n_frames >= _EXACT_FRAMES:
+                    check()
+                    stage.look_at(portion)
+                    stage.keep_best(top)
+                    portion, n_frames = [], 0
+        stage.look_at(portion)
+
+    def _moments(self, best: Sequence[tuple[float, int, float, int, Segment]]) -> list[Moment]:
+        recordings: Mapping[int, Recording] = self._snapshots.recordings([generation for _, generation, *_ in best])
+        return [
+            Moment(number, recordings[generation], segment)
+            for _, generation, _, number, segment in best
+            if generation in recordings  # it was removed during the search
+        ]
+
+
+def _needed(stage: ExactStage, top: int) -> float:
+    """The score above which a segment is among the best."""
+    threshold = stage.query.postprocessing.threshold
+    if len(stage.found) < top:
+        return threshold
+    return max(threshold, heapq.nlargest(top, (segment.score for segment in stage.found.values()))[-1])
+
+
+def _scores(query: ScoredQuery, similarities: np.ndarray) -> np.ndarray:
+    evidence = query.encoded.evidence(np.clip(similarities, -1, 1)[None])  # (1, C)
+    return scoring.score(evidence, query.manifest.calibration)[0]
