@@ -15,7 +15,7 @@ from tests.service_process import Service, run_service
 
 DEBIAN_PACKAGE = "chromium"
 PROGRAM = "chromium"
-PATIENCE_MS = 120_000
+PATIENCE_MS = 90_000
 """How long a test waits for what must happen; on a busy machine everything takes ten times as long."""
 ARGUMENTS = (
     "--no-sandbox",  # CI runs as root

@@ -1,6 +1,7 @@
 /** Builds the page: the state, the client of the service, and what shows them. */
 
 import { byId } from "./dom.js";
+import { ExportBar } from "./export_bar.js";
 import { Keys } from "./keys.js";
 import { readLink, writeLink } from "./link.js";
 import { Messages } from "./messages.js";
@@ -27,6 +28,13 @@ new SettingsPanel(session);
 new PlaybackBar(player);
 new RecordingInput(session);
 addShortcuts(session, player, list);
+
+new ExportBar(
+  session,
+  () => player.view,
+  () => picture,
+  (text) => messages.say(text),
+);
 
 window.addEventListener("themechange", () => {
   player.recolour();

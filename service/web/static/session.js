@@ -5,7 +5,7 @@ import { Segmenter } from "./segmenter.js";
 import { isPresent, withThreshold } from "./segments.js";
 import { moved, without } from "./edits.js";
 
-export const N_COLOURS = 8;
+const N_COLOURS = 8;
 const QUERIES_PER_REQUEST = 8;
 const NO_CLIP = "clip-not-found";
 /** Type of the message after a cancelled search, which is no fault. */
@@ -68,7 +68,7 @@ export class Session extends EventTarget {
 
   setRecording(file, name) {
     this.cancel();
-    this.recording = { file, name, clipId: null, durationS: null, warnings: [] };
+    this.recording = { file, name, clip: null, clipId: null, durationS: null, warnings: [] };
     this.selected = null;
     this.#history = [];
     this.#segmenter.clear();
@@ -161,7 +161,7 @@ export class Session extends EventTarget {
 
   #takeAnswer(answer, queries) {
     const { clip } = answer;
-    Object.assign(this.recording, { clipId: clip.id, durationS: clip.duration_s, warnings: clip.warnings });
+    Object.assign(this.recording, { clip, clipId: clip.id, durationS: clip.duration_s, warnings: clip.warnings });
     answer.results.forEach((result, index) => {
       const query = queries[index];
       if (!this.queries.includes(query)) return;

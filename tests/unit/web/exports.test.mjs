@@ -1,0 +1,106 @@
+// CSV and Audacity labels are those of `earmark localize`: EXPORT_VECTORS names a file of reports and expected texts.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+
+import { asAudacity, asCsv, asDcase, asJson, asRaven, asWebVtt } from "../../../service/web/static/exports.js";
+import { asSvg } from "../../../service/web/static/picture.js";
+import { PICTURE_COLOURS, reportOf } from "../../../service/web/static/report.js";
+
+const vectors = JSON.parse(readFileSync(process.env.EXPORT_VECTORS, "utf8"));
+const segment = (onset, offset, score = 0.5) => ({ onset_s: onset, offset_s: offset, score, peak_s: onset });
+const result = (query, ...segments) => ({
+  query, segments, warnings: [], present: segments.length > 0, clipScore: Math.fround(0.7), corrected: false,
+  extended: Float32Array.from([0.1, 0.7, 0.2]), colour: "#2466d1",
+});
+const REPORT = {
+  name: "street.wav",
+  clip: { id: "ab", duration_s: 4000, cached: true, warnings: [] },
+  model: { name: "m", version: "1" },
+  hopS: 0.04,
+  sampleRate: 16_000,
+  settings: { threshold: 0.5 },
+  results: [result("a dog & <cat>", segment(3661.5, 3662), segment(1, 2.25)), result("say \"hi\",\nnow", segment(0.1 + 0.2, 1)), result("absent")],
+};
+
+test("CSV and Audacity labels are those of the command line", () => {
+  assert.ok(vectors.length >= 100);
+  vectors.forEach(({ report, csv, audacity }, index) => {
+    assert.equal(asCsv(report), csv, `CSV of vector ${index}`);
+    assert.equal(asAudacity(report), audacity, `labels of vector ${index}`);
+  });
+});
+
+test("a table for Raven has the names that Raven writes", () => {
+  assert.equal(
+    asRaven(REPORT),
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation\n" +
+      '1\tSpectrogram 1\t1\t0.300000\t1.000000\t0.0\t8000.0\tsay "hi", now\n' +
+      "2\tSpectrogram 1\t1\t1.000000\t2.250000\t0.0\t8000.0\ta dog & <cat>\n" +
+      "3\tSpectrogram 1\t1\t3661.500000\t3662.000000\t0.0\t8000.0\ta dog & <cat>\n",
+  );
+});
+
+test("subtitles escape what would be markup", () => {
+  assert.equal(
+    asWebVtt(REPORT),
+    'WEBVTT\n\n00:00:00.300 --> 00:00:01.000\nsay "hi", now\n' +
+      "\n00:00:01.000 --> 00:00:02.250\na dog &amp; &lt;cat&gt;\n" +
+      "\n01:01:01.500 --> 01:01:02.000\na dog &amp; &lt;cat&gt;\n",
+  );
+});
+
+test("a DCASE table names the recording in each row", () => {
+  assert.equal(
+    asDcase(REPORT),
+    "filename\tonset\toffset\tevent_label\n" +
+      'street.wav\t0.3\t1.0\tsay "hi", now\n' +
+      "street.wav\t1.0\t2.25\ta dog & <cat>\nstreet.wav\t3661.5\t3662.0\ta dog & <cat>\n",
+  );
+});
+
+test("JSON is an answer without curves, with the settings", () => {
+  const answer = JSON.parse(asJson(REPORT));
+  assert.deepEqual(Object.keys(answer), ["clip", "model", "hop_s", "settings", "results"]);
+  const [first, second, third] = answer.results;
+  assert.deepEqual(first.segments[0], { onset_s: 3661.5, offset_s: 3662, score: 0.5, peak_s: 3661.5 });
+  assert.equal(second.segments[0].onset_s, 0.3);
+  assert.deepEqual([third.present, third.segments, third.clip_score, third.corrected], [false, [], 0.7, false]);
+});
+
+test("exports without segments are valid", () => {
+  const empty = { ...REPORT, results: [result("absent")] };
+  assert.equal(asCsv(empty), "query,onset_s,offset_s,score,peak_s\n");
+  assert.equal(asAudacity(empty), "");
+  assert.equal(asWebVtt(empty), "WEBVTT\n");
+});
+
+test("the picture shows the visible segments, and no query is markup in it", () => {
+  const sound = { top: new Float32Array(100).fill(0.5), bottom: new Float32Array(100).fill(-0.5), peaksPerS: 25 };
+  const svg = asSvg({ ...REPORT, name: "a < b & \u0000c" }, { startS: 0, endS: 4 }, sound);
+  assert.equal(svg.match(/class="segment"/g).length, 2);
+  assert.ok(svg.includes("a dog &amp; &lt;cat&gt;") && svg.includes("a &lt; b &amp; c"));
+  assert.ok(!svg.includes("NaN") && !svg.includes("undefined") && !svg.includes("\u0000"));
+  assert.ok(!asSvg(REPORT, { startS: 0, endS: 4000 }, null).includes("NaN"));
+});
+
+test("pictures have the colours of the light theme", () => {
+  const css = readFileSync(new URL("../../../service/web/static/tokens.css", import.meta.url), "utf8");
+  PICTURE_COLOURS.forEach((colour, index) => assert.ok(css.includes(`\n[data-colour="${index}"] { --colour: ${colour}; }`)));
+});
+
+test("a report has the corrected segments, and only the queries that were searched", () => {
+  const query = { text: "a", state: "done", warnings: [], extended: Float32Array.from([0.2, 0.9]), edited: [segment(1, 2)], colour: 1 };
+  const report = reportOf({
+    recording: { name: "x", clip: { id: "i", duration_s: 3, cached: false, warnings: [], other: 1 } },
+    info: { model: { name: "m", version: "1", licences: [] } },
+    grid: { sampleRate: 16_000, hopSamples: 640 },
+    settings: {},
+    queries: [query, { ...query, text: "b", state: "failed" }],
+    isPresent: () => true,
+    segmentsOf: (each) => each.edited,
+  });
+  assert.deepEqual(report.results.map((each) => each.query), ["a"]);
+  assert.deepEqual([report.results[0].corrected, report.results[0].clipScore, report.hopS], [true, Math.fround(0.9), 0.04]);
+  assert.deepEqual(report.clip, { id: "i", duration_s: 3, cached: false, warnings: [] });
+});
