@@ -122,7 +122,7 @@ def create_apps(
     access = parts.access
     metrics = _begin_metrics(engine, settings, version, parts)
     key_metrics = KeyMetrics(lambda: access.key_names)
-    lanes = Lanes(settings.batch_windows)
+    lanes = Lanes(engine.batcher.parallel_windows)
     admission = Admission(
         _admission_limits(settings), DemandEstimate(engine.batcher, lanes), is_shutting_down=lambda: shutdown.has_begun
     )

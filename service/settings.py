@@ -130,15 +130,18 @@ class Settings(BaseSettings):
     without CUDA. Set `cuda` on a GPU machine, so that a broken installation does not silently run on the CPU."""
 
     intra_op_threads: int = Field(0, ge=0, le=1024)
-    """CPU threads of one inference; 0 uses one thread per core. Lower it if several processes share the machine."""
+    """CPU threads that inference uses; 0 uses one per core, or as many as the CPU limit of the container allows. A window
+    that waits alone gets all threads; otherwise each thread processes a window. Lower it if several processes share the
+    machine."""
 
     decoders: int = Field(2, ge=1, le=256)
     """Number of decoder processes that are kept ready, at about 56 MB each. While all of them are busy, more are
     started, up to one per clip that is being processed. Raise it if many long clips arrive at the same time."""
 
     batch_windows: int = Field(4, ge=1, le=1024)
-    """Maximum number of windows in one batch of the audio encoder. Raise it on a GPU, which processes larger batches
-    more efficiently; lower it if memory is short."""
+    """Maximum number of windows in one batch of the audio encoder on a GPU. Raise it for a GPU that is not busy, because
+    larger batches are more efficient there; lower it if GPU memory is short. On a CPU it has no effect: batches are no
+    faster there, so each thread processes one window at a time."""
 
     gpu_memory_bytes: int = Field(0, ge=0)
     """Maximum GPU memory of each encoder (audio and text), in bytes; 0 sets no limit. Set it if other processes share

@@ -66,7 +66,9 @@ def _batch_metrics(counts: BatchCounts) -> Iterator[Metric]:
     sizes.add_metric([], list(zip(bounds, accumulate(counts.by_size), strict=True)), counts.windows)
     yield sizes
     yield CounterMetricFamily(
-        "earmark_inference_seconds", "Time that the audio encoder spent on batches, in seconds.", counts.seconds
+        "earmark_inference_seconds",
+        "Time that the audio encoder spent on batches, in seconds; a batch on one of n CPU threads counts an n-th.",
+        counts.seconds,
     )
     yield CounterMetricFamily("earmark_windows", "Windows that the audio encoder embedded.", counts.windows)
     yield CounterMetricFamily(
@@ -76,7 +78,9 @@ def _batch_metrics(counts: BatchCounts) -> Iterator[Metric]:
 
 def _queue_metrics(queue: WindowQueue) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "earmark_max_batch_windows", "Largest number of windows in a batch (EARMARK_BATCH_WINDOWS).", queue.max_windows
+        "earmark_max_batch_windows",
+        "Largest number of windows in a batch: EARMARK_BATCH_WINDOWS on a GPU, 1 on a CPU.",
+        queue.max_windows,
     )
     yield GaugeMetricFamily(
         "earmark_queued_windows", "Windows that are waiting or being processed.", queue.queued_windows

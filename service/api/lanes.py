@@ -90,8 +90,8 @@ class Lanes:
     """The lanes of one service; used by the event loop's thread only.
 
     Args:
-        batch_windows: Largest number of windows in a batch of the audio encoder. The lane of short clips has twice as many
-            slots: while one batch is embedded, the next one is decoded.
+        parallel_windows: Largest number of windows that are embedded at the same time. The lane of short clips has twice as
+            many slots: while windows are embedded, the next ones are decoded.
 
     Attributes:
         known: The lane of requests about clips that were uploaded earlier.
@@ -99,9 +99,9 @@ class Lanes:
         long: The lane of long clips.
     """
 
-    def __init__(self, batch_windows: int) -> None:
+    def __init__(self, parallel_windows: int) -> None:
         self.known = Lane(_KNOWN_SLOTS)
-        self.short = Lane(max(_FEWEST_SHORT_SLOTS, 2 * batch_windows))
+        self.short = Lane(max(_FEWEST_SHORT_SLOTS, 2 * parallel_windows))
         self.long = Lane(_LONG_SLOTS)
 
     @property

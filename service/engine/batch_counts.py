@@ -14,7 +14,8 @@ class BatchCounts:
     Attributes:
         batches: Number of batches that were embedded.
         windows: Number of windows in those batches.
-        seconds: Time that the audio encoder took for those batches, in seconds.
+        seconds: Time that the audio encoder took for those batches, in seconds; a batch that had one of n threads counts with
+            an n-th of its time.
         by_size: Number of those batches in each class of `BATCH_SIZES`.
         dropped: Number of windows that were skipped, because their call had been abandoned or was past its deadline.
         failed: Number of batches whose embedding raised an exception.

@@ -1,105 +1,100 @@
-"""Batches windows of all calls for the audio encoder, which runs on one thread.
+"""Runs the windows of all calls through the audio encoder.
 
-While a batch runs, the next batch forms. A batch takes one window of each call in turn, so a long clip delays a short
-clip by at most the batch that is running.
+On a GPU one thread runs batches, and the next batch forms while a batch runs. On a CPU a batch is no faster than its windows
+alone, so every core runs one window at a time; only a window that nothing else runs beside gets all cores.
 """
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.errors import DeadlineExceeded, EngineStopped
-from service.engine.backlog import Backlog, Queued, WindowTime
+from service.core.errors import EngineStopped
+from service.engine.backlog import Backlog, WindowTime
 from service.engine.batch_counts import BatchCounts
-from service.engine.call import Call, CallAbandoned
+from service.engine.call import Call
+from service.engine.pending_window import PendingWindow
 from service.engine.sessions import DeviceLost
+from service.engine.turns import Turns
 
 Float32 = NDArray[np.float32]
 T = TypeVar("T")
 
-_LINGER_S = 0.002
-"""After an idle period, how long the first batch waits for more windows."""
+
+class WindowEncoder(Protocol):
+    """The audio encoder as the batcher uses it. The embeddings of a window are the same whichever method computes them."""
+
+    @property
+    def max_windows(self) -> int:
+        """Largest number of windows in a batch."""
+        ...
+
+    @property
+    def n_runs(self) -> int:
+        """Number of calls of `embed_beside` that may run at the same time."""
+        ...
+
+    def embed(self, windows: Float32) -> Float32:
+        """Embeds windows (B, N) to frame embeddings (B, Tw, D) with all threads."""
+        ...
+
+    def embed_beside(self, windows: Float32) -> Float32:
+        """Embeds windows as `embed` does, with the threads of one run among `n_runs`."""
+        ...
 
 
-@dataclass(slots=True, eq=False)
-class PendingWindow:
-    """A window that waits for its embeddings.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a thread does next: a task with the future of its result, or a batch, which may have all threads."""
 
-    Attributes:
-        call: The call that the window belongs to.
-        samples: Shape (N,).
-        embeddings: Future of the frame embeddings, shape (Tw, D).
-        started_s: Monotonic time at which the window's batch started; 0 before that.
-    """
-
-    call: Call
-    samples: Float32
-    embeddings: Future[Float32] = field(default_factory=Future[Float32])
-    started_s: float = 0.0
-
-    def wait(self) -> Float32:
-        """Waits for the embeddings, and adds the time to the stages "queue" and "inference" of the call.
-
-        Raises:
-            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
-            EngineStopped: If the device failed or the engine was closed.
-        """
-        began_s = time.monotonic()
-        try:
-            return self.embeddings.result(self.call.remaining_s)
-        except TimeoutError:
-            self.call.check()
-            raise
-        finally:
-            done_s = time.monotonic()
-            started_s = min(max(self.started_s or done_s, began_s), done_s)
-            self.call.record("queue", began_s, started_s)
-            self.call.record("inference", started_s, done_s)
+    batch: list[PendingWindow]
+    is_alone: bool = False
+    task: tuple[Callable[[], Any], Future[Any]] | None = None
 
 
 class WindowBatcher:
-    """Embeds windows in batches, on a thread that only the batcher uses.
+    """Embeds windows on threads that only the batcher uses.
 
     Args:
-        embed: The audio encoder: windows (B, N) to frame embeddings (B, Tw, D). Called on the batcher's thread only.
-        max_windows: Largest number of windows in a batch.
-        on_device_lost: Called once with the exception, on the batcher's thread, if the device fails for good.
+        encoder: The audio encoder. Its methods are called on the batcher's threads only.
+        on_device_lost: Called once with the exception, on a thread of the batcher, if the device fails for good.
 
     Attributes:
         counts: Batches and windows processed so far.
         max_windows: Largest number of windows in a batch.
+        parallel_windows: Largest number of windows that are embedded at the same time.
     """
 
-    def __init__(
-        self, embed: Callable[[Float32], Float32], max_windows: int, on_device_lost: Callable[[BaseException], object]
-    ) -> None:
+    def __init__(self, encoder: WindowEncoder, on_device_lost: Callable[[BaseException], object]) -> None:
         self.counts = BatchCounts()
-        self.max_windows = max_windows
-        self._embed, self._on_device_lost = embed, on_device_lost
+        self.max_windows = encoder.max_windows
+        self.parallel_windows = encoder.n_runs * encoder.max_windows
+        self._encoder, self._n_runs, self._on_device_lost = encoder, encoder.n_runs, on_device_lost
         self._changed = threading.Condition()
-        self._queues: OrderedDict[Call, deque[PendingWindow]] = OrderedDict()
+        self._turns, self._backlog = Turns(), Backlog()
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._backlog = Backlog()
-        self._running: list[PendingWindow] = []
-        self._stopped = False
-        self._window_time = WindowTime(max_windows)
-        self._busy_since_s: float | None = None
-        self._thread = threading.Thread(target=self._work, name="audio-encoder", daemon=True)
-        self._thread.start()
+        self._n_running, self._is_alone = 0, False
+        self._stopped = self._is_lost = False
+        self._window_time = WindowTime(self.max_windows)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"audio-encoder-{number}", daemon=True)
+            for number in range(encoder.n_runs)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def queued_windows(self) -> int:
         """Number of windows that wait or are being embedded, without those of calls that nobody waits for."""
         with self._changed:
-            return sum(queued.n_windows for queued in self._queued())
+            return sum(queued.n_windows for queued in self._turns.queued())
 
     @property
     def window_s(self) -> float:
@@ -110,7 +105,7 @@ class WindowBatcher:
     def backlog_s(self) -> float:
         """Estimated time to process all windows of the admitted calls, in seconds, from the time of recent windows."""
         with self._changed:
-            n_windows = self._backlog.n_expected + sum(queued.n_windows for queued in self._queued())
+            n_windows = self._backlog.n_expected + sum(queued.n_windows for queued in self._turns.queued())
         return n_windows * self.window_s
 
     def wait_s(self, n_windows: int) -> float:
@@ -120,7 +115,7 @@ class WindowBatcher:
             n_windows: Expected number of windows of the new call.
         """
         with self._changed:
-            n_ahead = self._backlog.ahead_of(n_windows, self._queued(), self.max_windows)
+            n_ahead = self._backlog.ahead_of(n_windows, self._turns.queued(), self.parallel_windows)
         return n_ahead * self.window_s
 
     @contextmanager
@@ -144,8 +139,8 @@ class WindowBatcher:
         def measure() -> None:
             batch = np.tile(samples, (self.max_windows, 1))
             began_s = time.monotonic()
-            self._embed(batch)
-            self._window_time.measure(self.max_windows, time.monotonic() - began_s)
+            self._encoder.embed_beside(batch)
+            self._window_time.measure(self.max_windows, (time.monotonic() - began_s) / self._n_runs)
 
         self.run(measure)
 
@@ -158,13 +153,13 @@ class WindowBatcher:
         window = PendingWindow(call, samples)
         with self._changed:
             self._check_running()
-            self._queues.setdefault(call, deque()).append(window)
+            self._turns.add(window)
             self._backlog.submitted(call)
             self._changed.notify()
         return window
 
     def run(self, task: Callable[[], T]) -> T:
-        """Runs another task that needs the audio encoder on the batcher's thread, before the next batch.
+        """Runs another task that needs the audio encoder on a thread of the batcher, before the next batch.
 
         Raises:
             EngineStopped: If the device failed or the batcher was closed.
@@ -177,112 +172,119 @@ class WindowBatcher:
         return result.result()
 
     def close(self) -> None:
-        """Ends the thread after the running batch; waiting windows fail with `EngineStopped`."""
+        """Ends the threads after the running batches; waiting windows fail with `EngineStopped`."""
         self._stop()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _check_running(self) -> None:
         if self._stopped:
             raise EngineStopped
 
     def _work(self) -> None:
+        busy_since_s: float | None = None
         try:
-            while batch := self._next_batch():
-                self._run_batch(batch)
+            while run := self._next_run():
+                busy_since_s = self._run(run, busy_since_s)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the audio encoder cannot be used again
             self._stop()
-            self._on_device_lost(error)
-
-    def _next_batch(self) -> list[PendingWindow]:
-        """Waits for windows; an empty batch means that the batcher was stopped."""
-        while True:
             with self._changed:
-                self._running = []
-                was_idle = not self._has_work()
-                self._changed.wait_for(self._has_work)
+                is_first, self._is_lost = not self._is_lost, True
+            if is_first:
+                self._on_device_lost(error)
+
+    def _next_run(self) -> _Run | None:
+        """Waits for work; None means that the batcher was stopped."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(self._may_run)
                 if self._stopped:
-                    return []
-                if was_idle and self.max_windows > 1:
-                    self._changed.wait_for(lambda: self._stopped or self._is_full(), timeout=_LINGER_S)
-                tasks, self._tasks = self._tasks, deque()
-                batch = self._take_batch()
-                self._running = batch
-            for task, result in tasks:
-                _run_task(task, result)
-            if batch:
-                return batch
+                    return None
+                if self._tasks:
+                    run = _Run([], task=self._tasks.popleft())
+                else:
+                    is_alone = self._n_running == 0 and self._turns.n_waiting <= self.max_windows
+                    run = _Run(self._turns.take(self.max_windows), is_alone)
+                    self.counts.dropped = self._turns.n_dropped
+                    if not run.batch:
+                        continue
+                self._n_running += 1
+                self._is_alone = run.is_alone
+                return run
 
-    def _has_work(self) -> bool:
-        return bool(self._stopped or self._queues or self._tasks)
+    def _may_run(self) -> bool:
+        return bool(self._stopped or (not self._is_alone and (self._tasks or self._turns.is_waiting)))
 
-    def _is_full(self) -> bool:
-        return sum(len(queue) for queue in self._queues.values()) >= self.max_windows
-
-    def _take_batch(self) -> list[PendingWindow]:
-        """Takes one window of each call in turn; drops the windows of calls that were abandoned or are late."""
-        batch: list[PendingWindow] = []
-        while self._queues and len(batch) < self.max_windows:
-            call, windows = self._queues.popitem(last=False)
-            if not call.is_wanted:
-                self._drop(call, windows)
-                continue
-            batch.append(windows.popleft())
-            if windows:
-                self._queues[call] = windows
-        return batch
-
-    def _drop(self, call: Call, windows: deque[PendingWindow]) -> None:
-        self.counts.dropped += len(windows)
-        try:
-            call.check()
-        except (CallAbandoned, DeadlineExceeded) as error:
-            for window in windows:
-                window.embeddings.set_exception(error)
-
-    def _run_batch(self, batch: list[PendingWindow]) -> None:
-        began_s = time.monotonic()
+    def _run(self, run: _Run, busy_since_s: float | None) -> float | None:
+        """Does one run; see `_measure` for the argument and for the returned time."""
+        if run.task is not None:
+            _run_task(*run.task)
+            self._finish(run)
+            return None
+        batch, began_s = run.batch, time.monotonic()
         for window in batch:
             window.started_s = began_s
+        embed = self._encoder.embed if run.is_alone else self._encoder.embed_beside
         try:
-            embeddings = self._embed(np.stack([window.samples for window in batch]))  # (B, Tw, D)
+            embeddings = embed(_batch_of(batch))  # (B, Tw, D)
         except BaseException as error:
-            self.counts.failed += 1
+            self._finish(run, n_failed=1)
             for window in batch:
                 window.embeddings.set_exception(error)
             if not isinstance(error, Exception) or isinstance(error, DeviceLost):
                 raise
-            return
-        self.counts.add(len(batch), time.monotonic() - began_s)
-        self._measure(len(batch), began_s)
+            return None
+        busy_since_s = self._measure(run, began_s, busy_since_s)
+        self._finish(run)
         for window, frames in zip(batch, embeddings, strict=True):
             window.embeddings.set_result(frames)
+        return busy_since_s
 
-    def _measure(self, n_windows: int, began_s: float) -> None:
-        """Measures a batch that ends now; the gap before it counts if there was work for a full batch throughout."""
-        now_s = time.monotonic()
-        gap_s = None if self._busy_since_s is None else began_s - self._busy_since_s
-        self._window_time.measure(n_windows, now_s - began_s, gap_s)
+    def _measure(self, run: _Run, began_s: float, busy_since_s: float | None) -> float | None:
+        """Measures a batch that ends now; the gap before it counts if there was work for all runs throughout.
+
+        Args:
+            run: The batch.
+            began_s: Monotonic time at which the batch began.
+            busy_since_s: Monotonic time at which the previous batch of the thread ended, if there was work since then.
+
+        Returns:
+            The time of the end, if there is work for all runs; otherwise None.
+        """
+        now_s, n_windows = time.monotonic(), len(run.batch)
+        gap_s = None if busy_since_s is None else began_s - busy_since_s
         with self._changed:
-            n_known = self._backlog.n_expected + sum(len(windows) for windows in self._queues.values())
-        self._busy_since_s = now_s if n_known >= self.max_windows else None
+            batch_s = (now_s - began_s) / (1 if run.is_alone else self._n_runs)
+            self.counts.add(n_windows, batch_s)
+            if self._n_runs == 1 or not run.is_alone:  # a batch with all threads says nothing about those beside others
+                gap_s = None if gap_s is None else gap_s / self._n_runs
+                self._window_time.measure(n_windows, batch_s, gap_s)
+            n_known = self._backlog.n_expected + self._turns.n_waiting
+        return now_s if n_known >= self.parallel_windows else None
 
-    def _queued(self) -> list[Queued]:
-        """The windows of each wanted call that wait or are being embedded; the caller holds the lock."""
-        counts = {call: len(windows) for call, windows in self._queues.items()}
-        for window in self._running:
-            counts[window.call] = counts.get(window.call, 0) + 1
-        return [Queued(call, n_windows) for call, n_windows in counts.items() if call.is_wanted]
+    def _finish(self, run: _Run, n_failed: int = 0) -> None:
+        with self._changed:
+            self.counts.failed += n_failed
+            self._turns.finished(run.batch)
+            self._n_running -= 1
+            if run.is_alone:
+                self._is_alone = False
+                self._changed.notify_all()  # windows may have come for which no thread was allowed to run
 
     def _stop(self) -> None:
         with self._changed:
             self._stopped = True
             waiting: list[Future[Any]] = [result for _, result in self._tasks]
-            waiting += [window.embeddings for windows in self._queues.values() for window in windows]
+            waiting += [window.embeddings for window in self._turns.clear()]
             self._tasks.clear()
-            self._queues.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         for future in waiting:
             future.set_exception(EngineStopped())
+
+
+def _batch_of(windows: list[PendingWindow]) -> Float32:
+    """The samples of windows, shape (B, N); a single window is not copied."""
+    return windows[0].samples[None] if len(windows) == 1 else np.stack([window.samples for window in windows])
 
 
 def _run_task(task: Callable[[], Any], result: Future[Any]) -> None:

@@ -11,10 +11,11 @@ from service.core.cutting import PlacedWindow, WindowCutter
 from service.core.manifest import Manifest
 from service.core.warnings import AnswerWarning
 from service.core.windows import Stitcher
-from service.engine.batching import PendingWindow, WindowBatcher
+from service.engine.batching import WindowBatcher
 from service.engine.call import Call
 from service.engine.clip_embedding import ClipEmbedding
 from service.engine.decoding import DecodedBlocks
+from service.engine.pending_window import PendingWindow
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 def embed_clip(blocks: DecodedBlocks, batcher: WindowBatcher, manifest: Manifest, call: Call) -> ClipEmbedding:
     """Cuts a clip into windows, embeds them and stitches their embeddings.
 
-    At most two batches of the clip's windows wait in the batcher at a time, so memory stays bounded.
+    At most twice the windows that are embedded at the same time wait in the batcher, so memory stays bounded.
 
     Args:
         blocks: The decoded clip, blocks of shape (N,), and the warnings about it, which the embedding carries. An exception
@@ -105,7 +106,7 @@ def _embedded(windows: Iterator[PlacedWindow], batcher: WindowBatcher, call: Cal
             break
         start, samples = decoded
         pending_windows.append((start, batcher.submit(call, samples)))
-        if len(pending_windows) > 2 * batcher.max_windows:
+        if len(pending_windows) > 2 * batcher.parallel_windows:
             start, pending = pending_windows.popleft()
             yield start, pending.wait()
     for start, pending in pending_windows:

@@ -1,6 +1,8 @@
 """The graphs of a bundle as functions on arrays: windows to frame embeddings, queries to encoded queries."""
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from service.core.start_errors import GraphMismatch
 from service.core.warnings import AnswerWarning
 from service.engine.options import EngineOptions
 from service.engine.query_tokenizer import open_tokenizer
-from service.engine.sessions import GraphSession, failures_as_mismatch
+from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mismatch
 
 Float32 = NDArray[np.float32]
+
+log = logging.getLogger(__name__)
 
 _NORM_TOLERANCE = 1e-2
 _TOKENS_AT_A_TIME = 512
@@ -24,11 +28,17 @@ _TOKENS_AT_A_TIME = 512
 
 
 class AudioEncoder:
-    """The audio graph, run on a few batch sizes only: 1, 2, 4 ... windows; a smaller batch is filled up with silence.
+    """The audio graph.
+
+    On a GPU it is run on a few batch sizes only: 1, 2, 4 ... windows; a smaller batch is filled up with silence. On a CPU it
+    is run on exactly the windows that come. There it is open twice: for a run with all threads, and for several runs beside
+    each other with one thread each, which take less CPU time a window.
 
     Attributes:
         provider: The execution provider that runs the graph.
         node_shares: Fraction of the graph's nodes that each provider runs.
+        max_windows: Largest number of windows in a batch; 1 on a CPU, where a batch is no faster than its windows alone.
+        n_runs: Number of calls of `embed_beside` that may run at the same time.
     """
 
     def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
@@ -39,44 +49,70 @@ class AudioEncoder:
             GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
         """
         self._manifest = manifest
-        self._buckets = buckets(options.batch_windows)
-        self._session = GraphSession(
-            bundle_dir / AUDIO_GRAPH, options, inputs={"waveform": "tensor(float)"}, outputs=["frames"]
-        )
+        self._session = self._beside = _open_audio(bundle_dir, options)
         self.provider = self._session.provider
         self.node_shares: dict[str, float] = self._session.node_shares
+        self.max_windows, self.n_runs = options.batch_windows, 1
+        self._buckets: list[int] = buckets(options.batch_windows)
+        if self.provider == CPU_PROVIDER:
+            self.max_windows, self.n_runs, self._buckets = 1, options.cpu_threads, []
+        if self.n_runs > 1:
+            self._beside = _open_audio(bundle_dir, replace(options, intra_op_threads=1), self.n_runs)
 
     def embed(self, windows: Float32) -> Float32:
-        """Embeds windows; the embeddings of a window do not depend on the other windows.
+        """Embeds windows with all threads; the embeddings of a window do not depend on the other windows.
 
         Args:
-            windows: Mono samples at the model's rate, shape (W, N); N samples are one window, and W is at most
-                `batch_windows`.
+            windows: Mono samples at the model's rate, shape (W, N); N samples are one window. On a GPU, W is at most
+                `max_windows`.
 
         Returns:
             Unit-norm frame embeddings, shape (W, T, D).
         """
-        missing = next(size for size in self._buckets if size >= len(windows)) - len(windows)
-        batch = np.pad(windows, ((0, missing), (0, 0))) if missing else windows  # (B, N)
-        (frames,) = self._session.run({"waveform": batch})  # (B, T, D)
-        return frames[: len(windows)]
+        return self._run(self._session, windows)
+
+    def embed_beside(self, windows: Float32) -> Float32:
+        """Embeds windows as `embed` does, on one thread of a CPU; `n_runs` threads may call this at the same time."""
+        return self._run(self._beside, windows)
 
     def close(self) -> None:
         """Frees the graph; no call may follow."""
         self._session.close()
+        self._beside.close()
 
     def check(self) -> None:
         """Embeds batches of noise and of silence of every size, the largest first, which also warms the graph up.
+
+        On a CPU it compares the runs with one thread and with all threads. They give the same bits on every known CPU; if
+        they do not, only runs with one thread are used from then on.
 
         Raises:
             GraphMismatch: If the shape of the embeddings does not fit the manifest, or if they are not of unit norm.
         """
         noise = np.random.default_rng(0).normal(0, 0.1, self._manifest.window_samples).astype(np.float32)
-        for size in reversed(self._buckets):  # the memory allocated for the largest batch serves the smaller batches
+        for size in reversed(
+            self._buckets or [1]
+        ):  # the memory allocated for the largest batch serves the smaller ones
             for windows in (np.zeros((size, len(noise)), np.float32), np.tile(noise, (size, 1))):
                 with failures_as_mismatch(AUDIO_GRAPH):
-                    frames = self.embed(windows)
+                    frames, beside = self.embed(windows), self.embed_beside(windows)
                 _check_embeddings(AUDIO_GRAPH, frames, (size, self._manifest.window_frames, self._manifest.dimension))
+                if self.n_runs > 1 and not np.array_equal(frames, beside):
+                    log.warning(
+                        "threads change the last bits of the embeddings; every window is embedded on one thread"
+                    )
+                    self._session = self._beside
+
+    def _run(self, session: GraphSession, windows: Float32) -> Float32:
+        sizes = self._buckets or [len(windows)]
+        missing = next(size for size in sizes if size >= len(windows)) - len(windows)
+        batch = np.pad(windows, ((0, missing), (0, 0))) if missing else windows  # (B, N)
+        (frames,) = session.run({"waveform": batch})  # (B, T, D)
+        return frames[: len(windows)]
+
+
+def _open_audio(bundle_dir: Path, options: EngineOptions, n_runs: int = 1) -> GraphSession:
+    return GraphSession(bundle_dir / AUDIO_GRAPH, options, {"waveform": "tensor(float)"}, ["frames"], n_runs)
 
 
 class TextEncoder:

@@ -94,7 +94,7 @@ class Engine:
         self.options = options
         self.provider = model.audio_encoder.provider
         self.node_shares: dict[str, float] = model.audio_encoder.node_shares
-        self.batcher = WindowBatcher(model.audio_encoder.embed, options.batch_windows, on_device_lost)
+        self.batcher = WindowBatcher(model.audio_encoder, on_device_lost)
         self.cache = cache
         self._model = model
         self._decode = decode

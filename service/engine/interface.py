@@ -79,6 +79,11 @@ class WindowQueue(Protocol):
         ...
 
     @property
+    def parallel_windows(self) -> int:
+        """Largest number of windows that are embedded at the same time."""
+        ...
+
+    @property
     def queued_windows(self) -> int:
         """Number of windows that wait or are being embedded."""
         ...

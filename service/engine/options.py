@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from service.engine.cores import available_cores, cores_of_quota
+
 Device = Literal["auto", "cpu", "cuda"]
 
 _POSITIVE = ("max_clip_s", "max_upload_bytes", "max_queries", "max_query_chars", "batch_windows")
@@ -19,11 +21,12 @@ class EngineOptions:
         max_upload_bytes: Size of the largest accepted clip, in bytes.
         max_queries: Largest number of queries in one call.
         max_query_chars: Length of the longest accepted query, in characters.
-        batch_windows: Largest number of windows in a batch of the audio encoder; a GPU is used better with more.
+        batch_windows: Largest number of windows in a batch on a GPU, which is used better with more. On a CPU, each core
+            embeds one window at a time.
         cache_bytes: Size limit of the clip embeddings in memory, in bytes; 0 disables the cache in memory.
         cached_queries: Largest number of query embeddings in memory; 0 disables their cache.
         device: Device that runs the encoders; "auto" uses CUDA if it is available, and otherwise the CPU.
-        intra_op_threads: Number of CPU threads of one inference; 0 uses one per core.
+        intra_op_threads: Number of CPU threads that inference uses; 0 uses one per core.
         gpu_memory_bytes: Limit of the GPU memory of each encoder, in bytes; 0 sets no limit.
     """
 
@@ -43,3 +46,13 @@ class EngineOptions:
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0 or (value == 0 and name in _POSITIVE):
                 raise ValueError(f"{name} is {value}; accepted: {'above 0' if name in _POSITIVE else '0 or more'}")
+
+    @property
+    def cpu_threads(self) -> int:
+        """Number of CPU threads that inference uses."""
+        return self.intra_op_threads or available_cores()
+
+    @property
+    def session_threads(self) -> int:
+        """Number of threads of one session; 0 lets ONNX Runtime use one per physical core."""
+        return self.intra_op_threads or (available_cores() if cores_of_quota() else 0)

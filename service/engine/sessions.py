@@ -8,9 +8,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from service.core.start_errors import DeviceUnavailable, GraphMismatch
 from service.engine.options import EngineOptions
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+CPU_PROVIDER = "CPUExecutionProvider"
+_PROVIDERS = {"cpu": CPU_PROVIDER, "cuda": "CUDAExecutionProvider"}
 # DEFAULT can be 50 times slower, and EXHAUSTIVE tunes again for each new shape.
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 _LOG_ERRORS = 3
@@ -46,14 +47,16 @@ class DeviceLost(Exception):  # noqa: N818 - the name says what happened
 
 
 class GraphSession:
-    """An open graph; runs one call at a time, from any thread.
+    """An open graph, which any thread may run.
 
     Attributes:
         provider: The execution provider that runs the graph, for example "CPUExecutionProvider".
         node_shares: Fraction of the graph's nodes that each provider runs; the fractions sum to 1.
     """
 
-    def __init__(self, path: Path, options: EngineOptions, inputs: Mapping[str, str], outputs: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, options: EngineOptions, inputs: Mapping[str, str], outputs: Sequence[str], n_runs: int = 1
+    ) -> None:
         """Opens a graph and checks the names and types of its inputs and outputs.
 
         Args:
@@ -61,12 +64,14 @@ class GraphSession:
             options: Device, threads and memory.
             inputs: Names of the inputs with their ONNX types.
             outputs: Names of the outputs, all of type float, in the order in which `run` returns them.
+            n_runs: Number of calls that run at the same time; further calls wait.
 
         Raises:
             DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
             GraphMismatch: If the file is not a graph with these inputs and outputs.
         """
-        self._name, self._outputs, self._lock = path.name, tuple(outputs), Lock()
+        self._name, self._outputs = path.name, tuple(outputs)
+        self._n_runs, self._slots = n_runs, Semaphore(n_runs)
         session = _open(path, options)
         self._session: onnxruntime.InferenceSession | None = session
         self.provider = str(session.get_providers()[0])
@@ -89,16 +94,17 @@ class GraphSession:
             ValueError: If the session is closed.
             DeviceLost: If the device has failed and cannot be used again.
         """
-        with self._lock:
-            if self._session is None:
+        with self._slots:
+            session = self._session
+            if session is None:
                 raise ValueError(f"{self._name} is closed")
-            binding = self._session.io_binding()
+            binding = session.io_binding()
             for name, value in feeds.items():
                 binding.bind_cpu_input(name, value)
             for name in self._outputs:
                 binding.bind_output(name)
             try:
-                self._session.run_with_iobinding(binding)
+                session.run_with_iobinding(binding)
             except _FAILURES as error:
                 if is_fatal(str(error)):
                     raise DeviceLost from error
@@ -107,8 +113,10 @@ class GraphSession:
         return [np.asarray(result) for result in results]
 
     def close(self) -> None:
-        """Frees the graph, after a call that is in progress."""
-        with self._lock:
+        """Frees the graph, after the calls that are in progress."""
+        with ExitStack() as stack:
+            for _ in range(self._n_runs):
+                stack.enter_context(self._slots)
             self._session = None
 
     def _check(self, kind: str, came: dict[str, str], accepted: dict[str, str]) -> None:
@@ -132,7 +140,7 @@ def failures_as_mismatch(name: str) -> Generator[None]:
 
 def _open(path: Path, options: EngineOptions) -> onnxruntime.InferenceSession:
     session_options = onnxruntime.SessionOptions()
-    session_options.intra_op_num_threads = options.intra_op_threads
+    session_options.intra_op_num_threads = options.session_threads
     session_options.inter_op_num_threads = 1
     session_options.log_severity_level = _LOG_ERRORS
     for key, value in (

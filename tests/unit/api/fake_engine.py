@@ -35,7 +35,7 @@ class FakeBatcher:
         self.counts = BatchCounts()
         self.backlog_s = 2.5
         self.queued_windows = 5
-        self.max_windows = 4
+        self.max_windows = self.parallel_windows = 4
         self.window_s = 0.02
         self.ahead_s = 0.0
         self.n_expected = 0

@@ -25,7 +25,7 @@ UPLOAD_BYTES = 320_000
 
 def admission(queue: FakeBatcher | None = None, shutting_down: bool = False, **limits: Any) -> Admission:
     defaults = {"max_wait_s": 30, "max_requests": 1000, "max_bytes": 10**9, "max_connections": 5}
-    estimate = DemandEstimate(queue or FakeBatcher(), Lanes(batch_windows=4))
+    estimate = DemandEstimate(queue or FakeBatcher(), Lanes(parallel_windows=4))
     return Admission(AdmissionLimits(**(defaults | limits)), estimate, is_shutting_down=lambda: shutting_down)
 
 

@@ -7,7 +7,7 @@ from tests.unit.api.fake_engine import FakeBatcher
 
 
 def estimate(queue: FakeBatcher) -> DemandEstimate:
-    return DemandEstimate(queue, Lanes(batch_windows=4))
+    return DemandEstimate(queue, Lanes(parallel_windows=4))
 
 
 def test_an_upload_waits_for_the_windows_ahead_and_adds_its_own() -> None:
@@ -25,7 +25,7 @@ def test_a_known_clip_does_not_wait_for_the_audio_encoder() -> None:
 
 
 def test_the_lane_counts_if_it_takes_longer_than_the_windows() -> None:
-    queue, lanes = FakeBatcher(), Lanes(batch_windows=4)
+    queue, lanes = FakeBatcher(), Lanes(parallel_windows=4)
     lanes.short.slot_s = 8.0
     demand = DemandEstimate(queue, lanes).of_request(1)
     assert (demand.wait_s, demand.work_s) == (0, 1.0)
@@ -33,7 +33,7 @@ def test_the_lane_counts_if_it_takes_longer_than_the_windows() -> None:
 
 @pytest.mark.anyio
 async def test_requests_that_wait_in_the_lane_count() -> None:
-    lanes = Lanes(batch_windows=4)
+    lanes = Lanes(parallel_windows=4)
     lanes.long.slot_s = 8.0
 
     async def hold() -> None:

@@ -18,7 +18,7 @@ def read(engine: FakeEngine, admission: Admission) -> dict[str, float]:
 
 def admission(max_bytes: int = 100) -> Admission:
     limits = AdmissionLimits(max_wait_s=30, max_requests=2, max_bytes=max_bytes, max_connections=5)
-    return Admission(limits, DemandEstimate(FakeBatcher(), Lanes(batch_windows=4)), is_shutting_down=lambda: False)
+    return Admission(limits, DemandEstimate(FakeBatcher(), Lanes(parallel_windows=4)), is_shutting_down=lambda: False)
 
 
 def test_the_queue_and_the_providers_of_the_engine_are_exposed() -> None:

@@ -9,17 +9,17 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize(("n_windows", "name"), [(None, "known"), (0, "short"), (8, "short"), (9, "long")])
 def test_the_lane_follows_from_the_expected_number_of_windows(n_windows: int | None, name: str) -> None:
-    lanes = Lanes(batch_windows=4)
+    lanes = Lanes(parallel_windows=4)
     assert lanes.lane_of(n_windows) is getattr(lanes, name)
 
 
-@pytest.mark.parametrize(("batch_windows", "n_slots"), [(1, 8), (4, 8), (64, 128)])
-def test_short_clips_have_slots_for_two_batches(batch_windows: int, n_slots: int) -> None:
-    assert Lanes(batch_windows).short.n_slots == n_slots
+@pytest.mark.parametrize(("parallel_windows", "n_slots"), [(1, 8), (4, 8), (64, 128)])
+def test_short_clips_have_slots_for_two_batches(parallel_windows: int, n_slots: int) -> None:
+    assert Lanes(parallel_windows).short.n_slots == n_slots
 
 
 async def test_requests_get_their_slots_in_the_order_of_their_arrival() -> None:
-    lanes, order = Lanes(batch_windows=1), list[int]()
+    lanes, order = Lanes(parallel_windows=1), list[int]()
 
     async def work(number: int) -> None:
         async with lanes.slot(lanes.long):
@@ -34,7 +34,7 @@ async def test_requests_get_their_slots_in_the_order_of_their_arrival() -> None:
 
 
 async def test_long_clips_do_not_hold_up_short_clips() -> None:
-    lanes = Lanes(batch_windows=1)
+    lanes = Lanes(parallel_windows=1)
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(hold, lanes, lanes.long)
@@ -52,7 +52,7 @@ async def hold(lanes: Lanes, lane: Lane) -> None:
 
 
 async def test_a_request_that_leaves_while_it_waits_frees_its_turn() -> None:
-    lanes = Lanes(batch_windows=1)
+    lanes = Lanes(parallel_windows=1)
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
             tasks.start_soon(hold, lanes, lanes.long)
@@ -70,7 +70,7 @@ async def test_a_clip_that_turns_out_to_be_long_moves_to_the_long_clips_once_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lanes_module, "_SHORT_S", 0.01)
-    lanes = Lanes(batch_windows=1)
+    lanes = Lanes(parallel_windows=1)
     async with anyio.create_task_group() as slow, anyio.create_task_group() as tasks:
         for _ in range(8):
             slow.start_soon(hold, lanes, lanes.short)
@@ -98,7 +98,7 @@ async def brief(lanes: Lanes, lane: Lane) -> None:
 
 
 async def test_the_wait_is_learned_from_requests_that_had_a_slot_while_others_waited() -> None:
-    lanes = Lanes(batch_windows=1)
+    lanes = Lanes(parallel_windows=1)
     assert lanes.long.wait_s == 0
 
     async def work() -> None:

@@ -38,7 +38,7 @@ class Workers:
 
     def __init__(self, n_slots: int) -> None:
         self.lane = Lane(n_slots)
-        self._workers = WorkerThreads(Lanes(batch_windows=1))
+        self._workers = WorkerThreads(Lanes(parallel_windows=1))
 
     async def run(self, request: Request, call: Call, work: Callable[[], T]) -> T:
         return await self._workers.run(request, call, work, self.lane)

@@ -1,13 +1,17 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.core.errors import DeadlineExceeded, EngineStopped
-from service.engine.batching import PendingWindow, WindowBatcher
+from service.engine.batching import WindowBatcher
 from service.engine.call import Call, CallAbandoned
+from service.engine.pending_window import PendingWindow
 from service.engine.sessions import DeviceLost
 
 SOON_S = 5.0
@@ -16,13 +20,19 @@ SOON_S = 5.0
 class FakeAudioEncoder:
     """Doubles its input, records its batches, and blocks while `may_continue` is not set."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_windows: int = 2, n_runs: int = 1) -> None:
+        self.max_windows, self.n_runs = max_windows, n_runs
         self.batches: list[list[float]] = []
+        self.alone: list[float] = []
         self.failure: BaseException | None = None
         self.entered, self.may_continue = threading.Semaphore(0), threading.Event()
         self.may_continue.set()
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
+        self.alone += windows[:, 0].tolist()
+        return self.embed_beside(windows)
+
+    def embed_beside(self, windows: np.ndarray) -> np.ndarray:
         self.batches.append(windows[:, 0].tolist())
         self.entered.release()
         assert self.may_continue.wait(SOON_S)
@@ -32,9 +42,9 @@ class FakeAudioEncoder:
 
 
 class Bench:
-    def __init__(self, max_windows: int) -> None:
-        self.encoder, self.device_errors = FakeAudioEncoder(), list[BaseException]()
-        self.batcher = WindowBatcher(self.encoder.embed, max_windows, self.device_errors.append)
+    def __init__(self, max_windows: int = 2, n_runs: int = 1) -> None:
+        self.encoder, self.device_errors = FakeAudioEncoder(max_windows, n_runs), list[BaseException]()
+        self.batcher = WindowBatcher(self.encoder, self.device_errors.append)
 
     def block(self) -> PendingWindow:
         """Submits a window that the audio encoder works on until `may_continue` is set."""
@@ -47,9 +57,21 @@ class Bench:
         return self.batcher.submit(call, np.full(2, value, np.float32))
 
 
-@pytest.fixture(params=[2])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    bench = Bench(request.param)
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with opened(Bench()) as bench:
+        yield bench
+
+
+@pytest.fixture
+def cores() -> Iterator[Bench]:
+    """A bench as on a CPU with two cores."""
+    with opened(Bench(max_windows=1, n_runs=2)) as bench:
+        yield bench
+
+
+@contextmanager
+def opened(bench: Bench) -> Iterator[Bench]:
     yield bench
     bench.encoder.may_continue.set()
     bench.batcher.close()
@@ -133,7 +155,7 @@ def test_a_lost_device_stops_the_batcher_and_is_reported_once(bench: Bench) -> N
 
 def test_tasks_run_on_the_batchers_thread_before_the_next_batch(bench: Bench) -> None:
     thread = bench.batcher.run(threading.current_thread)
-    assert thread.name == "audio-encoder"
+    assert thread.name == "audio-encoder-0"
     with pytest.raises(ZeroDivisionError):
         bench.batcher.run(lambda: 1 // 0)
     bench.submit(Call(), 1).wait()
@@ -194,3 +216,113 @@ def test_the_first_batch_decides_the_time_of_a_window(bench: Bench) -> None:
     bench.submit(Call(), 1).wait()
     with bench.batcher.expecting(Call(), 100):
         assert bench.batcher.backlog_s > 20
+
+
+def test_a_lone_window_gets_all_threads(cores: Bench) -> None:
+    for value in range(3):
+        cores.submit(Call(), value).wait()
+    assert cores.encoder.alone == [0, 1, 2]
+
+
+def test_a_window_waits_while_another_has_all_threads_and_then_every_core_runs_one(cores: Bench) -> None:
+    cores.block()
+    waiting = [cores.submit(Call(), value) for value in (1, 2, 3)]
+    assert not cores.encoder.entered.acquire(timeout=0.05)
+    cores.encoder.may_continue.set()
+    for window in waiting:
+        window.wait()
+    assert set(cores.encoder.alone) <= {0, 3}  # the last one is alone if the others are done
+    assert sorted(cores.encoder.batches) == [[0], [1], [2], [3]]
+
+
+def test_two_windows_run_at_the_same_time() -> None:
+    met = threading.Barrier(2, timeout=SOON_S)
+
+    class Meeting(FakeAudioEncoder):
+        def embed_beside(self, windows: np.ndarray) -> np.ndarray:
+            if windows[0, 0] > 0:
+                met.wait()
+            return super().embed_beside(windows)
+
+    encoder = Meeting(max_windows=1, n_runs=2)
+    batcher = WindowBatcher(encoder, pytest.fail)
+    encoder.may_continue.clear()
+    windows = [batcher.submit(Call(), np.full(2, 0, np.float32))]
+    assert encoder.entered.acquire(timeout=SOON_S)
+    windows += [batcher.submit(Call(), np.full(2, value, np.float32)) for value in (1, 2)]
+    encoder.may_continue.set()
+    for window in windows:
+        window.wait()
+    batcher.close()
+
+
+def test_a_long_clip_has_one_core_while_a_short_one_waits(cores: Bench) -> None:
+    cores.block()
+    long, short = Call(), Call()
+    windows = [cores.submit(long, 10 + i) for i in range(4)]
+    windows += [cores.submit(short, 1)]
+    cores.encoder.may_continue.set()
+    for window in windows:
+        window.wait()
+    begun = [value for batch in cores.encoder.batches for value in batch]
+    assert 1 in begun[1:3]  # the short clip begins beside the first window of the long clip
+
+
+def test_a_device_that_is_lost_in_one_run_stops_all_threads_and_is_reported_once(cores: Bench) -> None:
+    cores.block()
+    waiting = [cores.submit(Call(), value) for value in (1, 2, 3, 4)]
+    cores.encoder.failure = DeviceLost("gone")
+    cores.encoder.may_continue.set()
+    for window in waiting:
+        with pytest.raises((DeviceLost, EngineStopped)):
+            window.wait()
+    cores.batcher.close()
+    assert [str(error) for error in cores.device_errors] == ["gone"]
+
+
+def test_closing_while_a_window_has_all_threads_fails_the_windows_that_wait(cores: Bench) -> None:
+    blocking = cores.block()
+    waiting = [cores.submit(Call(), value) for value in (1, 2, 3)]
+    closing = threading.Thread(target=cores.batcher.close)
+    closing.start()
+    for window in waiting:
+        with pytest.raises(EngineStopped):
+            window.wait()
+    cores.encoder.may_continue.set()
+    closing.join(SOON_S)
+    assert not closing.is_alive()
+    blocking.wait()
+
+
+def test_a_failed_run_frees_its_core(cores: Bench) -> None:
+    cores.encoder.failure = RuntimeError("bad window")
+    for value in range(3):
+        with pytest.raises(RuntimeError, match="bad window"):
+            cores.submit(Call(), value).wait()
+    cores.encoder.failure = None
+    for window in [cores.submit(Call(), value) for value in range(4)]:
+        window.wait()
+    assert cores.batcher.counts.failed == 3
+    assert cores.batcher.queued_windows == 0
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30),
+)
+@settings(deadline=None, max_examples=30)
+def test_every_window_is_embedded_once_whatever_comes_beside_it(
+    max_windows: int, n_runs: int, submissions: list[tuple[int, bool]]
+) -> None:
+    with opened(Bench(max_windows, n_runs)) as bench:
+        calls, windows = [Call() for _ in range(4)], list[PendingWindow]()
+        for value, (number, waits) in enumerate(submissions):
+            windows.append(bench.submit(calls[number], value))
+            if waits:
+                windows[-1].wait()
+        for value, window in enumerate(windows):
+            np.testing.assert_array_equal(window.wait(), np.full((2, 1), 2 * value))
+        assert sorted(value for batch in bench.encoder.batches for value in batch) == list(range(len(windows)))
+        assert max(map(len, bench.encoder.batches), default=0) <= max_windows
+        assert (bench.batcher.counts.windows, bench.batcher.queued_windows) == (len(windows), 0)

@@ -24,9 +24,14 @@ def embed(windows: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
 
 
+class FakeEncoder:
+    max_windows, n_runs = MAX_WINDOWS, 1
+    embed = embed_beside = staticmethod(embed)
+
+
 @pytest.fixture(scope="module")
 def batcher() -> Iterator[WindowBatcher]:
-    with closing(WindowBatcher(embed, MAX_WINDOWS, pytest.fail)) as batcher:
+    with closing(WindowBatcher(FakeEncoder(), pytest.fail)) as batcher:
         yield batcher
 
 

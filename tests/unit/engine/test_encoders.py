@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.manifest import Manifest, verify_bundle
+from service.core.manifest import PACKAGED_BUNDLE, Manifest, verify_bundle
 from service.core.start_errors import DeviceUnavailable, GraphMismatch
+from service.engine import encoders
 from service.engine.call import CallAbandoned
 from service.engine.encoders import AudioEncoder, TextEncoder, buckets
 from service.engine.options import EngineOptions
@@ -23,14 +25,72 @@ def _noise(n_windows: int, manifest: Manifest) -> np.ndarray:
     return np.random.default_rng(n_windows).normal(0, 0.1, (n_windows, manifest.window_samples)).astype(np.float32)
 
 
-@pytest.mark.parametrize("n_windows", [1, 2, 3, 5, 6])
-def test_batched_equals_single(tiny_bundle: Path, manifest: Manifest, n_windows: int) -> None:
+@pytest.mark.parametrize("bundle", ["tiny", "packaged"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_window_has_the_same_bits_in_every_batch_on_every_number_of_threads(
+    tiny_bundle: Path, bundle: str, threads: int
+) -> None:
+    directory = tiny_bundle if bundle == "tiny" else PACKAGED_BUNDLE
+    manifest = verify_bundle(directory)
+    encoder = AudioEncoder(directory, manifest, EngineOptions(device="cpu", intra_op_threads=threads))
+    windows = _noise(5, manifest)
+    reference = AudioEncoder(directory, manifest, EngineOptions(device="cpu", intra_op_threads=1)).embed(windows[:1])
+    assert (encoder.max_windows, encoder.n_runs) == (1, threads)
+    for size in (1, 2, 3, 5):
+        assert encoder.embed(windows[:size]).shape == (size, manifest.window_frames, manifest.dimension)
+        assert encoder.embed(windows[:size])[:1].tobytes() == reference.tobytes()
+        assert encoder.embed_beside(windows[:size])[:1].tobytes() == reference.tobytes()
+    with ThreadPoolExecutor(threads) as pool:
+        beside = list(pool.map(lambda window: encoder.embed_beside(window[None])[0], [*windows] * 3))
+    assert b"".join(frames.tobytes() for frames in beside) == encoder.embed(windows).tobytes() * 3
+
+
+def test_all_threads_are_not_used_if_they_change_a_bit(
+    tiny_bundle: Path, manifest: Manifest, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = AudioEncoder(tiny_bundle, manifest, EngineOptions(device="cpu", intra_op_threads=2))
+    encoder.check()
+    assert not caplog.records
+    window = _noise(1, manifest)
+    beside = encoder.embed_beside(window)
+
+    class Inexact:
+        def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.nextafter(encoder._beside.run(feeds)[0], np.float32(2))]
+
+    encoder._session = Inexact()  # pyright: ignore[reportAttributeAccessIssue]
+    assert (encoder.embed(window) != beside).any()
+    encoder.check()
+    assert "last bits" in caplog.text
+    assert encoder.embed(window).tobytes() == beside.tobytes()
+
+
+class FakeCuda:
+    """A session that behaves like one on a GPU, and records the sizes of its batches."""
+
+    provider, node_shares = "CUDAExecutionProvider", {"CUDAExecutionProvider": 1.0}
+
+    def __init__(self, graph: Path, options: EngineOptions, *rest: object) -> None:
+        self.sizes: list[int] = []
+
+    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        (windows,) = feeds.values()
+        self.sizes.append(len(windows))
+        return [windows[:, :4, None]]
+
+    def close(self) -> None: ...
+
+
+def test_a_gpu_gets_batches_of_a_few_sizes(
+    tiny_bundle: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "GraphSession", FakeCuda)
     encoder = AudioEncoder(tiny_bundle, manifest, EngineOptions(batch_windows=6))
-    windows = _noise(n_windows, manifest)
-    together = encoder.embed(windows)
-    assert together.shape == (n_windows, manifest.window_frames, manifest.dimension)
-    for window, frames in zip(windows, together, strict=True):
-        np.testing.assert_allclose(encoder.embed(window[None])[0], frames, atol=1e-6)
+    assert (encoder.max_windows, encoder.n_runs) == (6, 1)
+    windows = _noise(6, manifest)
+    for size in (1, 2, 3, 5, 6):
+        np.testing.assert_array_equal(encoder.embed_beside(windows[:size]), windows[:size, :4, None])
+    assert encoder._session.sizes == [1, 2, 4, 6, 6]
 
 
 def test_only_a_few_batch_sizes_are_ever_run() -> None:

@@ -1,5 +1,6 @@
 import io
 import tempfile
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,6 +30,7 @@ from service.engine.encoders import AudioEncoder
 from service.engine.engine import Engine, decode_in_this_process, open_engine
 from service.engine.loaded_model import LoadedModel
 from service.engine.options import EngineOptions
+from service.engine.sessions import GraphSession
 from tests.clips import encoded, tones, wav
 
 WORDS = ["low", "middle", "high"]
@@ -212,11 +214,12 @@ def test_queries_and_clips_outside_the_limits_are_refused(engine: Engine, tiny_b
 
 
 class _CountingEncoder(AudioEncoder):
-    windows = 0
+    windows, _lock = 0, threading.Lock()
 
-    def embed(self, windows: np.ndarray) -> np.ndarray:
-        self.windows += len(windows)
-        return super().embed(windows)
+    def _run(self, session: GraphSession, windows: np.ndarray) -> np.ndarray:
+        with self._lock:
+            self.windows += len(windows)
+        return super()._run(session, windows)
 
 
 def test_a_clip_that_several_threads_upload_at_once_is_embedded_once(engine: Engine, tiny_bundle: Path) -> None:
