@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.core import scoring
 from service.core.manifest import Manifest
@@ -13,6 +14,7 @@ from service.core.scoring import EncodedQueries
 from service.core.segments import Segment
 from service.library.candidates import MAX_CANDIDATES, find_candidates
 from service.library.exact_stage import MAX_PART_BLOCKS, ExactStage, ScoredQuery
+from service.library.example_frames import Background
 from service.library.filters import check_condition
 from service.library.frame_blocks import BLOCK_FRAMES
 from service.library.recording import LibraryModel, Recording
@@ -105,7 +107,12 @@ class Searcher:
 
     def __init__(self, library: Library, manifest: Manifest) -> None:
         check_model(library, LibraryModel.of(manifest))
-        self.library, self._manifest, self._snapshots = library, manifest, Snapshots(library)
+        self.library, self.manifest, self._snapshots = library, manifest, Snapshots(library)
+        self._background = Background(library)
+
+    def background(self) -> NDArray[np.float32]:
+        """Background frames for queries by example, from the whole library, shape (B, D)."""
+        return self._background.frames(self._snapshots.read())
 
     def search(
         self, queries: Sequence[SearchQuery], options: SearchOptions, check: Callable[[], object] = lambda: None
@@ -127,7 +134,7 @@ class Searcher:
         snapshot = self._snapshots.read(condition)
         best: list[tuple[float, int, float, int, Segment]] = []
         for number, query in enumerate(queries):
-            scored = ScoredQuery(query.encoded, self._manifest, options.postprocessing)
+            scored = ScoredQuery(query.encoded, self.manifest, options.postprocessing)
             stage = ExactStage(self.library, snapshot, scored)
             if options.exact:
                 self._read_all(stage, options.top, check)

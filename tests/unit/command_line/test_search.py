@@ -87,3 +87,35 @@ def test_what_cannot_be_used_is_reported(arguments: list[str], message: str, sea
     status, out, err = search(*arguments)
     assert (status, out) == (2, "")
     assert message in err
+
+
+def test_examples_find_their_sound_in_the_library_and_in_other_files(search, library: Path, tmp_path: Path) -> None:
+    name = str(library.parent / "a.wav")
+    _, out, _ = search("--like", f"{name}@0.5-1.1", "--json")
+    moments = json.loads(out)["moments"]
+    assert {Path(moment["recording"]).name for moment in moments} == {"a.wav", "c.wav"}
+    assert moments[0]["query"] == f"like {name}@0.5-1.1"
+    other = tmp_path / "other.wav"
+    other.write_bytes(wav(tones([("high", 0, 1)], 2)))
+    _, out, _ = search("--like", f"{other}@0.1-0.9", "--unlike", f"{name}@2.1-2.9", "--json")
+    assert [Path(moment["recording"]).name for moment in json.loads(out)["moments"]] == ["b.wav"]
+    _, out, _ = search("a middle tone", "--like", f"{name}@2.1-2.9", "--json")
+    (moment,) = json.loads(out)["moments"]
+    assert (moment["onset_s"], moment["offset_s"]) == pytest.approx((2, 3), abs=0.1)
+    assert moment["query"] == f"a middle tone like {name}@2.1-2.9"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--like", "a.wav"], "--like is 'a.wav'; accepted: RECORDING@ONSET-OFFSET"),
+        (["--like", "/nowhere.wav@1-2"], "/nowhere.wav: No such file"),
+        (["--unlike", "/nowhere.wav@1-2"], "the request has no query"),
+        (["low", "high", "--like", "x.wav@1-2"], "at most 1 query"),
+        ([], "the request has no query"),
+    ],
+)
+def test_examples_that_cannot_be_used_are_reported(arguments: list[str], message: str, search) -> None:
+    status, _, err = search(*arguments)
+    assert status == 2
+    assert message in err
