@@ -130,7 +130,7 @@ def _read_vtt(content: bytes) -> list[tuple[float, float, str]]:
     head, *cues = content.decode().strip().split("\n\n")
     assert head == "WEBVTT"
     timed = [cue.split("\n") for cue in cues]
-    return [(*(_cue_seconds(time) for time in times.split(" --> ")), text) for times, text in timed]  # pyright: ignore
+    return [(*map(_cue_seconds, times.split(" --> ")), text) for _, times, text in timed]  # pyright: ignore
 
 
 def _cue_seconds(time: str) -> float:

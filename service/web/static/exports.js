@@ -1,8 +1,10 @@
-/** The segments of all queries in the formats of other programs. Pure functions of a `report`; see report.js. */
+/** The segments of all queries in the formats of other programs, as service/formats writes them. Pure functions of a report; see report.js. */
+
+import { roundHalfEven } from "./segments.js";
 
 const DECIMALS = 1e6;
 
-/** Seconds and scores as `earmark localize` writes them: at most six decimals, and at least one. */
+/** Seconds and scores as the service writes them: at most six decimals, and at least one. */
 function number(value) {
   const rounded = Math.round(value * DECIMALS) / DECIMALS;
   return Number.isInteger(rounded) ? rounded.toFixed(1) : String(rounded);
@@ -17,7 +19,7 @@ function byTime({ results }) {
   return all.sort((a, b) => a.onset_s - b.onset_s || a.offset_s - b.offset_s || (a.query < b.query ? -1 : a.query > b.query ? 1 : 0));
 }
 
-/** CSV with a row for each segment, as `earmark localize --csv` writes it. */
+/** CSV with a row for each segment. */
 export function asCsv({ results }) {
   const rows = results.flatMap(({ query, segments }) =>
     segments.map((each) => [quoted(query), ...[each.onset_s, each.offset_s, each.score, each.peak_s].map(number)]),
@@ -53,47 +55,71 @@ export function asJson({ clip, model, hopS, settings, results }) {
   return `${JSON.stringify(answer, null, 2)}\n`;
 }
 
-/** A label track for Audacity (File, Import, Labels), as `earmark localize --audacity` writes it. */
+/** A label track for Audacity (File, Import, Labels). */
 export function asAudacity(report) {
-  return byTime(report)
-    .map((each) => `${each.onset_s.toFixed(6)}\t${each.offset_s.toFixed(6)}\t${each.query}\n`)
-    .join("");
+  return tabbed(byTime(report).map((each) => [each.onset_s.toFixed(6), each.offset_s.toFixed(6), each.query]));
 }
+
+const RAVEN_COLUMNS = [
+  "Selection",
+  "View",
+  "Channel",
+  "Begin Time (s)",
+  "End Time (s)",
+  "Low Freq (Hz)",
+  "High Freq (Hz)",
+  "Begin File",
+  "Annotation",
+  "Score",
+];
 
 /** A selection table for Raven (File, Open Selection Table); a selection spans all frequencies that the model hears. */
 export function asRaven(report) {
-  const header = ["Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)", "Annotation"];
+  const highest = (report.sampleRate / 2).toFixed(3);
   const rows = byTime(report).map((each, index) => [
     index + 1,
     "Spectrogram 1",
     1,
     each.onset_s.toFixed(6),
     each.offset_s.toFixed(6),
-    "0.0",
-    (report.sampleRate / 2).toFixed(1),
-    each.query,
+    "0.000",
+    highest,
+    cell(report.name),
+    cell(each.query),
+    number(each.score),
   ]);
-  return [header, ...rows].map((row) => `${row.join("\t")}\n`).join("");
+  return tabbed([RAVEN_COLUMNS, ...rows]);
 }
 
 /** Subtitles for a video or audio player (WebVTT of the W3C). */
 export function asWebVtt(report) {
-  const cues = byTime(report).map((each) => {
+  const cues = byTime(report).map((each, index) => {
     const text = each.query.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    return `\n${cueTime(each.onset_s)} --> ${cueTime(each.offset_s)}\n${text}\n`;
+    const onsetMs = roundHalfEven(1000 * each.onset_s);
+    const offsetMs = Math.max(roundHalfEven(1000 * each.offset_s), onsetMs + 1); // players drop shorter cues
+    return `${index + 1}\n${cueTime(onsetMs)} --> ${cueTime(offsetMs)}\n${text}\n\n`;
   });
-  return `WEBVTT\n${cues.join("")}`;
+  return `WEBVTT\n\n${cues.join("")}`;
 }
 
-function cueTime(seconds) {
-  const total = Math.round(seconds * 1000);
-  const [hours, minutes] = [Math.floor(total / 3_600_000), Math.floor(total / 60_000) % 60];
+function cueTime(milliseconds) {
   const pad = (value, width) => String(value).padStart(width, "0");
-  return `${pad(hours, 2)}:${pad(minutes, 2)}:${pad(Math.floor(total / 1000) % 60, 2)}.${pad(total % 1000, 3)}`;
+  const seconds = Math.floor(milliseconds / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${pad(hours, 2)}:${pad(minutes, 2)}:${pad(seconds % 60, 2)}.${pad(milliseconds % 1000, 3)}`;
 }
 
 /** A table of events as the DCASE challenges use it. */
 export function asDcase(report) {
-  const rows = byTime(report).map((each) => [oneLine(report.name), number(each.onset_s), number(each.offset_s), each.query]);
-  return [["filename", "onset", "offset", "event_label"], ...rows].map((row) => `${row.join("\t")}\n`).join("");
+  const rows = byTime(report).map((each) => [cell(report.name), number(each.onset_s), number(each.offset_s), cell(each.query)]);
+  return tabbed([["filename", "onset", "offset", "event_label"], ...rows]);
+}
+
+/** Text for a table: on one line, with ' for ", because some readers take " as the start of a quotation. */
+function cell(text) {
+  return oneLine(text).replaceAll('"', "'");
+}
+
+function tabbed(rows) {
+  return rows.map((row) => `${row.join("\t")}\n`).join("");
 }

@@ -12,13 +12,16 @@ const TOLERANCE_S = 1e-9;
  * @typedef {{onset_s: number, offset_s: number, score: number, peak_s: number}} Segment
  */
 
-/** Number of samples in `seconds`, rounded to the nearest; halves go to the even number, as in Python. */
-function samplesFor(seconds, grid) {
-  const samples = seconds * grid.sampleRate;
-  const floor = Math.floor(samples);
-  const rest = samples - floor;
+/** The nearest whole number; halves go to the even number, as in Python. */
+export function roundHalfEven(value) {
+  const floor = Math.floor(value);
+  const rest = value - floor;
   if (rest === 0.5) return floor % 2 === 0 ? floor : floor + 1;
   return rest < 0.5 ? floor : floor + 1;
+}
+
+function samplesFor(seconds, grid) {
+  return roundHalfEven(seconds * grid.sampleRate);
 }
 
 /** Number of whole frames in `seconds`. */

@@ -1,45 +1,51 @@
-"""Test vectors of the exports: random reports of the page, and the texts that the command line writes for them."""
+"""Test vectors of the exports: random reports of the page, and the texts that service.formats writes for them."""
 
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from service.answer import SCORE_DECIMALS
-from service.command_line.renderings import as_audacity, as_csv
-from service.core.segments import Segment
+from service.formats.document import Detection, Document
+from service.formats.registry import TableName, render
 
-QUERIES = ("a dog barks", 'he says "hi", twice', "rain\nand  wind", " padded ", "Türglocke 🔔", "1.5", "a\tb")
+QUERIES = (
+    "a dog barks",
+    'he says "hi", twice',
+    "rain\nand  wind",
+    " padded ",
+    "T\u00fcrglocke",
+    "1.5",
+    "a\tb",
+    "<b> & c --> d",
+)
+NAMES = ("street.wav", 'my "best" take.flac', "a\tb")
+_SAMPLE_RATE_HZ = 16_000
 
 
 def vectors(seed: int, number: int) -> list[dict[str, Any]]:
+    """Random vectors, some without segments."""
     rng = np.random.default_rng(seed)
     return [_vector(rng) for _ in range(number)]
 
 
 def _vector(rng: np.random.Generator) -> dict[str, Any]:
-    results = [
-        SimpleNamespace(query=query, segments=tuple(_segment(rng) for _ in range(rng.integers(0, 4))))
-        for query in rng.choice(QUERIES, rng.integers(1, 4), replace=False).tolist()
-    ]
-    localization: Any = SimpleNamespace(results=results)
+    queries = rng.choice(QUERIES, rng.integers(1, 4), replace=False).tolist()
+    detections = {query: [_detection(rng, query) for _ in range(rng.integers(0, 4))] for query in queries}
+    all_detections = tuple(each for query in queries for each in detections[query])
+    name = str(rng.choice(NAMES))
+    document = Document(name, "id", 4000.0, ("model", "1"), _SAMPLE_RATE_HZ / 2, all_detections)
+    results = [{"query": query, "segments": [_values(each) for each in detections[query]]} for query in queries]
     return {
-        "report": {
-            "results": [{"query": each.query, "segments": [vars_of(s) for s in each.segments]} for each in results]
-        },
-        "csv": as_csv(localization),
-        "audacity": as_audacity(localization),
+        "report": {"name": name, "sampleRate": _SAMPLE_RATE_HZ, "results": results},
+        "texts": {format_name: render(format_name, document) for format_name in get_args(TableName)},
     }
 
 
-def _segment(rng: np.random.Generator) -> Segment:
-    onset_s = float(
-        rng.choice([rng.integers(0, 3600) * 0.04, rng.integers(0, 9), rng.uniform(0.0001, 0.001), rng.uniform(0, 3600)])
-    )
-    offset_s = onset_s + float(rng.choice([1.0, 0.04, rng.random()]))
-    score = np.round(np.float32(rng.random()), SCORE_DECIMALS)  # as in the curves that the service sends
-    return Segment(onset_s, offset_s, float(score), (onset_s + offset_s) / 2)
+def _detection(rng: np.random.Generator, query: str) -> Detection:
+    onsets = [rng.integers(0, 3600) * 0.04, rng.integers(0, 9), rng.uniform(0.0001, 0.001), rng.uniform(0, 3600)]
+    onset_s = round(float(rng.choice(onsets)), 6)
+    offset_s = round(onset_s + float(rng.choice([1.0, 0.04, rng.uniform(0.0002, 1)])), 6)
+    return Detection(query, onset_s, offset_s, round(rng.uniform(0.0001, 1), 6), round((onset_s + offset_s) / 2, 6))
 
 
-def vars_of(segment: Segment) -> dict[str, float]:
-    return {name: getattr(segment, name) for name in Segment.__dataclass_fields__}
+def _values(detection: Detection) -> dict[str, float]:
+    return {name: getattr(detection, name) for name in ("onset_s", "offset_s", "score", "peak_s")}
