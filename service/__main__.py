@@ -91,6 +91,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
+    from service.engine.plain_wav import plain_wav_or
     from service.log_lines import configure_logging
     from service.server import Endpoint, bind_if_allowed, bind_metrics, run
     from service.settings import engine_options, ignored_service_links, read_settings, redis_options
@@ -120,7 +121,8 @@ def serve(_args: argparse.Namespace) -> None:
     ):
         start_s = time.perf_counter()
         decoders.check()
-        engine = open_engine(settings.bundle, engine_options(settings), cache, decoders.decode, on_device_lost=fail)
+        decode = plain_wav_or(decoders.decode)
+        engine = open_engine(settings.bundle, engine_options(settings), cache, decode, on_device_lost=fail)
         try:
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})

@@ -62,6 +62,11 @@ def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s
     source = locate(clip)
     if source.container != container:
         raise AudioUndecodable(container, "its content changed while it was read")
+    return (yield from decode_source(clip, source, sample_rate_hz, max_clip_s))
+
+
+def decode_source(clip: BinaryIO, source: Source, sample_rate_hz: int, max_clip_s: float) -> DecodedBlocks:
+    """Decodes a clip whose container and beginning are known; see `decode`."""
     report = ClipReport()
     blocks = _checked(_read(clip, source, report, max_clip_s), max_clip_s)
     sections = regroup(blocks, lambda rate_hz: rate_hz)  # of one second

@@ -322,7 +322,7 @@ def test_requests_that_outlast_the_grace_period_get_503_and_no_traceback_is_logg
         for decoder in psutil.Process(service.process.pid).children():
             decoder.suspend()
         uploading = service.send(head("Content-Length: 5000") + b"--b\r\n")
-        running = pool.submit(service.post, SHORT)
+        running = pool.submit(service.post, flac(1))
         assert soon(lambda: service.metric("earmark_requests_in_flight") == 3)  # and the request for the metrics
         service.process.send_signal(signal.SIGTERM)
         answer, reply = running.result(), read_reply(uploading)

@@ -75,8 +75,8 @@ def test_clips_are_answered_when_decoders_are_killed_once_and_get_503_when_they_
 ) -> None:
     url = _address(server)
     clip = BytesIO()
-    soundfile.write(clip, np.random.default_rng(0).uniform(-1, 1, 16_000), 16_000, format="WAV")
-    files = [("audio", ("clip.wav", clip.getvalue())), ("query", (None, "low"))]
+    soundfile.write(clip, np.random.default_rng(0).uniform(-1, 1, 16_000), 16_000, format="FLAC")
+    files = [("audio", ("clip.flac", clip.getvalue())), ("query", (None, "low"))]
 
     def answer_while_decoders_are_killed(repeatedly: bool) -> httpx.Response:
         _signal_decoders(server.pid, signal.SIGSTOP)

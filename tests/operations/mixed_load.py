@@ -118,7 +118,7 @@ class MixedLoad:
 
     def _leave(self) -> None:
         """Disconnects before the answer."""
-        body = form(self._wav(self._new_clip(10.0)), "rain")
+        body = form(self._flac(self._new_clip(10.0)), "rain")
         authorization = f"Authorization: {self._headers['Authorization']}"
         content = head(f"Content-Length: {len(body)}", authorization) + body
         self._service.send(content[: len(content) // 2]).close()
@@ -128,7 +128,7 @@ class MixedLoad:
         return np.random.default_rng(self._n_clips).uniform(-0.3, 0.3, int(seconds * _RATE_HZ)).astype(np.float32)
 
     def _post(self, clip: np.ndarray | None, *queries: str, **fields: str) -> httpx.Response:
-        files: list[Any] = [] if clip is None else [("audio", ("a", self._wav(clip)))]
+        files: list[Any] = [] if clip is None else [("audio", ("a", self._flac(clip)))]
         files += [(name, (None, value)) for name, value in (*(("query", text) for text in queries), *fields.items())]
         return self._count(self._client.post("/localize", files=files))
 
@@ -144,7 +144,7 @@ class MixedLoad:
         return answer
 
     @staticmethod
-    def _wav(clip: np.ndarray) -> bytes:
+    def _flac(clip: np.ndarray) -> bytes:
         content = BytesIO()
-        soundfile.write(content, clip, _RATE_HZ, format="WAV")
+        soundfile.write(content, clip, _RATE_HZ, format="FLAC")
         return content.getvalue()
