@@ -12,7 +12,7 @@ COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --a
 	--no-emit-find-links --constraint requirements.lock
 ALL := --editable '.[cpu,library,plot,tracing,training,dev]'
 
-.PHONY: run dev test check lock dashboards browser-check operations-check image-check image-lock python
+.PHONY: run dev test check lock dashboards browser-check openapi-check operations-check image-check image-lock python
 
 # serves on http://127.0.0.1:8000; EARMARK_PORT sets another port
 run: $(SERVING)/.installed
@@ -47,6 +47,10 @@ dashboards: $(DEVELOPMENT)/.installed
 # tries the page in a browser; needs the Debian package chromium
 browser-check: $(DEVELOPMENT)/.installed
 	@$(DEVELOPMENT)/bin/python -m pytest tests/browser $(ARGS)
+
+# sends 2,000 requests for each operation of the OpenAPI document to the service
+openapi-check: $(DEVELOPMENT)/.installed
+	@OPENAPI_CASES=2000 $(DEVELOPMENT)/bin/python -m pytest tests/end_to_end/test_openapi_cases.py $(ARGS)
 
 # runs the service with the programs of docker-compose.yml; needs the Debian packages prometheus, redis-server and caddy
 operations-check: $(DEVELOPMENT)/.installed $(IMAGE)/.installed

@@ -63,9 +63,14 @@ def other_content() -> dict[str, Any]:
         meanings.setdefault(each.media_type, []).append(f"`format={each.name}`: {each.meaning}")
     del meanings[FORMATS["json"].media_type]
     return {
-        media_type: {"schema": {"type": "string", "description": "; ".join(lines)}}
+        media_type: {"schema": {"type": _json_type(media_type), "description": "; ".join(lines)}}
         for media_type, lines in meanings.items()
     }
+
+
+def _json_type(media_type: str) -> str:
+    """Type of the parsed answer: clients parse the media types of JSON, and take the others as text."""
+    return "object" if media_type.endswith("+json") else "string"
 
 
 def _checked(localization: Localization, call: Call) -> Iterator[QueryResult]:

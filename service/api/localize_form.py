@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from service.answer import CurveFormat, Curves
 from service.api.form import Form, FormLimits
 from service.core.errors import ParameterInvalid
-from service.core.postprocessing import MIN_EXTENT_RATIO
+from service.core.postprocessing import MAX_DURATION_S, MAX_MEDIAN_FILTER_S, MIN_EXTENT_RATIO
 from service.core.request_errors import ClipUnclear, FieldRepeated
 from service.engine.clip import Clip, KnownClip, Upload
 from service.formats.registry import FormatName
@@ -28,7 +28,8 @@ _SHORTEST_TEXT_LIMIT_BYTES = 256
 
 _Ratio = Annotated[float, Field(ge=MIN_EXTENT_RATIO, le=1)] | SkipJsonSchema[None]
 _Score = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
-_Seconds = Annotated[float, Field(ge=0)] | SkipJsonSchema[None]
+_FilterWidth = Annotated[float, Field(ge=0, le=MAX_MEDIAN_FILTER_S)] | SkipJsonSchema[None]
+_Seconds = Annotated[float, Field(ge=0, le=MAX_DURATION_S)] | SkipJsonSchema[None]
 
 
 class LocalizeForm(BaseModel):
@@ -44,7 +45,7 @@ class LocalizeForm(BaseModel):
     """Identifier of an earlier clip, sent instead of `audio`: the `clip.id` of its answer. The service accepts the
     identifier while the embeddings of the clip are cached."""
 
-    query: list[str] = Field(min_length=1, examples=[["a dog barks", "rain on a roof"]])
+    query: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, examples=[["a dog barks", "rain on a roof"]])
     """Description of a sound in plain words. Repeat the field to search for several sounds in one request."""
 
     threshold: _Score = None
@@ -54,7 +55,7 @@ class LocalizeForm(BaseModel):
     """Score above which a segment continues, 0 to `threshold`. If only `threshold` is given, `threshold_off` keeps the
     ratio to it that the model's defaults have."""
 
-    median_filter_s: _Seconds = None
+    median_filter_s: _FilterWidth = None
     """Width of the median filter that smooths the score, in seconds, 0 to 5; 0 disables the filter."""
 
     extent_ratio: _Ratio = None

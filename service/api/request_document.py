@@ -12,9 +12,12 @@ _NOT_IN_URL = ("audio", "clip_id")
 
 
 def request_body() -> dict[str, Any]:
-    """The bodies by media type: a clip is sent as a file or as the body, or a known clip is named by its id."""
+    """The bodies by media type: a clip is sent as a file or as the body, or a known clip is named by its id.
+
+    Only the description says that a form has exactly one of `audio` and `clip_id`: client generators make no class of a schema
+    with `oneOf` beside its properties.
+    """
     form = LocalizeForm.model_json_schema()
-    exclusive = deepcopy(form) | {"oneOf": [{"required": ["audio"]}, {"required": ["clip_id"]}]}
     known_clip = deepcopy(form)
     del known_clip["properties"]["audio"]
     known_clip |= {
@@ -26,7 +29,10 @@ def request_body() -> dict[str, Any]:
     query = as_json["properties"]["query"]
     as_json["properties"]["query"] = {
         "description": query["description"],
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+        ],
     }
     as_json["properties"]["query"]["examples"] = query["examples"]
     exploded = {"query": {"style": "form", "explode": True}}
@@ -38,7 +44,7 @@ def request_body() -> dict[str, Any]:
         }
     }
     content = {
-        MULTIPART: {"schema": exclusive, "encoding": exploded},
+        MULTIPART: {"schema": form, "encoding": exploded},
         URLENCODED: {"schema": known_clip, "encoding": exploded},
         JSON: {"schema": as_json},
         **dict.fromkeys(AUDIO_TYPES, audio),
@@ -47,7 +53,10 @@ def request_body() -> dict[str, Any]:
 
 
 def url_parameters() -> list[dict[str, Any]]:
-    """The fields that the URL may have: all fields of the form but the clip."""
+    """The fields that the URL may have: all fields of the form but the clip.
+
+    They have no defaults: generated clients would send the defaults in the URL, beside the values of the body.
+    """
     properties = LocalizeForm.model_json_schema()["properties"]
     return [
         {
@@ -55,7 +64,7 @@ def url_parameters() -> list[dict[str, Any]]:
             "in": "query",
             "required": False,
             "description": f"{schema['description']} In the URL if the body is the audio itself.",
-            "schema": {key: value for key, value in schema.items() if key != "description"},
+            "schema": {key: value for key, value in schema.items() if key not in ("description", "default")},
         }
         for name, schema in properties.items()
         if name not in _NOT_IN_URL

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 
+from service.api.answer_formats import other_content
 from service.formats.registry import FORMATS, FormatName
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +56,12 @@ async def test_an_unknown_format_is_refused_with_those_that_are_accepted(post: P
 async def test_a_problem_is_a_problem_in_every_format(post: Post) -> None:
     response = await post(("format", "csv"), query="?!")
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_clients_are_told_which_answers_are_parsed_as_json() -> None:
+    kinds = {media_type: content["schema"]["type"] for media_type, content in other_content().items()}
+    assert kinds.pop("application/vnd.jams+json") == "object"
+    assert set(kinds.values()) == {"string"}
 
 
 async def test_an_unknown_accept_header_gets_json(client: httpx.AsyncClient) -> None:
