@@ -22,6 +22,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service.core.start_errors import DeviceUnavailable, GraphMismatch
+from service.engine.cpu_features import has_exact_int8
 from service.engine.options import EngineOptions
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -145,7 +146,8 @@ def _open(path: Path, options: EngineOptions) -> onnxruntime.InferenceSession:
     session_options.log_severity_level = _LOG_ERRORS
     for key, value in (
         ("session.intra_op.allow_spinning", "0"),  # otherwise idle threads take half a core
-        ("session.x64quantprecision", "1"),  # otherwise 8-bit sums saturate on CPUs without VNNI
+        # 8-bit sums saturate on CPUs without VNNI; the slower products, which do not, give the same bits as VNNI
+        ("session.x64quantprecision", "0" if has_exact_int8() else "1"),
         ("session.record_ep_graph_assignment_info", "1"),
     ):
         session_options.add_session_config_entry(key, value)

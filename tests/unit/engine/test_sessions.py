@@ -3,6 +3,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from service.core.manifest import PACKAGED_BUNDLE, TEXT_GRAPH, verify_bundle
+from service.engine import sessions
+from service.engine.cpu_features import has_exact_int8
+from service.engine.options import EngineOptions
+from service.engine.sessions import GraphSession
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -11,3 +20,17 @@ def test_onnx_runtime_keeps_no_identity_of_the_machine_to_report_with(tmp_path: 
     environment = inherited | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", "import service.engine.sessions"], cwd=ROOT, env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not has_exact_int8(), reason="only processors with VNNI use the faster products")
+def test_the_faster_8_bit_products_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, outputs = {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"}, ["embedding"]
+    assert list(verify_bundle(PACKAGED_BUNDLE).text_outputs) == outputs
+    fast = GraphSession(PACKAGED_BUNDLE / TEXT_GRAPH, EngineOptions(device="cpu"), inputs, outputs)
+    monkeypatch.setattr(sessions, "has_exact_int8", lambda: False)
+    slow = GraphSession(PACKAGED_BUNDLE / TEXT_GRAPH, EngineOptions(device="cpu"), inputs, outputs)
+    rng = np.random.default_rng(0)
+    for n_queries, length in ((1, 3), (1, 6), (7, 9), (20, 6), (3, 64)):
+        ids = rng.integers(1_000, 30_000, (n_queries, length))
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        assert fast.run(feeds)[0].tobytes() == slow.run(feeds)[0].tobytes()
