@@ -120,10 +120,10 @@ def serve(_args: argparse.Namespace) -> None:
         closing(Decoders(settings.decoders)) as decoders,
     ):
         start_s = time.perf_counter()
-        decoders.check()
         decode = plain_wav_or(decoders.decode)
         engine = open_engine(settings.bundle, engine_options(settings), cache, decode, on_device_lost=fail)
         try:
+            decoders.check()  # they have started while the model was opened
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
             parts = Parts(decoders, access, tracing, model_checked=True)

@@ -181,7 +181,7 @@ def long() -> None:
             Client(service.url).post(form(next(clips(1)), QUERIES))
             idle_mib = service.memory_mib()
             service.reset_peak()
-            body = form(_long_flac(hours * 3600), QUERIES, curves="none")
+            body = form(long_flac(hours * 3600), QUERIES, curves="none")
             began = time.perf_counter()
             with ThreadPoolExecutor(1) as pool:
                 long_request = pool.submit(_posted_ms, Client(service.url), body)
@@ -202,7 +202,7 @@ def long() -> None:
             )
 
 
-def _long_flac(seconds: int) -> bytes:
+def long_flac(seconds: int) -> bytes:
     """Makes a clip that repeats one minute of quiet noise."""
     minute = (np.random.default_rng(0).standard_normal(60 * 16_000) * 30).astype(np.int16)
     buffer = BytesIO()

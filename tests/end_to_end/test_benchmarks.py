@@ -3,14 +3,19 @@
 import re
 import subprocess
 import sys
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
 from service.engine.options import EngineOptions
+from tests.benchmarks.everything import COMMANDS, describe_machine
 from tests.benchmarks.graphs import open_audio_graph
-from tests.benchmarks.load import clips, closed_loop, form, serving
+from tests.benchmarks.growth import beside, clip_lengths, query_numbers
+from tests.benchmarks.load import Client, clips, closed_loop, form, serving
 from tests.benchmarks.serving import QUERIES, BareLoop
 from tests.benchmarks.sweep import rate
 
@@ -42,3 +47,26 @@ def test_the_cost_of_log_lines_and_of_tracing_is_measured() -> None:
         "request with tracing",
     ]
     assert all(int(value) > 0 for _, value, _ in figures)
+
+
+def test_growth_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as service, closing(Client(service.url)) as client:
+        clip_lengths(client, [1, 61])
+        query_numbers(client, (1, 5), repeats=1)
+        beside(service, client, 60)
+    output = capsys.readouterr().out
+    assert [line.split(" |")[0] for line in output.splitlines() if line[:3] in ("| 1", "| 5", "| 6", "| i", "| b")] == [
+        "| 1 s",
+        "| 61 s",
+        "| 1 queries",
+        "| 5 queries",
+        "| idle",
+        "| beside a clip of 60 s",
+    ]
+    assert re.search(r"to idle: \d+\.\d\d; the long clip took \d+\.\d s", output)
+
+
+def test_every_command_of_the_results_is_a_benchmark() -> None:
+    for command in COMMANDS:
+        assert find_spec(f"tests.benchmarks.{command.split()[0]}")
+    assert "ONNX Runtime" in describe_machine()

@@ -42,9 +42,9 @@ class Requests:
         }
 
 
-def encoded(number: int, container: str) -> Iterator[bytes]:
+def encoded(number: int, container: str, seed: int = 7) -> Iterator[bytes]:
     """Distinct clips of 10 s in another container."""
-    for wav in clips(number, seed=7):
+    for wav in clips(number, seed=seed):
         samples, rate_hz = soundfile.read(BytesIO(wav), dtype="int16")
         content = BytesIO()
         soundfile.write(content, samples, rate_hz, format=container)

@@ -1,0 +1,61 @@
+"""All measurements of RESULTS.md in one command: `python -m tests.benchmarks.everything OUTPUT.md`.
+
+Takes about an hour on a quiet machine with two cores. The sections are written to the file one after another, each under the
+command that measured it. The comparison with other servers needs the extra `peers`; `--skip` leaves commands out.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import onnxruntime
+
+from tests.benchmarks.load import ROOT
+from tests.benchmarks.peers.model import BUNDLE_VARIABLE
+
+COMMANDS = (
+    "peers",
+    "cpu_time",
+    "growth",
+    "serving latency known throughput cached",
+    "towers",
+    "burst 200",
+    "serving long",
+)
+"""Modules of `tests.benchmarks` with their arguments, the most important first."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.everything", description=__doc__)
+    parser.add_argument("output", type=Path, help="file of the results")
+    parser.add_argument("--skip", nargs="*", default=[], choices=[command.split()[0] for command in COMMANDS])
+    parser.add_argument("--bundle", type=Path, help="bundle of peers, cpu_time and growth instead of the packaged one")
+    arguments = parser.parse_args()
+    environment = os.environ | ({BUNDLE_VARIABLE: str(arguments.bundle.resolve())} if arguments.bundle else {})
+    with arguments.output.open("w") as output:
+        output.write(f"Measured with {describe_machine()}.\n")
+        for command in (command for command in COMMANDS if command.split()[0] not in arguments.skip):
+            began_s = time.monotonic()
+            output.write(f"\n## `python -m tests.benchmarks.{command}`\n")
+            output.flush()
+            arguments_of = [sys.executable, "-m", *f"tests.benchmarks.{command}".split()]
+            status = subprocess.run(arguments_of, cwd=ROOT, env=environment, stdout=output, check=False).returncode
+            print(f"{command}: status {status} after {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
+
+
+def describe_machine() -> str:
+    """The processor, its cores and the versions of what computes."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    version = f"Python {platform.python_version()}, ONNX Runtime {onnxruntime.__version__}"
+    return f"{version}, {os.cpu_count()} cores of {model}"
+
+
+if __name__ == "__main__":
+    main()
