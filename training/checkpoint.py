@@ -27,6 +27,8 @@ HALF, QUANTIZED, TRANSPOSED = "_half", "_quantized", "_Transposed"
 """Suffixes that `model_export` gives to a weight's name when it stores it in half precision, in 8 bits, or transposed."""
 MODEL_KEYS = ("name", "version", "start", "centred", "audio", "text")
 """Recipe keys that describe the model of a checkpoint; all other keys describe the training."""
+CALIBRATING = ("own_sigmoid.", "centre")
+"""Prefixes of the weights that calibrate the scores of each query, which a model has or not, as its recipe says."""
 STATES = ("model", "average", "optimizer", "scaler")
 """Attributes of `Run` whose `state_dict` a checkpoint holds."""
 
@@ -111,8 +113,16 @@ def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Re
 
 
 def starting_weights(start: Path, model: LanguageAudioModel) -> dict[str, Tensor]:
-    """The weights that a run starts from: those of a bundle in a folder, or the averaged weights in a checkpoint."""
-    return bundle_weights(start, model) if start.is_dir() else read_checkpoint(start)["average"]
+    """The weights that a run starts from: those of a bundle in a folder, or the averaged weights in a checkpoint.
+
+    A checkpoint may differ from the model in how scores are calibrated: text-dependent sigmoids or a centre that only one of them
+    has are left out of the checkpoint, or keep the values of the model.
+    """
+    if start.is_dir():
+        return bundle_weights(start, model)
+    own, saved = model.state_dict(), read_checkpoint(start)["average"]
+    kept = {name: weight for name, weight in saved.items() if name in own or not name.startswith(CALIBRATING)}
+    return {name: weight for name, weight in own.items() if name.startswith(CALIBRATING)} | kept
 
 
 def bundle_weights(folder: Path, model: LanguageAudioModel) -> dict[str, Tensor]:

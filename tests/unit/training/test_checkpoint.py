@@ -119,6 +119,19 @@ def test_a_run_can_start_from_the_averaged_weights_of_a_checkpoint(encoder: Sent
     assert states_are_equal(starting_weights(tmp_path / "checkpoint.pt", run.model), dict(run.average.state_dict()))
 
 
+def test_a_run_with_a_shared_sigmoid_can_start_from_a_run_with_a_sigmoid_for_each_text(
+    encoder: SentenceEncoder, tmp_path: Path
+) -> None:
+    own = make_run(encoder, seed=0, recipe=replace(RECIPE, text=replace(RECIPE.text, own_sigmoid=True)))
+    own.save(tmp_path / "checkpoint.pt", RECIPE)
+    shared = make_run(encoder, seed=1).average
+    weights = starting_weights(tmp_path / "checkpoint.pt", shared)
+    shared.load_state_dict(weights)
+    assert not any(name.startswith("own_sigmoid.") for name in weights)
+    assert torch.equal(weights["audio.output.weight"], own.average.state_dict()["audio.output.weight"])
+    assert shared.centre is not None
+
+
 class TinyModel(nn.Module):
     """The parameters of a model that a bundle stores in each of its ways."""
 
