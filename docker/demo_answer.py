@@ -13,7 +13,7 @@ ABSENT = "a cat meows"
 """A query about a sound that the recording does not have."""
 EXACT = ("a dog barks", "something fries in a pan")
 """Queries that must have no segment outside their events; the model confuses some of the other sounds."""
-MIN_COVERAGE = 0.7
+MIN_COVERAGE = 0.5
 """Minimum fraction of each event that segments must cover."""
 
 Interval = tuple[float, float]

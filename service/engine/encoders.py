@@ -32,7 +32,8 @@ class AudioEncoder:
 
     On a GPU it is run on a few batch sizes only: 1, 2, 4 ... windows; a smaller batch is filled up with silence. On a CPU it
     is run on exactly the windows that come. There it is open twice: for a run with all threads, and for several runs beside
-    each other with one thread each, which take less CPU time a window.
+    each other with one thread each, which take less CPU time a window. "All threads" are the largest power of two: ONNX Runtime
+    divides element-wise operations evenly among threads, and where a part ends within a vector of the CPU, last bits change.
 
     Attributes:
         provider: The execution provider that runs the graph.
@@ -49,7 +50,8 @@ class AudioEncoder:
             GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
         """
         self._manifest = manifest
-        self._session = self._beside = _open_audio(bundle_dir, options)
+        all_threads = replace(options, intra_op_threads=1 << options.cpu_threads.bit_length() - 1)
+        self._session = self._beside = _open_audio(bundle_dir, all_threads)
         self.provider = self._session.provider
         self.node_shares: dict[str, float] = self._session.node_shares
         self.max_windows, self.n_runs = options.batch_windows, 1
@@ -83,8 +85,8 @@ class AudioEncoder:
     def check(self) -> None:
         """Embeds batches of noise and of silence of every size, the largest first, which also warms the graph up.
 
-        On a CPU it compares the runs with one thread and with all threads. They give the same bits on every known CPU; if
-        they do not, only runs with one thread are used from then on.
+        On a CPU it compares the runs with one thread and with all threads. If they do not give the same bits, only runs with
+        one thread are used from then on.
 
         Raises:
             GraphMismatch: If the shape of the embeddings does not fit the manifest, or if they are not of unit norm.

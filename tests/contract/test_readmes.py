@@ -444,7 +444,7 @@ def test_the_example_in_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.chdir(ROOT)
     (example,) = blocks("python", READMES["model_export/README.md"])  # tests/end_to_end runs those of the client
     exec(compile(example, "example", "exec"), {})
-    assert capsys.readouterr().out.startswith("a dog barks (Segment(onset_s=5.76, offset_s=8.08,")
+    assert capsys.readouterr().out.startswith("a dog barks (Segment(onset_s=5.76, offset_s=7.96,")
 
 
 def test_every_direct_dependency_is_locked() -> None:

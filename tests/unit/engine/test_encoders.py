@@ -26,7 +26,7 @@ def _noise(n_windows: int, manifest: Manifest) -> np.ndarray:
 
 
 @pytest.mark.parametrize("bundle", ["tiny", "packaged"])
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3, 6])
 def test_a_window_has_the_same_bits_in_every_batch_on_every_number_of_threads(
     tiny_bundle: Path, bundle: str, threads: int
 ) -> None:
