@@ -15,14 +15,15 @@ from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from service.command_line.arguments import CommandParser
 from service.command_line.index import add_index_parser
 from service.command_line.keys import KEYS_FILE, add_key_parser
 from service.command_line.library import add_library_parser
-from service.command_line.localize import add_localize_parser
+from service.command_line.localize import add_localize_parser, with_output_files
 from service.command_line.search import add_search_parser
 from service.core.errors import EarmarkError
 from service.core.manifest import read_manifest
-from service.core.start_errors import InferenceUnavailable
+from service.core.start_errors import InferenceUnavailable, PackagesMissing
 from service.shutdown import Shutdown
 from service.standard_streams import discard, discard_if_unwritable, open_standard_streams, write_line
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     try:
-        return _parser().parse_args(argv)
+        return _parser().parse_args(with_output_files(sys.argv[1:] if argv is None else argv))
     finally:  # argparse ignores that the help or an error cannot be written
         discard_if_unwritable(sys.stderr)
         sys.stdout.flush()
@@ -71,9 +72,11 @@ def _run(args: argparse.Namespace) -> int:
     except EarmarkError as error:
         return _report_error(str(error) if args.run is serve else error.message)  # only `serve` reads the settings
     except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
+        module = (error.name or "service").partition(".")[0]
+        if module in ("service", "earmark"):
             raise
-        return _report_error(InferenceUnavailable().message)
+        missing = InferenceUnavailable() if module == "onnxruntime" else PackagesMissing(module)
+        return _report_error(missing.message)
     return 0
 
 
@@ -171,7 +174,8 @@ def _parser() -> argparse.ArgumentParser:
         "earmark", description="Finds when, in a recording, a sound described in words is heard."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser_class: type[argparse.ArgumentParser] = CommandParser
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=parser_class)
     add_localize_parser(commands)
     add_key_parser(commands)
     add_index_parser(commands)

@@ -12,7 +12,7 @@ from service.client.connection import DEFAULT_MAX_WAIT_S, DEFAULT_TIMEOUT_S, DEF
 from service.client.conversation import Compute, Conversation, Pause, Step, Steps
 from service.client.localization import Localization
 from service.client.many import Outcome, map_in_tasks
-from service.client.options import Options, form_fields
+from service.client.options import AnswerFormat, Options, form_fields
 from service.client.progress import show_progress_async
 
 Result = TypeVar("Result")
@@ -39,6 +39,15 @@ class AsyncClient:
         """Finds when each query is heard in a clip; see `Client.localize`."""
         fields = form_fields(queries, options)
         return await self._run(self._conversation.localize(lambda: clip_source(clip, options.get("rate_hz")), fields))
+
+    async def localize_as(
+        self, answer_format: AnswerFormat, clip: ClipLike, queries: str | Sequence[str], **options: Unpack[Options]
+    ) -> str:
+        """Finds when each query is heard in a clip, in a format for other programs; see `Client.localize_as`."""
+        fields = form_fields(queries, options) | {"format": answer_format, "curve_format": "json"}
+        return await self._run(
+            self._conversation.localize_as(lambda: clip_source(clip, options.get("rate_hz")), fields)
+        )
 
     def localize_many(
         self,

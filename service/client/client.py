@@ -12,7 +12,7 @@ from service.client.connection import DEFAULT_MAX_WAIT_S, DEFAULT_TIMEOUT_S, DEF
 from service.client.conversation import Compute, Conversation, Pause, Step, Steps
 from service.client.localization import Localization
 from service.client.many import Outcome, map_in_threads
-from service.client.options import Options, form_fields
+from service.client.options import AnswerFormat, Options, form_fields
 from service.client.progress import show_progress
 
 Result = TypeVar("Result")
@@ -64,6 +64,24 @@ class Client:
         """
         fields = form_fields(queries, options)
         return self._run(self._conversation.localize(lambda: clip_source(clip, options.get("rate_hz")), fields))
+
+    def localize_as(
+        self, answer_format: AnswerFormat, clip: ClipLike, queries: str | Sequence[str], **options: Unpack[Options]
+    ) -> str:
+        """Finds when each query is heard in a clip, and returns the answer in a format for other programs.
+
+        Args:
+            answer_format: "csv", "dcase", "audacity", "raven", "webvtt", "srt", "jams", "json" or "ndjson". Tables and JAMS
+                name the clip by its id.
+            clip: See `localize`.
+            queries: See `localize`.
+            options: See `localize`.
+
+        Raises:
+            EarmarkError, OSError, TypeError, ValueError: See `localize`.
+        """
+        fields = form_fields(queries, options) | {"format": answer_format, "curve_format": "json"}
+        return self._run(self._conversation.localize_as(lambda: clip_source(clip, options.get("rate_hz")), fields))
 
     def localize_many(
         self,

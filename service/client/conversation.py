@@ -97,19 +97,29 @@ class Conversation:
         Raises:
             EarmarkError: If the service refuses, fails or cannot be reached.
         """
-        clip: ClipSource = yield Compute(read_clip)
-        clip_id = yield from self._clip_id(clip)
-        if clip_id is not None:
-            try:
-                response = yield from self._request(Send("POST", "/localize", {**fields, "clip_id": clip_id}))
-                return read_localization(response)
-            except ClipNotFound:
-                pass
-        response = yield from self._request(Send("POST", "/localize", fields, clip))
+        clip_id, response = yield from self._answer(read_clip, fields)
         localization = read_localization(response)
         if clip_id not in (None, localization.clip.id):  # the service has another model now
             self._model_id = None
         return localization
+
+    def localize_as(self, read_clip: Callable[[], ClipSource], fields: Mapping[str, str | list[str]]) -> Steps[str]:
+        """Localizes a clip, and returns the answer as text, in the format that the fields name; see `localize`."""
+        _, response = yield from self._answer(read_clip, fields)
+        return response.content.decode()
+
+    def _answer(
+        self, read_clip: Callable[[], ClipSource], fields: Mapping[str, str | list[str]]
+    ) -> Steps[tuple[str | None, httpx.Response]]:
+        """The id that an uploaded clip should have, None if it was not uploaded, and the answer of POST /localize."""
+        clip: ClipSource = yield Compute(read_clip)
+        clip_id = yield from self._clip_id(clip)
+        if clip_id is not None:
+            try:
+                return None, (yield from self._request(Send("POST", "/localize", {**fields, "clip_id": clip_id})))
+            except ClipNotFound:
+                pass
+        return clip_id, (yield from self._request(Send("POST", "/localize", fields, clip)))
 
     def info(self) -> Steps[dict[str, Any]]:
         """Reads the model, the defaults and the limits of the service."""

@@ -5,10 +5,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.client.clip_source import ClipLike
 from service.client.errors import EarmarkError
 from service.client.localization import Localization
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _AHEAD = 4
 """Clips in the queue for each clip that is sent, so that a long clip does not stop the clips behind it."""
@@ -29,10 +33,41 @@ class Outcome:
     error: EarmarkError | OSError | None = None
 
 
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_parallel: int) -> Generator[Result]:
+    """Calls a function for each item in threads, and yields the results in the order of the items.
+
+    If the caller stops, calls that have not begun are given up, and the generator waits for the others.
+
+    Args:
+        function: The function.
+        items: The items, which are read as they are needed.
+        n_parallel: Number of calls at the same time.
+
+    Raises:
+        ValueError: If `n_parallel` is not positive.
+    """
+    _check(n_parallel)
+    return _in_order(function, items, n_parallel)
+
+
+def _in_order(function: Callable[[Item], Result], items: Iterable[Item], n_parallel: int) -> Generator[Result]:
+    executor = ThreadPoolExecutor(n_parallel, thread_name_prefix="earmark")
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) >= n_parallel * _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # the caller may stop early
+        executor.shutdown(cancel_futures=True)
+
+
 def map_in_threads(
     localize: Callable[[ClipLike], Localization], clips: Iterable[ClipLike], n_parallel: int
 ) -> Generator[Outcome]:
-    """Localizes clips in threads.
+    """Localizes clips in threads, and yields the outcomes in the order of the clips.
 
     Args:
         localize: Localizes one clip.
@@ -42,30 +77,14 @@ def map_in_threads(
     Raises:
         ValueError: If `n_parallel` is not positive.
     """
-    _check(n_parallel)
-    return _map_in_threads(localize, clips, n_parallel)
 
-
-def _map_in_threads(
-    localize: Callable[[ClipLike], Localization], clips: Iterable[ClipLike], n_parallel: int
-) -> Generator[Outcome]:
     def outcome(clip: ClipLike) -> Outcome:
         try:
             return Outcome(clip, localization=localize(clip))
         except (EarmarkError, OSError) as error:
             return Outcome(clip, error=error)
 
-    executor = ThreadPoolExecutor(n_parallel, thread_name_prefix="earmark")
-    waiting: deque[Future[Outcome]] = deque()
-    try:
-        for clip in clips:
-            waiting.append(executor.submit(outcome, clip))
-            if len(waiting) >= n_parallel * _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # the caller may stop early
-        executor.shutdown(cancel_futures=True)
+    return in_order(outcome, clips, n_parallel)
 
 
 async def map_in_tasks(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 Curves = Literal["score", "similarity", "both", "none"]
+AnswerFormat = Literal["json", "ndjson", "csv", "dcase", "audacity", "raven", "webvtt", "srt", "jams"]
 _NUMBERS = ("threshold", "threshold_off", "median_filter_s", "extent_ratio", "min_duration_s", "merge_gap_s")
 
 

@@ -11,7 +11,6 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from service.core.errors import EarmarkError, ParameterInvalid
-from service.engine.containers import identify
 
 STANDARD_INPUT = "-"
 
@@ -64,7 +63,7 @@ def check_no_query_is_a_file(queries: Sequence[str]) -> None:
     """
     for number, query in enumerate(queries, start=1):
         if os.path.isfile(query) and _is_audio(Path(query)):  # noqa: PTH113 - false for a text that can be no path
-            accepted = "one recording and then sounds in plain words; run the command once for each recording"
+            accepted = "one recording, a folder, or a pattern in quotation marks such as '*.wav', and then sounds in plain words"
             raise ParameterInvalid(f"query {number}", f"{query}, an audio file", accepted)
 
 
@@ -72,6 +71,8 @@ def _is_audio(path: Path) -> bool:
     media_type = mimetypes.guess_type(path.name)[0] or ""
     if media_type.partition("/")[0] in ("audio", "video"):
         return True
+    from service.engine.containers import identify
+
     try:
         with path.open("rb") as file:
             identify(file)

@@ -1,18 +1,19 @@
-"""The subcommand `earmark localize`: localizes queries in a clip and prints a table, or a format for programs."""
+"""The subcommand `earmark localize`: its arguments, and the choice between one recording, many, and a service."""
 
 import argparse
-import logging
+import glob
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from service.command_line import plot, renderings
-from service.command_line.input import check_no_query_is_a_file, clip_name, open_clip
-from service.command_line.output import can_show, write_for_people, write_for_programs, write_warnings
-from service.core.manifest import PACKAGED_BUNDLE, Manifest
-from service.engine.clip import Upload
-from service.engine.interface import Localization
-from service.engine.options import EngineOptions
-from service.formats.registry import FORMATS, FormatName
+from service.command_line.arguments import CommandParser
+from service.command_line.input import check_no_query_is_a_file
+from service.command_line.recording_localizers import Task
+from service.command_line.table_rows import TABLE_FORMS, TableForm
+from service.core.errors import ParameterInvalid, QueriesMissing
+from service.core.manifest import PACKAGED_BUNDLE
+from service.formats.registry import FORMATS
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
@@ -26,27 +27,49 @@ POSTPROCESSING = {
     "merge_gap_s": "maximum gap between two segments that are merged, in seconds",
 }
 """Options of the post-processing, which `earmark search` has too."""
-_MAX_CLIP_S = 24 * 3600.0  # the user of the command waits only for this clip
-_MAX_CLIP_BYTES = 64 * 2**30
+_FORM_OF_ENDING: dict[str, TableForm] = {".tsv": "dcase", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
 def add_localize_parser(subparsers: "Subparsers") -> None:
     """Adds the subcommand, and sets `run` as the `run` of its parsed arguments."""
-    parser = subparsers.add_parser("localize", help="find sounds in a recording, without a server")
-    parser.set_defaults(run=run)
+    parser = subparsers.add_parser(
+        "localize",
+        help="find sounds in a recording or in many, without a server or with one",
+        description="Finds sounds in a recording, and prints a table. With --csv FILE or --output FILE, CLIP may be a folder or "
+        "a pattern in quotation marks, such as 'recordings/**/*.wav'. Such a run can be stopped at any time and continued by "
+        "the same command; its exit status is 1 if a recording has an error.",
+    )
+    parser.set_defaults(run=run, output=None)
+    if isinstance(parser, CommandParser):
+        parser.late_words = "queries"
     parser.add_argument(
         "clip",
         type=Path,
         metavar="CLIP",
-        help="a recording: WAV, FLAC, MP3, Ogg, M4A, WebM, AIFF or another format; - reads standard input",
+        help="a recording, in WAV, FLAC, MP3, Ogg, M4A, WebM, AIFF or another format, a folder, or a pattern; - reads "
+        "standard input",
     )
     parser.add_argument(
-        "queries", nargs="+", type=_utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
+        "queries", nargs="*", type=_utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
     )
     parser.add_argument(
         "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the model")
+    parser.add_argument(
+        "--queries",
+        dest="query_file",
+        type=Path,
+        metavar="FILE",
+        help="read queries from a text file, one on each line",
+    )
+    parser.add_argument("--server", metavar="URL", help="let a service localize, such as http://127.0.0.1:8000")
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help="file with the API key of the service")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write a table of many recordings: .csv, .tsv (DCASE) or .ndjson; errors are written to FILE.errors.csv",
+    )
     postprocessing = parser.add_argument_group("post-processing", "each option defaults to the value of the model")
     for name, help_text in POSTPROCESSING.items():
         postprocessing.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
@@ -54,7 +77,14 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     output.add_argument(
         "--json", dest="form", action="store_const", const="json", help="print the answer with its curves"
     )
-    output.add_argument("--csv", dest="form", action="store_const", const="csv", help="print one row per segment")
+    output.add_argument(
+        "--csv",
+        dest="csv",
+        nargs="?",
+        action=_CsvAction,
+        metavar="FILE",
+        help="print one row per segment, or write the rows of many recordings to a file whose name ends with .csv",
+    )
     output.add_argument("--audacity", dest="form", action="store_const", const="audacity", help="print a label track")
     output.add_argument(
         "--format",
@@ -66,6 +96,17 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw waveform, curves and segments (.png .svg .pdf)")
 
 
+def with_output_files(arguments: Sequence[str]) -> list[str]:
+    """Joins `--csv out.csv` to `--csv=out.csv`, so that a word after `--csv` is a file only if its name ends with .csv."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--csv=" and argument.lower().endswith(".csv"):
+            joined[-1] += argument
+        else:
+            joined.append("--csv=" if argument == "--csv" else argument)
+    return joined
+
+
 def run(args: argparse.Namespace) -> None:
     """Runs the subcommand.
 
@@ -75,26 +116,78 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         EarmarkError: If an argument, the clip or the bundle cannot be used.
         OSError: If a file cannot be read or written.
+        SystemExit: With status 1 if one recording of many has an error.
     """
-    from service.engine.engine import open_engine  # loads ONNX Runtime, which the parser does not need
-
-    logging.getLogger("service").addHandler(logging.NullHandler())  # the answer has the warnings that are logged
+    queries = [*args.queries, *(_read_queries(args.query_file) if args.query_file else ())]
+    if not queries:
+        raise QueriesMissing
     check_no_query_is_a_file(args.queries)
-    if args.plot is not None:
-        plot.check_can_plot(args.plot)
-    options = EngineOptions(max_clip_s=_MAX_CLIP_S, max_upload_bytes=_MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
-    name = clip_name(args.clip)
-    with open_clip(args.clip) as clip:
-        engine = open_engine(args.bundle, options)
-        postprocessing = engine.manifest.postprocessing.override(
-            **{name: getattr(args, name) for name in POSTPROCESSING}
+    overrides = {name: value for name in POSTPROCESSING if (value := getattr(args, name)) is not None}
+    key = args.key_file.read_text().strip() if args.key_file else None
+    if args.server and args.plot:
+        raise ParameterInvalid("--plot", "given together with --server", "only one of both")
+    if args.output or _names_many(args.clip):
+        from service.command_line.localize_many import run_many
+
+        run_many(args, Task(tuple(queries), overrides, _table_form(args)), key)
+    elif args.server:
+        from service.command_line.localize_remote import run_remote
+
+        run_remote(args, queries, overrides, key)
+    else:
+        from service.command_line.localize_one import run_one
+
+        run_one(args, queries, overrides)
+
+
+def _names_many(clip: Path) -> bool:
+    """Whether an argument is a folder, or a pattern that is no file itself."""
+    return clip.is_dir() or (glob.has_magic(str(clip)) and not os.path.lexists(clip))
+
+
+def _table_form(args: argparse.Namespace) -> TableForm:
+    """The table of a run over many recordings: by option, or else by the ending of the output file.
+
+    Raises:
+        ParameterInvalid: If there is no output file, or the format has no rows for recordings.
+    """
+    if not args.output:
+        raise ParameterInvalid(
+            "CLIP", f"{args.clip}, which names several recordings", "with --csv out.csv, or --output"
         )
-        localization = engine.localize(Upload(clip), args.queries, postprocessing)
-        write_warnings(localization)
-        _write(args.form, name, localization, engine.manifest)
-        if args.plot is not None:
-            waveform = plot.read_envelope(clip, engine.manifest.sample_rate_hz, localization.duration_s)
-            plot.draw(args.plot, name, localization, engine.manifest, postprocessing, waveform)
+    ending = _FORM_OF_ENDING.get(Path(args.output).suffix.lower(), "csv")
+    form = args.form or ending
+    if form not in TABLE_FORMS:
+        raise ParameterInvalid("the format", f"{form}, which has no table of recordings", ", ".join(TABLE_FORMS))
+    return form
+
+
+def _read_queries(path: Path) -> list[str]:
+    """The queries in a file, one on each line; empty lines and lines that begin with # are left out.
+
+    Raises:
+        ParameterInvalid: If the file is not UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ParameterInvalid("--queries", f"{path}, which is not UTF-8", "a text file in UTF-8") from error
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+class _CsvAction(argparse.Action):
+    """The option `--csv`, which prints rows, or writes them to the file that follows."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        namespace.form = "csv"
+        if values:
+            namespace.output = values
 
 
 def _utf8_text(argument: str) -> str:
@@ -104,11 +197,3 @@ def _utf8_text(argument: str) -> str:
     except UnicodeEncodeError as error:
         raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from error
     return argument
-
-
-def _write(form: FormatName | None, name: str, localization: Localization, manifest: Manifest) -> None:
-    if form:
-        write_for_programs(renderings.as_text(form, localization, manifest, name))
-    else:
-        rule = next(character for character in renderings.RULES if can_show(character))
-        write_for_people(renderings.as_table(localization, manifest, name, rule))

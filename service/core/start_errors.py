@@ -19,6 +19,8 @@
     ├── TemporarySpaceUnavailable
     ├── PlotUnavailable
     ├── InferenceUnavailable
+    ├── PackagesMissing
+    ├── ServiceFailed           the service that a command names refused or cannot be reached
     ├── TracingUnavailable
     ├── TracingUnusable
     ├── LibraryUnavailable
@@ -169,6 +171,21 @@ class InferenceUnavailable(StartError):
     """ONNX Runtime is not installed."""
 
     template = "ONNX Runtime is not installed: pip install 'earmark[cpu]', or 'earmark[gpu]' on a machine with CUDA"
+
+
+class PackagesMissing(StartError):
+    """A package that the command needs is not installed, for example because only the client is installed."""
+
+    module: str
+    template = "this command needs the server, and there is no module {module}: pip install 'earmark[cpu]'"
+
+
+class ServiceFailed(StartError):
+    """The service that a command names refused the request, failed, or cannot be reached."""
+
+    url: str
+    reason: str
+    template = "the service at {url} did not answer: {reason}"
 
 
 class TracingUnavailable(StartError, setting="EARMARK_TRACING"):

@@ -1,4 +1,4 @@
-"""The files that a command indexes: files, folders and patterns become a sorted list without repetitions."""
+"""The files that a command reads: files, folders and patterns become a sorted list without repetitions."""
 
 import glob
 import hashlib
@@ -10,19 +10,19 @@ from pathlib import Path
 from service.core.start_errors import RecordingsMissing
 
 
-def find_files(patterns: Sequence[str], library: str) -> list[str]:
+def find_files(patterns: Sequence[str], library: str | None = None) -> list[str]:
     """Absolute paths of the files that patterns name, in order, without those of the library itself.
 
     Args:
         patterns: Files, folders, which are searched with all their folders, and patterns with `*`, `?`, `[...]` and `**`.
-        library: Folder or URI of the library.
+        library: Folder or URI of the library; None without a library.
 
     Raises:
         RecordingsMissing: If there is no file.
     """
-    own = os.path.abspath(library) + os.sep  # noqa: PTH100 - resolve() would follow links
+    own = None if library is None else os.path.abspath(library) + os.sep  # noqa: PTH100 - resolve() would follow links
     found = {os.path.abspath(path) for pattern in patterns for path in _matches(pattern)}  # noqa: PTH100
-    files = sorted(path for path in found if not path.startswith(own))
+    files = sorted(path for path in found if own is None or not path.startswith(own))
     if not files:
         raise RecordingsMissing(" ".join(patterns))
     return files

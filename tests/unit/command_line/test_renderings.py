@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.command_line.renderings import as_table, as_text
+from service.command_line.renderings import as_table, as_text, title
 from service.core.localization import QueryResult
 from service.core.segments import Segment
 from service.engine.interface import Localization
@@ -27,7 +27,7 @@ def localization() -> Localization:
 
 
 def test_the_table_has_one_line_per_segment_and_one_for_a_query_without_any(localization: Localization) -> None:
-    assert as_table(localization, MANIFEST, "street.wav") == (
+    assert as_table(localization.results, title("street.wav", 13.25, "tiny 1")) == (
         "street.wav, 13.25 s, heard by tiny 1\n"
         "\n"
         "query         present  score  segments\n"
@@ -41,7 +41,7 @@ def test_the_table_has_one_line_per_segment_and_one_for_a_query_without_any(loca
 
 def test_segments_that_chance_explains_are_listed_for_a_query_that_is_not_present() -> None:
     weak = replace(result("a dog", Segment(0.0, 13.25, 0.8, 3.0)), present=False)
-    (line,) = as_table(Localization("id", 13.25, False, (weak,)), MANIFEST, "street.wav").splitlines()[4:]
+    (line,) = as_table([weak], "street.wav").splitlines()[4:]
     assert line == "a dog  no       0.90       0.00 to    13.25 s  score 0.80"
 
 
