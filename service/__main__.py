@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from service.command_line.arguments import CommandParser
 from service.command_line.index import add_index_parser
@@ -174,7 +174,9 @@ def _parser() -> argparse.ArgumentParser:
         "earmark", description="Finds when, in a recording, a sound described in words is heard."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
-    parser_class: type[argparse.ArgumentParser] = CommandParser
+    parser_class = cast(
+        type[argparse.ArgumentParser], CommandParser
+    )  # the subcommands are typed with the class of argparse
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=parser_class)
     add_localize_parser(commands)
     add_key_parser(commands)

@@ -97,7 +97,12 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
 
 
 def with_output_files(arguments: Sequence[str]) -> list[str]:
-    """Joins `--csv out.csv` to `--csv=out.csv`, so that a word after `--csv` is a file only if its name ends with .csv."""
+    """Joins `--csv out.csv` to `--csv=out.csv`, so that a word after `--csv` is a file only if its name ends with .csv.
+
+    Arguments of other subcommands are returned unchanged.
+    """
+    if list(arguments[:1]) != ["localize"]:
+        return list(arguments)
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--csv=" and argument.lower().endswith(".csv"):

@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.answer import segment_values
 from service.command_line.index import MAX_CLIP_BYTES, MAX_CLIP_S
 from service.command_line.input import open_clip
 from service.command_line.library import LIBRARY_HELP
@@ -197,6 +196,8 @@ def _write(form: str | None, result: "SearchResult", queries: Sequence[str]) -> 
 
 
 def _values(moment: "Moment", queries: Sequence[str]) -> dict[str, Any]:
+    from service.answer import segment_values  # with packages that an installation of the client does not have
+
     return {
         **{name: round(float(value), 6) for name, value in segment_values(moment.segment).items() if name in COLUMNS},
         "query": queries[moment.query],

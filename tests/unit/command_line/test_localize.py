@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from service.__main__ import main
+from service.command_line.localize import with_output_files
 from service.command_line.output import write_warnings
 from service.core.warnings import AnswerWarning
 from service.engine.interface import Localization
@@ -205,3 +206,21 @@ def test_the_command_imports_no_torch_matplotlib_or_server_packages(tmp_path: Pa
         "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'training', 'fastapi', 'uvicorn', 'pydantic')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["localize", "a.wav", "--csv", "out.csv"], ["localize", "a.wav", "--csv=out.csv"]),
+        (["localize", "a.wav", "--csv", "OUT.CSV", "b.csv"], ["localize", "a.wav", "--csv=OUT.CSV", "b.csv"]),
+        (["localize", "a.wav", "--csv", "a dog"], ["localize", "a.wav", "--csv=", "a dog"]),
+        (["localize", "a.wav", "a dog", "--csv"], ["localize", "a.wav", "a dog", "--csv="]),
+        (["search", "library", "a dog", "--csv"], ["search", "library", "a dog", "--csv"]),
+    ],
+)
+def test_a_word_behind_csv_is_a_file_only_if_it_ends_so(arguments: list[str], expected: list[str]) -> None:
+    assert with_output_files(arguments) == expected
+
+
+def test_queries_may_stand_behind_the_options(localize) -> None:
+    assert localize("low", "--json", "high")[0] == 0
