@@ -14,9 +14,8 @@ import psutil
 from service.core.manifest import AUDIO_GRAPH, verify_bundle
 from service.engine.options import EngineOptions
 from tests.benchmarks.graphs import open_audio_graph
-from tests.benchmarks.load import closed_loop, form, serving
+from tests.benchmarks.load import closed_loop, encoded, form, serving
 from tests.benchmarks.peers.model import bundle_dir
-from tests.benchmarks.peers.scenarios import encoded
 from tests.benchmarks.serving import QUERIES, REPEATS
 from tests.benchmarks.tables import row, spread, table
 

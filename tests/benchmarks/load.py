@@ -100,6 +100,15 @@ def clips(number: int, seconds: float = 10.0, seed: int = 0) -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
+def encoded(number: int, container: str, seed: int = 7) -> Iterator[bytes]:
+    """Distinct clips of 10 s in another container."""
+    for wav in clips(number, seed=seed):
+        samples, rate_hz = soundfile.read(BytesIO(wav), dtype="int16")
+        content = BytesIO()
+        soundfile.write(content, samples, rate_hz, format=container)
+        yield content.getvalue()
+
+
 def form(clip: bytes | str, queries: Sequence[str], curves: str = "score", **fields: str) -> bytes:
     """Makes the body of a request from a clip's bytes or its id."""
     texts = [("query", query) for query in queries] + [("curves", curves), *fields.items()]

@@ -6,13 +6,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from io import BytesIO
 
 import numpy as np
-import soundfile
 
 from tests.benchmarks.burst import sampled_memory
-from tests.benchmarks.load import ROOT, Client, Service, clips, closed_loop, form
+from tests.benchmarks.load import ROOT, Client, Service, clips, closed_loop, encoded, form
 from tests.benchmarks.peers.servers import QUERIES, Server
 
 _IDLE_CLIPS = 20
@@ -40,15 +38,6 @@ class Requests:
             "MP3, 8 clients": [form(content, QUERIES) for content in encoded(number, "MP3")],
             "WAV, a third repeats": _repeating([next(wavs) for _ in range(number // 2)]),
         }
-
-
-def encoded(number: int, container: str, seed: int = 7) -> Iterator[bytes]:
-    """Distinct clips of 10 s in another container."""
-    for wav in clips(number, seed=seed):
-        samples, rate_hz = soundfile.read(BytesIO(wav), dtype="int16")
-        content = BytesIO()
-        soundfile.write(content, samples, rate_hz, format=container)
-        yield content.getvalue()
 
 
 def _repeating(bodies: Sequence[bytes]) -> list[bytes]:
