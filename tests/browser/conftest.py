@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from service.core.manifest import PACKAGED_BUNDLE
 from tests.browser.earmark_page import EarmarkPage
@@ -74,16 +74,14 @@ def new_page(browser: Browser, service: Service) -> Iterator[NewPage]:
 
 
 def _collect_errors(page: Page, errors: list[str]) -> None:
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    # a refused request is also logged as an error, with nothing but its status
-    page.on(
-        "console",
-        lambda message: (
+    def collect(message: ConsoleMessage) -> None:
+        is_injected = not message.location["url"]  # by a test, such as axe, which tries styles that the policy forbids
+        is_status = "Failed to load resource" in message.text  # a refused request, which the page explains
+        if message.type in ("error", "warning") and not is_injected and not is_status:
             errors.append(message.text)
-            if message.type in ("error", "warning") and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
+
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", collect)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The page as a person uses it: actions by the names that a person sees, and what the page shows."""
 
+import base64
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,8 @@ class EarmarkPage:
         field.press("Enter")
         return self
 
-    def wait_for_results(self, number: int) -> "EarmarkPage":
-        expect(self.page.locator(".lane-state").filter(has_text=HEARD)).to_have_count(number)
+    def wait_for_results(self, number: int, timeout_ms: float | None = None) -> "EarmarkPage":
+        expect(self.page.locator(".lane-state").filter(has_text=HEARD)).to_have_count(number, timeout=timeout_ms)
         return self
 
     def lane(self, query: str) -> Locator:
@@ -63,6 +64,13 @@ class EarmarkPage:
         box = canvas.bounding_box()
         assert box
         return box["x"] + box["width"] * seconds / duration_s, box["y"] + box["height"] / 2
+
+    def photograph(self, path: Path) -> None:
+        """Saves a picture of the whole page; Playwright's method adds a style element, which the page's policy forbids."""
+        session = self.page.context.new_cdp_session(self.page)
+        content = session.send("Page.captureScreenshot", {"captureBeyondViewport": True})["data"]
+        path.write_bytes(base64.b64decode(content))
+        session.detach()
 
     def time_s(self) -> float:
         minutes, seconds = (self.page.locator("#time").text_content() or "").split(":")

@@ -8,6 +8,7 @@ import { Messages } from "./messages.js";
 import { PlaybackBar } from "./playback_bar.js";
 import { Player } from "./player.js";
 import { QueryBox } from "./query_box.js";
+import { Recorder } from "./recorder.js";
 import { RecordingInput } from "./recording_input.js";
 import { SegmentList } from "./segment_list.js";
 import { ServiceClient } from "./service_client.js";
@@ -27,6 +28,7 @@ const list = new SegmentList(session, player);
 new SettingsPanel(session);
 new PlaybackBar(player);
 new RecordingInput(session);
+new Recorder(session);
 addShortcuts(session, player, list);
 
 new ExportBar(
@@ -62,18 +64,22 @@ async function open({ file }) {
   reading = new AbortController();
   const { signal } = reading;
   [shownFile, picture] = [file, null];
-  document.body.classList.add("has-recording");
+  document.body.classList.add("has-recording", "reading");
   player.open(file);
   timeline.setPicture(null);
   const read = await readSound(file, (part, expectedS) => signal.aborted || show(part, expectedS), signal);
-  if (!signal.aborted && read) show(read, read.durationS);
+  if (signal.aborted) return;
+  document.body.classList.remove("reading");
+  if (read) show(read, read.durationS);
 }
 
 session.addEventListener("recording", () => {
   const { recording } = session;
   if (recording.file !== shownFile) {
     open(recording);
+    byId("recording-name").textContent = recording.name;
     if (session.queries.length === 0) queryBox.focus();
+    else byId("recording-name").focus({ preventScroll: true }); // the button that brought it is no longer there
   } else if (recording.durationS && recording.durationS !== player.durationS) show(null);
   byId("recording-name").textContent = recording.name;
   byId("recording-length").textContent = durationS() ? clock(durationS(), 1) : "";

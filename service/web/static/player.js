@@ -3,12 +3,11 @@
 import WaveSurfer from "./vendor/wavesurfer-8.0.1/wavesurfer.esm.js";
 import Minimap from "./vendor/wavesurfer-8.0.1/minimap.esm.js";
 import { colour } from "./dom.js";
+import { nonce } from "./nonce.js";
 
 const MAX_PX_PER_S = 800;
 const HEIGHT_PX = 96;
 const MINIMAP_HEIGHT_PX = 28;
-const nonce = document.documentElement.dataset.nonce;
-delete document.documentElement.dataset.nonce;
 
 /** Events: `view` (zoom, scroll or size), `time` (the playhead), `playing` (started or stopped). */
 export class Player extends EventTarget {

@@ -2,7 +2,8 @@
 
 import { byId, element, icon } from "./dom.js";
 
-const ROWS = 50;
+const ROWS = 12;
+const MORE_ROWS = 50;
 
 export class SegmentList {
   #session;
@@ -18,7 +19,7 @@ export class SegmentList {
       session.select(session.queries[Number(event.target.value)]);
     });
     byId("more-segments").addEventListener("click", () => {
-      this.#shown += ROWS;
+      this.#shown += MORE_ROWS;
       this.#show();
     });
     byId("undo").addEventListener("click", () => session.undo());
@@ -37,7 +38,7 @@ export class SegmentList {
 
   #select() {
     const { index } = this.#session.selected ?? {};
-    if (index >= this.#shown) this.#shown = (Math.floor(index / ROWS) + 1) * ROWS;
+    if (index >= this.#shown) this.#shown = index + ROWS;
     this.#show();
     this.#body.querySelector(".selected")?.scrollIntoView({ block: "nearest" });
   }
