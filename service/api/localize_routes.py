@@ -30,6 +30,7 @@ from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
 from service.engine.clip import Clip, KnownClip
 from service.engine.interface import Localization, LocalizationEngine
+from service.engine.plain_wav import plain_wav
 from service.pace import Pace
 from service.request_fields import add_request_fields
 from service.settings import Settings
@@ -161,9 +162,14 @@ class LocalizeRoutes:
             yield piece
 
     async def _expected_windows(self, clip: Clip) -> int | None:
-        """Expected number of windows of an upload; None for a known clip. Reads the header of the upload in a thread."""
+        """Expected number of windows of an upload; None for a known clip. Reads the header of the upload.
+
+        The header of a plain WAV clip is 1 KiB at most; others are searched in a thread.
+        """
         if isinstance(clip, KnownClip):
             return None
+        if plain_wav(clip.file):
+            return self._engine.expected_windows(clip)
         return await anyio.to_thread.run_sync(self._engine.expected_windows, clip, limiter=self._header_threads)
 
     async def check_clip(self, clip_id: str = Path(description="The `clip.id` of an earlier answer.")) -> Response:

@@ -94,6 +94,11 @@ def identify(clip: BinaryIO) -> Container:
     return locate(clip).container
 
 
+def source_of(layout: PcmLayout) -> Source:
+    """The source of a plain PCM clip that begins with the first byte of its file."""
+    return Source(Container(layout.name), 0, layout)
+
+
 def locate(clip: BinaryIO) -> Source:
     """Identifies a clip, and finds where it begins; see `identify`."""
     try:

@@ -4,7 +4,8 @@ import os
 from typing import BinaryIO
 
 from service.core.errors import UnsupportedAudio
-from service.engine.containers import Source, locate
+from service.engine.containers import Source, locate, source_of
+from service.engine.plain_wav import plain_wav
 
 _FLAC_HEADER_BYTES = 42
 _BYTES_PER_S = {"FLAC": 60_000, "AMR": 1_600}
@@ -19,8 +20,9 @@ def expected_length_s(clip: BinaryIO, max_clip_s: float) -> float:
         clip: The upload, seekable; it is left rewound.
         max_clip_s: Length of the longest accepted clip, in seconds.
     """
+    layout = plain_wav(clip)
     try:
-        source = locate(clip)
+        source = locate(clip) if layout is None else source_of(layout)
     except UnsupportedAudio:
         return 0.0
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from service.engine.call import Call
-from service.engine.containers import locate
+from service.engine.containers import source_of
 from service.engine.decoding import MAX_RATE_HZ, MIN_RATE_HZ, DecodedBlocks, decode_source
 from service.engine.pcm_layout import PcmLayout
 from service.engine.sound_block import MAX_CHANNELS
@@ -49,10 +49,9 @@ def plain_wav_or(decode: Decode) -> Decode:
 
     def decode_clip(clip: BinaryIO, sample_rate_hz: int, max_clip_s: float, call: Call) -> DecodedBlocks:
         layout = plain_wav(clip)
-        source = None if layout is None else locate(clip)
-        if source is None or source.pcm != layout:
+        if layout is None:
             return (yield from decode(clip, sample_rate_hz, max_clip_s, call))
-        blocks = decode_source(clip, source, sample_rate_hz, max_clip_s)
+        blocks = decode_source(clip, source_of(layout), sample_rate_hz, max_clip_s)
         while True:
             call.check()
             try:

@@ -9,11 +9,11 @@ from service.core.manifest import PACKAGED_BUNDLE
 from service.engine.clip import Upload
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
-from tests.benchmarks.load import clips
+from tests.benchmarks.load import clips, encoded
 from tests.benchmarks.peers.__main__ import report
 from tests.benchmarks.peers.bare import per_second
 from tests.benchmarks.peers.model import Model
-from tests.benchmarks.peers.scenarios import Requests, encoded, measure
+from tests.benchmarks.peers.scenarios import Requests, measure
 from tests.benchmarks.peers.servers import QUERIES, running
 
 
