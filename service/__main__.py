@@ -95,6 +95,7 @@ def serve(_args: argparse.Namespace) -> None:
     from service.engine.decoders import Decoders
     from service.engine.engine import open_engine
     from service.engine.plain_wav import plain_wav_or
+    from service.library.serving import open_served_library
     from service.log_lines import configure_logging
     from service.server import Endpoint, bind_if_allowed, bind_metrics, run
     from service.settings import engine_options, ignored_service_links, read_settings, redis_options
@@ -129,7 +130,8 @@ def serve(_args: argparse.Namespace) -> None:
             decoders.check()  # they have started while the model was opened
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
             log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
-            parts = Parts(decoders, access, tracing, model_checked=True)
+            library = open_served_library(settings.library, engine.manifest, audio=settings.library_audio)
+            parts = Parts(decoders, access, tracing, library, model_checked=True)
             apps = create_apps(engine, settings, _version(), shutdown, parts)
             metrics = Endpoint(apps.metrics, metrics_listener) if metrics_listener else None
             limits, api = connection_limits(settings), Endpoint(apps.api, listener)

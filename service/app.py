@@ -25,6 +25,7 @@ from service.api.forwarded import ForwardedHeaders
 from service.api.info import describe
 from service.api.key_metrics import KeyMetrics
 from service.api.lanes import Lanes
+from service.api.library_routes import Admissions, library_routes
 from service.api.localize_routes import LocalizeRoutes
 from service.api.metrics import Metrics
 from service.api.metrics_route import MetricsRoute
@@ -43,6 +44,7 @@ from service.api.security_document import document_keys
 from service.connections import ConnectionLimits
 from service.engine.decoder_counts import NoDecoders
 from service.engine.interface import DecoderPool, LocalizationEngine
+from service.library.serving import ServedLibrary
 from service.open_files import limit_connections
 from service.pace import Pace
 from service.settings import Settings, split_origins
@@ -77,12 +79,14 @@ class Parts:
         decoders: The processes that decode clips, which the caller closes; none if the engine decodes clips itself.
         access: Who may use the service and how much; by default everybody may use it, without limits.
         tracing: Records traces of requests, which the caller closes; off by default.
+        library: The library of the service; none by default.
         model_checked: Whether the model has just passed its check, so that the first request need not check it.
     """
 
     decoders: DecoderPool = field(default_factory=NoDecoders)
     access: Access = field(default_factory=lambda: open_access(None))
     tracing: Tracing = NO_TRACING
+    library: ServedLibrary | None = None
     model_checked: bool = False
 
 
@@ -137,6 +141,8 @@ def create_apps(
     )
     app = _app_without_routes(version)
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics, lanes).router())
+    for routes in library_routes(engine, parts.library, settings, Admissions(admission, lanes), metrics.register):
+        app.include_router(routes)
     info = describe(engine, settings, version)
     app.include_router(OperatorRoutes(info, readiness, _degraded(engine, parts)).router())
     metrics_route = MetricsRoute(metrics, readiness)

@@ -227,6 +227,14 @@ class Settings(BaseSettings):
     """Number of query embeddings that are kept in memory; 0 disables the query cache. Raise it if clients use more
     distinct queries than this."""
 
+    library: str = ""
+    """Folder or URI of the library that `POST /search` searches, with the extra `library`; empty for none. It is made if it
+    does not exist. Set it to serve what `earmark index` has indexed."""
+
+    library_audio: bool = False
+    """Whether clients may fetch the audio of the library, also of recordings that other clients send, which are then kept.
+    Set 1 if everybody who may search the library may hear it."""
+
     allowed_origins: Annotated[str, AfterValidator(_check_origins)] = ""
     """Web sites whose pages may use the service from a browser, separated by commas, such as `https://example.com`; `*`
     allows all. Pages of the service itself need no setting. Set it if a page of another site sends requests, or if a

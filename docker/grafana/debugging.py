@@ -25,6 +25,7 @@ def rows() -> tuple[Row, ...]:
         Row("Queue", "Is the audio encoder or something before it the bottleneck?", _queue()),
         Row("Redis", "Is Redis used, how do lookups end, and what goes wrong?", _redis()),
         Row("Decoders", "Are there enough decoder processes, and do clips crash them?", _decoders()),
+        Row("Library", "Are searches of the library fast, and how much does it hold?", _library()),
         Row("Routes", "Which other route is slow or fails?", _routes()),
     )
 
@@ -197,6 +198,28 @@ def _decoders() -> tuple[Panel, ...]:
                 "ops",
             ),
             Series(rate("earmark_decoder_failures_total", by="kind"), "{{kind}}"),
+            stacked=True,
+        ),
+    )
+
+
+def _library() -> tuple[Panel, ...]:
+    return (
+        graph(
+            Head(
+                "Search time, 95th percentile",
+                "Time of a search by whether all frames are read (exact). Many small additions to a library make it long.",
+                "s",
+            ),
+            Series(quantile(0.95, "earmark_search_seconds", by="exact"), "exact: {{exact}}"),
+        ),
+        graph(
+            Head("Searched recordings", "Recordings that the last search covered, after its condition.", "none"),
+            Series(f"max({selected('earmark_searched_recordings')})", "recordings"),
+        ),
+        graph(
+            Head("Changes", "Recordings per second that clients added to the library or removed from it.", "ops"),
+            Series(rate("earmark_library_changes_total", by="kind"), "{{kind}}"),
             stacked=True,
         ),
     )

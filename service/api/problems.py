@@ -101,6 +101,8 @@ PROBLEMS: Mapping[type[EarmarkError], Problem] = {
         500,
         "stored data of the library cannot be read; the log says which",
     ),
+    library_errors.LibraryAbsent: Problem("library-absent", "The service has no library", 404),
+    library_errors.RecordingAudioMissing: Problem("recording-audio-missing", "The audio cannot be fetched", 404),
     library_errors.RecordingNotFound: Problem("recording-not-found", "The library has no such recording", 404),
     library_errors.FilterInvalid: Problem("filter-invalid", "The condition on recordings is not accepted", 422),
     request_errors.RequestError: Problem("request-unusable", "The request cannot be read", 400),

@@ -9,6 +9,10 @@ _OF_EVERY_ROUTE = {405, CLIENT_GONE, 500}
 _OF_ROUTES = {
     "/localize": {200, *(problem_of(type(error)).status for error in LOCALIZE_PROBLEMS)},
     "/clips/{clip_id}": {204, 404},
+    "/search": {200, 400, 401, 403, 404, 408, 413, 422, 429, 503, 504},
+    "/library/clips": {201, *(problem_of(type(error)).status for error in LOCALIZE_PROBLEMS)},
+    "/library/clips/{recording_id}": {200, 204, 401, 404, 422, 429},
+    "/library/clips/{recording_id}/audio": {200, 206, 401, 404, 416, 422, 429},
     "/livez": {200},
     "/readyz": {200, 503},
     "/info": {200},

@@ -190,6 +190,14 @@ class LibraryDamaged(LibraryError, type_name="library-damaged"):
     """The library is damaged."""
 
 
+class LibraryAbsent(LibraryError, type_name="library-absent"):
+    """The service has no library."""
+
+
+class RecordingAudioMissing(LibraryError, type_name="recording-audio-missing"):
+    """The audio cannot be fetched."""
+
+
 class RecordingNotFound(LibraryError, type_name="recording-not-found"):
     """The library has no such recording."""
 

