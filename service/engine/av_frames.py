@@ -33,7 +33,7 @@ def samples_of(frame: AudioFrame) -> Float32:
     channels, dtype = frame.layout.nb_channels, _DTYPES[frame.format.packed.name]
     if frame.format.is_planar:  # from 8 channels on, PyAV returns more planes than exist, with invalid addresses
         planes = [np.frombuffer(cast(Any, plane), dtype, frame.samples) for plane in frame.planes[:channels]]
-        values = np.stack(planes, axis=1)  # (N, C)
+        values = np.stack(planes, axis=1) if channels > 1 else planes[0][:, None]  # (N, C)
     else:
         values = np.frombuffer(cast(Any, frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels)
     if values.dtype == np.uint8:

@@ -13,6 +13,8 @@ _ALWAYS_PLAUSIBLE_S = 10.0
 _NEW_WEIGHT = 0.1
 """Weight of a packet in the moving average of the sizes of packets."""
 _SEARCHED_BYTES = 1 << 18
+_HELD_BYTES = 1 << 16
+"""Bytes that are read at a time to locate packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class ByteTimeline:
         self._good_end: int | None = None
         self._mean_bytes, self._packet_s = 0.0, 0.0
         self._lost_packets = 0.0
+        self._held, self._held_start = b"", 0
 
     def skip(self, packet: PacketFacts) -> bool:
         """Whether a packet is the header frame of a stream that was appended to another."""
@@ -164,12 +167,9 @@ class ByteTimeline:
 
     def _place(self, packet: PacketFacts) -> None:
         """Locates a packet in the file, and counts the bytes that FFmpeg skipped before it as lost."""
-        resume = self._clip.tell()
         end = 0 if self._end is None else self._end
-        self._clip.seek(end)
-        content = self._clip.read(len(packet.content))
-        if content != packet.content:
-            content += self._clip.read(_SEARCHED_BYTES)
+        if self._read(end, len(packet.content)) != packet.content:
+            content = self._read(end, len(packet.content) + _SEARCHED_BYTES)
             skipped = content.find(packet.content)
             if skipped < 0:
                 skipped = 0
@@ -177,7 +177,16 @@ class ByteTimeline:
                 self._lost_packets += self._packets_in(skipped)
             end += skipped
         self._end = end + len(packet.content)
-        self._clip.seek(resume)
+
+    def _read(self, position: int, n_bytes: int) -> bytes:
+        """Bytes of the clip from a position on, fewer at its end; leaves the position where FFmpeg continues to read."""
+        begin = position - self._held_start
+        if not 0 <= begin <= begin + n_bytes <= len(self._held):
+            resume = self._clip.tell()
+            self._clip.seek(position)
+            self._held, self._held_start, begin = self._clip.read(max(n_bytes, _HELD_BYTES)), position, 0
+            self._clip.seek(resume)
+        return self._held[begin : begin + n_bytes]
 
 
 def flac_sample_number(frame: bytes, block_samples: int) -> int | None:
