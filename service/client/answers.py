@@ -3,6 +3,7 @@
 import base64
 import email.utils
 import json
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -46,11 +47,23 @@ def read_object(response: httpx.Response) -> dict[str, Any]:
     """
     try:
         answer: Any = json.loads(response.content)
-    except ValueError as error:
-        raise UnexpectedAnswer(response.status_code, f"no JSON: {response.text[:_SHOWN_CHARS]!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise UnexpectedAnswer(response.status_code, f"no JSON: {_shown(response)}") from error
     if not isinstance(answer, dict):
-        raise UnexpectedAnswer(response.status_code, f"no JSON object: {response.text[:_SHOWN_CHARS]!r}")
+        raise UnexpectedAnswer(response.status_code, f"no JSON object: {_shown(response)}")
     return cast(dict[str, Any], answer)
+
+
+def read_text(response: httpx.Response) -> str:
+    """Reads an answer that is text in UTF-8.
+
+    Raises:
+        UnexpectedAnswer: If the answer is anything else.
+    """
+    try:
+        return response.content.decode()
+    except UnicodeDecodeError as error:
+        raise UnexpectedAnswer(response.status_code, f"no text in UTF-8: {_shown(response)}") from error
 
 
 def failure_of(response: httpx.Response) -> EarmarkError | None:
@@ -59,7 +72,7 @@ def failure_of(response: httpx.Response) -> EarmarkError | None:
         return None
     wait_s = retry_after_s(response.headers)
     if response.headers.get("content-type", "").partition(";")[0].strip() != _PROBLEM_JSON:
-        reason = f"no answer of Earmark: {response.text[:_SHOWN_CHARS]!r}"
+        reason = f"no answer of Earmark: {_shown(response)}"
         return UnexpectedAnswer(response.status_code, reason, wait_s)
     try:
         problem = read_object(response)
@@ -67,18 +80,24 @@ def failure_of(response: httpx.Response) -> EarmarkError | None:
         return error
     type_name = str(problem.get("type", "")).rpartition("/")[2]
     kind = PROBLEM_CLASSES.get(type_name, ProblemError)
-    return kind({"status": response.status_code} | problem, response.headers.get("x-request-id", ""), wait_s)
+    return kind(problem | {"status": response.status_code}, response.headers.get("x-request-id", ""), wait_s)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """The time of a Retry-After header (RFC 9110, 10.2.3), in seconds; None without a valid header."""
     value = headers.get("retry-after", "").strip()
     if value.isdecimal():
-        return float(value)
+        seconds = float(value)
+        return seconds if math.isfinite(seconds) else None
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _shown(response: httpx.Response) -> str:
+    """The beginning of a body for a message; `response.text` would trust the charset that the answer claims."""
+    return repr(response.content[: 4 * _SHOWN_CHARS].decode(errors="replace")[:_SHOWN_CHARS])
 
 
 def _result(result: Mapping[str, Any]) -> QueryResult:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from service.client.answers import failure_of, read_localization, read_object
+from service.client.answers import failure_of, read_localization, read_object, read_text
 from service.client.clip_source import ClipSource
 from service.client.errors import EarmarkError, ServiceUnreachable, UnexpectedAnswer
 from service.client.localization import Localization
@@ -106,7 +106,7 @@ class Conversation:
     def localize_as(self, read_clip: Callable[[], ClipSource], fields: Mapping[str, str | list[str]]) -> Steps[str]:
         """Localizes a clip, and returns the answer as text, in the format that the fields name; see `localize`."""
         _, response = yield from self._answer(read_clip, fields)
-        return response.content.decode()
+        return read_text(response)
 
     def _answer(
         self, read_clip: Callable[[], ClipSource], fields: Mapping[str, str | list[str]]
@@ -142,9 +142,10 @@ class Conversation:
         if self._model_id is None:
             info = yield from self.info()
             try:
-                self._model_id = str(info["model"]["id"])
+                model_id = str(info["model"]["id"])
             except (KeyError, TypeError):
-                self._model_id = ""
+                model_id = ""
+            self._model_id = model_id if model_id.isascii() else ""
         model_id = self._model_id
         return (yield Compute(lambda: clip.id(model_id))) if model_id else None
 
@@ -154,7 +155,7 @@ class Conversation:
         while True:
             try:
                 response: httpx.Response = yield send
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure, is_quick, pause_s = _unreachable(error), _is_lost(error), None
             else:
                 if (failure := failure_of(response)) is None:
@@ -169,13 +170,13 @@ class Conversation:
             yield Pause(max(pause_s, _SHORTEST_PAUSE_S) * (1 + _JITTER * random.random()))
 
 
-def _unreachable(error: httpx.TransportError) -> ServiceUnreachable:
+def _unreachable(error: httpx.RequestError) -> ServiceUnreachable:
     unreachable = ServiceUnreachable(f"{error.request.url.copy_with(query=None)}: {str(error) or type(error).__name__}")
     unreachable.__cause__ = error
     return unreachable
 
 
-def _is_lost(error: httpx.TransportError) -> bool:
+def _is_lost(error: httpx.RequestError) -> bool:
     """Whether there was no connection, or it broke, so that another attempt may succeed at once."""
     return isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | httpx.ConnectTimeout)
 

@@ -30,7 +30,7 @@ class EarmarkError(Exception):
 
 
 class ServiceUnreachable(EarmarkError):
-    """The service cannot be reached, broke the connection, or did not answer in time."""
+    """The service cannot be reached, broke the connection, did not answer in time, or sent what HTTP does not allow."""
 
 
 class UnexpectedAnswer(EarmarkError):

@@ -18,6 +18,21 @@ def test_retry_after_is_a_number_of_seconds_or_a_date() -> None:
     assert retry_after_s({}) is None
 
 
+@pytest.mark.parametrize(
+    "value", ["9" * 400, "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Mon, 01 Jan 2001 00:00:00 +99999999999999"]
+)
+def test_a_retry_after_beyond_all_numbers_is_none(value: str) -> None:
+    assert retry_after_s({"retry-after": value}) is None
+
+
+@pytest.mark.parametrize("status", [b"null", b'"abc"', b"[]", b"1e999", b"200"])
+def test_the_status_of_a_problem_is_that_of_its_answer(status: bytes) -> None:
+    body = b'{"type": "/problems/busy", "detail": "d", "status": ' + status + b"}"
+    error = failure_of(httpx.Response(503, content=body, headers={"content-type": "application/problem+json"}))
+    assert isinstance(error, ProblemError)
+    assert error.status == 503
+
+
 def test_a_problem_of_a_known_type_has_its_class_and_its_data() -> None:
     error = failure_of(
         problem("audio-too-long", 413, {"X-Request-ID": "r"}, limit_s=3600.0, setting="EARMARK_MAX_CLIP_S")

@@ -148,11 +148,38 @@ def test_a_slow_answer_is_not_asked_for_again(pauses: list[float]) -> None:
         httpx.Response(301, headers={"location": "https://earmark"}),
         httpx.Response(404, text="nothing here"),
         httpx.Response(500, headers={"content-type": "application/problem+json"}, text="no json"),
+        httpx.Response(500, headers={"content-type": "application/problem+json"}, text="[" * 100_000),
+        httpx.Response(200, text="[" * 100_000),
+        *(
+            httpx.Response(400, content=b"\xff", headers={"content-type": f"text/html; charset={charset}"})
+            for charset in ("base64", "undefined", "idna", "utf-16")
+        ),
     ],
 )
 def test_an_answer_of_another_program_is_an_error_of_the_client(reply: httpx.Response) -> None:
     with pytest.raises(UnexpectedAnswer, match=f"status {reply.status_code}"):
         make_client(Service(reply)).localize(b"clip", "rain")
+
+
+def test_a_body_that_is_not_compressed_as_it_says_is_an_error_of_the_client() -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+
+    with pytest.raises(ServiceUnreachable, match="http://earmark/prefix/info"):
+        make_client(serve).info()
+
+
+def test_a_table_that_is_not_utf_8_is_an_error_of_the_client() -> None:
+    with pytest.raises(UnexpectedAnswer, match="no text in UTF-8"):
+        make_client(Service(httpx.Response(200, content=b"\xff"))).localize_as("csv", b"clip", "rain")
+
+
+def test_a_model_id_that_is_none_is_not_used() -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        info_with_surrogate = httpx.Response(200, content=b'{"model": {"id": "\\ud800"}}')
+        return info_with_surrogate if request.url.path == "/prefix/info" else answer()
+
+    assert len(make_client(serve).localize(b"clip", "rain")) == 1
 
 
 def test_the_key_is_sent_with_every_request() -> None:
