@@ -91,7 +91,7 @@ def page(new_page: NewPage) -> EarmarkPage:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Where a test leaves pictures for a person: the folder EARMARK_TEST_PICTURES, or one that pytest removes."""
-    folder = Path(os.environ.get("EARMARK_TEST_PICTURES", tmp_path))
+    """Where a test leaves pictures for a person: the folder PAGE_PICTURES, or one that pytest removes."""
+    folder = Path(os.environ.get("PAGE_PICTURES", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

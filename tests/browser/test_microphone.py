@@ -17,6 +17,7 @@ def test_a_recording_from_the_microphone_is_searched_and_played(new_page: NewPag
     expect(page.page.get_by_role("heading", name="Microphone recording")).to_be_visible()
     length = page.page.locator("#recording-length")
     expect(length).to_have_text(re.compile(r"0:0[2-9]|0:[1-9]"))
+    expect(page.page.locator("body.reading")).to_have_count(0)
     expect(page.page.locator("#spectrogram")).to_be_visible()  # the browser could decode it
     play = page.page.get_by_role("button", name="Play", exact=True)
     play.click()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -120,6 +121,14 @@ def test_a_file_that_is_no_recording_is_explained(
     page.choose(SCENE)  # another recording is taken afterwards
     page.wait_for_results(1)
     expect(page.page.locator("#problem")).to_be_hidden()
+
+
+def test_a_query_that_is_refused_does_not_hold_up_the_others(new_page: NewPage) -> None:
+    too_long = "bark " * 300
+    page = new_page(f"/#q=a+dog+barks&q={quote(too_long)}&q=a+siren+wails")
+    page.choose(SCENE).wait_for_results(2)
+    expect(page.page.get_by_role("alert")).to_contain_text("EARMARK_MAX_QUERY_CHARS")
+    expect(page.page.locator(".lane").nth(1)).to_contain_text("not searched")
 
 
 def test_a_service_that_cannot_be_reached_is_explained_and_tried_again(page: EarmarkPage) -> None:

@@ -1,4 +1,4 @@
-/** Queries that the page offers. A test checks that the default model hears those of the demo and knows all their words. */
+/** Queries that the page offers; those of the demo are heard in it. */
 
 export const DEMO_QUERIES = ["a dog barks", "a siren wails", "someone is speaking", "something fries in a pan"];
 

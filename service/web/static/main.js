@@ -65,11 +65,13 @@ async function open({ file }) {
   const { signal } = reading;
   [shownFile, picture] = [file, null];
   document.body.classList.add("has-recording", "reading");
+  byId("spectrogram-row").classList.remove("empty"); // its place is kept, so that nothing moves when it is drawn
   player.open(file);
   timeline.setPicture(null);
   const read = await readSound(file, (part, expectedS) => signal.aborted || show(part, expectedS), signal);
   if (signal.aborted) return;
   document.body.classList.remove("reading");
+  byId("spectrogram-row").classList.toggle("empty", !read);
   if (read) show(read, read.durationS);
 }
 

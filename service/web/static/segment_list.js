@@ -40,7 +40,6 @@ export class SegmentList {
     const { index } = this.#session.selected ?? {};
     if (index >= this.#shown) this.#shown = index + ROWS;
     this.#show();
-    this.#body.querySelector(".selected")?.scrollIntoView({ block: "nearest" });
   }
 
   #show() {

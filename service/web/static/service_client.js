@@ -2,11 +2,17 @@
 
 const MAX_RETRIES = 4;
 const MAX_WAIT_S = 60;
+
 /** A problem of the service, or a failure to reach it. `type` is the last part of the problem type. */
 export class Problem extends Error {
   constructor({ title, detail = "", status = 0, type = "", retryAfterS = null }) {
     super(title);
     Object.assign(this, { title, detail, status, type, retryAfterS });
+  }
+
+  /** Whether one of the queries caused the problem, and neither the recording nor the service. */
+  get isAboutQueries() {
+    return ["query-empty", "query-too-long", "query-unusable"].includes(this.type);
   }
 }
 

@@ -28,6 +28,7 @@ export class Session extends EventTarget {
   #client;
   #abort = null;
   #history = [];
+  #groupSize = QUERIES_PER_REQUEST;
   #segmenter = new Segmenter((results, settings) => this.#takeSegments(results, settings));
 
   constructor(client) {
@@ -88,6 +89,7 @@ export class Session extends EventTarget {
       added += 1;
     }
     if (added) {
+      this.#report(null);
       this.#changed("queries");
       this.search();
     }
@@ -115,29 +117,42 @@ export class Session extends EventTarget {
   /** Searches for the queries that have no curve yet; a request at a time. */
   async search() {
     if (this.busy || !this.recording || !this.info) return;
-    const waiting = this.queries.filter((query) => query.state === "waiting").slice(0, QUERIES_PER_REQUEST);
-    if (waiting.length === 0) return;
+    const size = Math.min(this.#groupSize, this.info.limits.max_queries);
+    const waiting = this.queries.filter((query) => query.state === "waiting").slice(0, size);
+    if (waiting.length === 0) {
+      this.#groupSize = QUERIES_PER_REQUEST;
+      return;
+    }
     this.#abort = new AbortController();
-    this.#report(null);
     const { recording } = this;
     this.#setBusy({ phase: recording.clipId ? "search" : "upload", share: 0 });
-    let isFinished = false;
+    let goesOn = true;
     try {
       const answer = await this.#ask(recording, waiting);
       if (recording === this.recording) this.#takeAnswer(answer, waiting);
-      isFinished = true;
     } catch (error) {
-      for (const query of waiting) if (recording === this.recording) query.state = "failed";
-      if (recording === this.recording) this.#fail(error);
-      isFinished = recording !== this.recording;
+      if (recording === this.recording) goesOn = this.#takeFailure(error, waiting);
     }
     this.#setBusy(null);
     this.#changed("queries");
-    if (isFinished) this.search();
+    if (goesOn) this.search();
+  }
+
+  /** Takes a failed search; returns whether the other queries can be searched. */
+  #takeFailure(error, queries) {
+    const isAboutQueries = error instanceof Problem && error.isAboutQueries;
+    if (isAboutQueries && queries.length > 1) {
+      this.#groupSize = 1; // to find out which of them it is
+      return true;
+    }
+    for (const query of queries) query.state = "failed";
+    this.#fail(error);
+    return isAboutQueries;
   }
 
   /** Searches again for the queries whose search failed or was cancelled. */
   retry() {
+    this.#report(null);
     for (const query of this.queries) if (query.state === "failed") query.state = "waiting";
     this.#changed("queries");
     this.search();

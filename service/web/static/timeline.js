@@ -39,7 +39,6 @@ export class Timeline {
   /** Shows another picture of the sound, or none. */
   setPicture(picture) {
     this.#picture = picture && { ...picture, loudest: loudestOf(picture.columns) };
-    byId("spectrogram-row").classList.toggle("empty", !picture);
     this.#draw();
   }
 

@@ -54,6 +54,13 @@ async def test_clips_are_localized_and_counted_under_the_route(proxied: httpx.As
     assert 'earmark_requests_total{route="/localize",status="200"} 1.0' in metrics
 
 
+async def test_the_page_and_its_files_are_there(proxied: httpx.AsyncClient, prefix: str) -> None:
+    answer = await proxied.get(f"{prefix}/")
+    assert answer.status_code == 200
+    for path in re.findall(r'(?:src|href)="(web/[^"]+)"', answer.text):
+        assert (await proxied.get(f"{prefix}/{path}")).status_code == 200
+
+
 async def test_the_documentation_and_its_files_are_there(proxied: httpx.AsyncClient, prefix: str) -> None:
     page = (await proxied.get(f"{prefix}/docs")).text
     loaded = re.findall(r"""(?:src|href|url)(?:=|: )["']([^"']+)""", page)
