@@ -16,7 +16,7 @@ from service.api.examples import ExampleFinder
 from service.api.lanes import Lanes
 from service.api.library_metrics import LibraryMetrics
 from service.api.library_schemas import FacetOut, MomentOut, RecordingOut, SearchOut
-from service.api.problem_examples import problem_responses
+from service.api.problem_examples import LOCALIZE_PROBLEMS, problem_responses
 from service.api.schemas import ModelOut, WarningOut
 from service.api.search_body import (
     MAX_BODY_BYTES,
@@ -28,9 +28,9 @@ from service.api.search_body import (
     read_search_body,
 )
 from service.api.workers import WorkerThreads
-from service.core.errors import ParameterInvalid
+from service.core.errors import AudioError, DecoderLost, ParameterInvalid, TemporarySpaceFull
 from service.core.library_errors import FilterInvalid, LibraryAbsent, LibraryDamaged
-from service.core.request_errors import FieldsTooLarge
+from service.core.request_errors import ClipUnclear, FieldsTooLarge, NotAForm, TooManyFields
 from service.core.warnings import AnswerWarning
 from service.engine.call import Call
 from service.engine.interface import LocalizationEngine
@@ -61,10 +61,14 @@ class Admissions:
     lanes: Lanes
 
 
+_ABOUT_AUDIO = (AudioError, ClipUnclear, NotAForm, TooManyFields, DecoderLost, TemporarySpaceFull)
+"""Problems of requests that send audio or a form."""
 SEARCH_PROBLEMS = (
     FilterInvalid("it has no end", "comparisons"),
     LibraryAbsent(),
     LibraryDamaged("archive", "a block is missing"),
+    FieldsTooLarge(MAX_BODY_BYTES),
+    *(error for error in LOCALIZE_PROBLEMS if not isinstance(error, _ABOUT_AUDIO)),
 )
 
 
