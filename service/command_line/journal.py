@@ -1,8 +1,6 @@
 """The files that a run over many recordings writes: rows, errors and a journal, so that the run can be killed and resumed."""
 
-import csv
 import fcntl
-import io
 import json
 import os
 from collections.abc import Generator, Mapping, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from service.core.errors import ParameterInvalid
+from service.formats.tables import csv_text
 
 _VERSION = 1
 _ERROR_COLUMNS = ("file", "error", "message")
@@ -186,9 +185,7 @@ def _line(content: object) -> bytes:
 
 
 def _csv_line(*cells: str) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode(errors="replace")
+    return csv_text([cells]).encode(errors="replace")
 
 
 def _shown(file: str) -> str:

@@ -50,7 +50,7 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
         "standard input",
     )
     parser.add_argument(
-        "queries", nargs="*", type=_utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
+        "queries", nargs="*", type=utf8_text, metavar="QUERY", help='a sound in plain words, such as "a dog barks"'
     )
     parser.add_argument(
         "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
@@ -195,7 +195,7 @@ class _CsvAction(argparse.Action):
             namespace.output = values
 
 
-def _utf8_text(argument: str) -> str:
+def utf8_text(argument: str) -> str:
     """Returns a command-line argument unchanged, and refuses one that is not UTF-8."""
     try:
         argument.encode()

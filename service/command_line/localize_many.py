@@ -26,6 +26,7 @@ from service.library.files import find_files, is_named_like_audio
 from service.standard_streams import write_line
 
 EXIT_SOME_FAILED = 1
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 _EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -124,5 +125,11 @@ def _end_at_once(journal: Journal, progress: Progress) -> NoReturn:
 
 
 def _shown_path(path: str, pattern: str) -> str:
-    """The path as the user would write it: absolute if the pattern is, and otherwise relative to the current folder."""
-    return path if os.path.isabs(pattern) else os.path.relpath(path)  # noqa: PTH117
+    """The path as the user would write it: absolute if the pattern is, and otherwise relative to the current folder.
+
+    A relative path that spreadsheets would compute as a formula, such as "=1+1.wav", begins with "./".
+    """
+    if os.path.isabs(pattern):  # noqa: PTH117
+        return path
+    relative = os.path.relpath(path)
+    return f".{os.sep}{relative}" if relative.startswith(_FORMULA_SIGNS) else relative

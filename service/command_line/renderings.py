@@ -32,7 +32,7 @@ class ShownResult(ResultLike, Protocol):
 
 def title(name: str, duration_s: float, model: str) -> str:
     """The first line of a table: the recording, its length, and the model."""
-    return f"{_shown(name)}, {duration_s:.2f} s, heard by {model}"
+    return f"{one_line(name)}, {duration_s:.2f} s, heard by {model}"
 
 
 def as_table(results: Sequence[ShownResult], title: str, rule_character: str = RULES[0]) -> str:
@@ -46,7 +46,7 @@ def as_table(results: Sequence[ShownResult], title: str, rule_character: str = R
 
 def _rows(result: ShownResult) -> list[tuple[str, ...]]:
     """The table rows of a query: the first row holds the query and its first segment, further rows one segment each."""
-    query = _shown(result.query)
+    query = one_line(result.query)
     if not result.segments:
         return [(query, "no", f"{result.clip_score:.2f}", "-")]
     cells = [
@@ -57,7 +57,7 @@ def _rows(result: ShownResult) -> list[tuple[str, ...]]:
     return [first_row, *(("", "", "", cell) for cell in cells[1:])]
 
 
-def _shown(text: str) -> str:
+def one_line(text: str) -> str:
     """Text on one line, without characters that control a terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
 

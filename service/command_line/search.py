@@ -1,8 +1,6 @@
 """The subcommand `earmark search`: the moments of a library in which sounds are heard, the best first."""
 
 import argparse
-import csv
-import io
 import json
 import logging
 import os
@@ -15,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from service.command_line.index import MAX_CLIP_BYTES, MAX_CLIP_S
 from service.command_line.input import open_clip
 from service.command_line.library import LIBRARY_HELP
-from service.command_line.localize import POSTPROCESSING
+from service.command_line.localize import POSTPROCESSING, utf8_text
 from service.command_line.output import write_for_people, write_for_programs
+from service.command_line.renderings import one_line
 from service.core.errors import ParameterInvalid
 from service.core.manifest import PACKAGED_BUNDLE
+from service.formats.tables import csv_text
 from service.standard_streams import write_line
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def add_search_parser(subparsers: "Subparsers") -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("library", metavar="LIBRARY", help=LIBRARY_HELP)
-    parser.add_argument("queries", nargs="*", metavar="QUERY", help='a sound in plain words, such as "a chainsaw"')
+    parser.add_argument(
+        "queries", nargs="*", type=utf8_text, metavar="QUERY", help='a sound in plain words, such as "a chainsaw"'
+    )
     for option, what in (("--like", "in which the sound is heard"), ("--unlike", "in which it is not")):
         parser.add_argument(
             option,
@@ -180,18 +182,15 @@ def _write(form: str | None, result: "SearchResult", queries: Sequence[str]) -> 
         write_for_programs(json.dumps(document, ensure_ascii=False) + "\n")
         return
     if form == "csv":
-        file = io.StringIO()
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(_values(moment, queries) for moment in result.moments)
-        write_for_programs(file.getvalue())
+        rows = (_values(moment, queries) for moment in result.moments)
+        write_for_programs(csv_text([COLUMNS, *([row[column] for column in COLUMNS] for row in rows)]))
         write_line(sys.stderr, f"earmark: {summary}")
         return
     for moment in result.moments:
         segment, values = moment.segment, _values(moment, queries)
-        words = "" if len(queries) == 1 else f"  {values['query']}"
+        words = "" if len(queries) == 1 else f"  {one_line(values['query'])}"
         times = f"{segment.onset_s:9.2f} to {segment.offset_s:9.2f} s"
-        write_for_people(f"{segment.score:.2f}  {times}  {values['recording']}{words}\n")
+        write_for_people(f"{segment.score:.2f}  {times}  {one_line(values['recording'])}{words}\n")
     write_line(sys.stdout, summary if result.moments else f"not heard; {summary}")
 
 

@@ -29,4 +29,4 @@ def segment_rows(form: TableForm, file: str, detections: Iterable[Detection]) ->
 def named_lines(file: str, lines: str) -> str:
     """Lines of NDJSON with the path of the recording as their first member."""
     name = json.dumps(file, ensure_ascii=False)
-    return "".join(f'{{"file":{name},{line[1:]}\n' for line in lines.splitlines() if line)
+    return "".join(f'{{"file":{name},{line[1:]}\n' for line in lines.split("\n") if line)

@@ -1,8 +1,11 @@
 """Subtitles that show each query while it is heard: WebVTT and SubRip."""
 
+import re
 from html import escape
 
 from service.formats.document import Detection, Document
+
+_LONG_ARROW = re.compile("--+>")
 
 
 def as_webvtt(document: Document) -> str:
@@ -17,7 +20,7 @@ def as_webvtt(document: Document) -> str:
 def as_srt(document: Document) -> str:
     """Renders SubRip, with one subtitle for each segment."""
     return "".join(
-        f"{number}\n{_times(each, ',')}\n{each.label.replace('-->', '->')}\n\n"  # an arrow would be a line of times
+        f"{number}\n{_times(each, ',')}\n{_LONG_ARROW.sub('->', each.label)}\n\n"  # an arrow would be a line of times
         for number, each in enumerate(document.by_time, start=1)
     )
 

@@ -1,7 +1,6 @@
 """Tables of segments: CSV, the TSV of DCASE, label tracks of Audacity and selection tables of Raven."""
 
 import csv
-import io
 from collections.abc import Iterable
 
 from service.formats.document import Document
@@ -31,9 +30,21 @@ def as_csv(document: Document) -> str:
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Renders rows as CSV, with quotation marks where they are needed (RFC 4180)."""
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    return file.getvalue()
+    lines = _Lines()
+    csv.writer(lines, lineterminator=_Lines.ENDING).writerows(rows)
+    return "".join(lines.lines)
+
+
+class _Lines:
+    """Receives rows of `csv.writer`, which puts a carriage return in quotation marks only if lines end with one."""
+
+    ENDING = "\r\n"
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(line.removesuffix(self.ENDING) + "\n")
 
 
 def as_dcase(document: Document) -> str:

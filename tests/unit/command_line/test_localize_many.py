@@ -171,6 +171,22 @@ def test_a_file_that_vanishes_or_cannot_be_read_is_an_error_of_this_file(localiz
     ]
 
 
+def test_odd_names_are_cells_and_no_formulas(localize: Run, recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["=1+1.wav", "+1.wav", "-1.wav", "@1.wav", "c\rr.wav", "n\nl.wav", 'q",.wav', "\u2028.wav"]
+    odd = recordings / "odd"
+    odd.mkdir()
+    for name in names:
+        (odd / name).write_bytes((recordings / "0.wav").read_bytes())
+    monkeypatch.chdir(odd)
+    for table in ("--csv=out.csv", "--output=out.ndjson"):
+        assert localize("*.wav", "low", table)[0] == 0
+    files = [row[0] for row in rows("out.csv")[1:]]
+    lines = Path("out.ndjson").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    assert [json.loads(line)["file"] for line in lines] == files
+    assert {Path(file).name for file in files} == set(names)
+    assert not any(file.startswith(("=", "+", "-", "@")) for file in files)
+
+
 def test_a_name_that_is_not_utf8_is_an_error_of_this_file(localize: Run, recordings: Path) -> None:
     (Path(os.fsdecode(os.fsencode(recordings) + b"/\xff.wav"))).write_bytes(b"RIFF")
     for _ in range(2):

@@ -119,3 +119,9 @@ def test_examples_that_cannot_be_used_are_reported(arguments: list[str], message
     status, _, err = search(*arguments)
     assert status == 2
     assert message in err
+
+
+def test_a_query_that_is_not_utf8_is_refused(search) -> None:
+    with pytest.raises(SystemExit) as end:
+        search(b"\xff".decode(errors="surrogateescape"))
+    assert end.value.code == 2

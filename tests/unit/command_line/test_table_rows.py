@@ -33,4 +33,7 @@ def test_lines_get_the_file_as_their_first_member() -> None:
         {"file": FILE, "clip": {"id": "x"}, "query": "rain"},
         {"file": FILE, "query": "犬"},
     ]
+    text = "".join(map(chr, range(0x20, 0x2100)))  # with characters that splitlines() takes for the end of a line
+    (line,) = named_lines(text, json.dumps({"query": text}, ensure_ascii=False) + "\n").removesuffix("\n").split("\n")
+    assert json.loads(line) == {"file": text, "query": text}
     assert header("ndjson") == named_lines(FILE, "") == ""

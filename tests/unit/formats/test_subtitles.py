@@ -2,6 +2,7 @@ import io
 from datetime import timedelta
 from html import unescape
 
+import pytest
 import srt
 import webvtt
 
@@ -32,6 +33,13 @@ def test_subrip_is_read_by_srt() -> None:
     assert [subtitle.content for subtitle in subtitles] == [query.replace("-->", "->") for query, *_ in BY_TIME]
     assert [subtitle.start.total_seconds() for subtitle in subtitles] == [onset for _, onset, *_ in BY_TIME]
     assert as_srt(EMPTY) == ""
+
+
+@pytest.mark.parametrize("query", ["a --> b", "a ---> b", "----->", "--->-->", "00:00:01,000 ----> 00:00:02,000"])
+def test_no_query_is_a_line_of_times_in_subrip(query: str) -> None:
+    text = as_srt(make_document(Detection(query, 1.0, 2.0, 0.9, 1.0)))
+    assert text.count("-->") == 1
+    assert len(list(srt.parse(text, ignore_errors=False))) == 1
 
 
 def test_a_segment_shorter_than_a_millisecond_is_shown() -> None:

@@ -10,8 +10,9 @@ import pytest
 import sed_eval
 from sed_scores_eval.base_modules.io import read_ground_truth_events
 
+from service.formats.document import Detection
 from service.formats.tables import DCASE_COLUMNS, RAVEN_COLUMNS, as_audacity, as_csv, as_dcase, as_raven
-from tests.unit.formats.documents import BY_TIME, CELL, DOCUMENT, EMPTY, ODD
+from tests.unit.formats.documents import BY_TIME, CELL, DOCUMENT, EMPTY, ODD, make_document
 from training.curation.regions import raven
 
 
@@ -23,6 +24,14 @@ def test_csv_is_read_by_pandas_and_by_the_standard_library() -> None:
     assert table["score"].tolist() == [0.9, 0.654321, 0.8]
     assert next(csv.DictReader(io.StringIO(text, newline="")))["query"] == ODD
     assert as_csv(EMPTY) == "query,onset_s,offset_s,score,peak_s\n"
+
+
+@pytest.mark.parametrize("query", ["a\rb", "a\r\nb", "a\nb\r\n", '"', "a,\r", "a\u2028b", "a\x85b"])
+def test_a_query_stays_in_its_cell_of_a_csv(query: str) -> None:
+    document = make_document(Detection(query, 0.0, 1.0, 0.5, 0.5), Detection("rain", 1.0, 2.0, 0.5, 1.5))
+    text = as_csv(document)
+    assert [row[0] for row in csv.reader(io.StringIO(text, newline=""))] == ["query", query, "rain"]
+    assert pandas.read_csv(io.StringIO(text, newline=""))["onset_s"].tolist() == [0.0, 1.0]
 
 
 def test_the_event_list_is_read_by_the_tools_of_dcase(tmp_path: Path) -> None:
