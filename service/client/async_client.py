@@ -19,7 +19,10 @@ Result = TypeVar("Result")
 
 
 class AsyncClient:
-    """A client of an Earmark service for asyncio; files are read in threads. The arguments are those of `Client`."""
+    """A client of an Earmark service for asyncio. The arguments are those of `Client`.
+
+    Files are hashed and arrays are encoded in threads. While a file is sent, it is read in pieces of 64 KiB.
+    """
 
     def __init__(
         self,

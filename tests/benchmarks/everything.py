@@ -25,6 +25,7 @@ COMMANDS = (
     "towers",
     "burst 200",
     "serving long",
+    "folder",
 )
 """Modules of `tests.benchmarks` with their arguments, the most important first."""
 

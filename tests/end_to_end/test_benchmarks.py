@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
 from service.engine.options import EngineOptions
 from tests.benchmarks.everything import COMMANDS, describe_machine
+from tests.benchmarks.folder import time_of_command, write_files
 from tests.benchmarks.graphs import open_audio_graph
 from tests.benchmarks.growth import beside, clip_lengths, query_numbers
 from tests.benchmarks.load import Client, clips, closed_loop, form, serving
@@ -27,6 +29,14 @@ def test_the_bare_loop_and_the_service_process_the_clips_of_the_benchmarks() -> 
         responses = closed_loop(service.url, [form(wav, QUERIES) for wav in wavs], 2)
         assert service.memory_mib() > 0
     assert responses.statuses == {200: 3}
+
+
+def test_the_time_of_a_folder_is_measured(tmp_path: Path) -> None:
+    shape = Namespace(files=3, seconds=1.0, rate_hz=16_000, container="FLAC")
+    (tmp_path / "recordings").mkdir()
+    assert len(write_files(tmp_path / "recordings", shape)) == 3
+    time_of_command(tmp_path / "recordings", tmp_path / "out.csv")
+    assert len((tmp_path / "out.csv.journal").read_text().splitlines()) == 1 + 3
 
 
 def test_the_sweep_measures_a_rate() -> None:

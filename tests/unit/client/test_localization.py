@@ -1,15 +1,11 @@
 import sys
 
-import matplotlib
 import numpy as np
 import pytest
 
 from service.client.answers import read_localization
 from service.client.values import Segment
 from tests.unit.client.service import answer
-
-matplotlib.use("Agg")
-EVIL = "<script>alert('&')</script>"
 
 
 def test_segments_of_all_queries_are_in_order_of_time() -> None:
@@ -37,24 +33,6 @@ def test_the_table_has_a_row_for_each_segment() -> None:
     empty = read_localization(answer("rain"))
     table = type(empty)(empty.clip, "m", "1", 0.04, ()).to_dataframe()
     assert (len(table), str(table["score"].dtype)) == (0, "float64")
-
-
-def test_the_picture_has_a_curve_and_a_band_for_each_query() -> None:
-    axes = read_localization(answer("costs $5", "$x^{")).plot()
-    assert axes.get_xlim() == (0, 0.15)
-    assert len(axes.patches) == 2
-    axes.figure.canvas.draw()  # a query is no formula
-    assert read_localization(answer("rain")).plot(axes) is axes
-    matplotlib.pyplot.close("all")
-
-
-def test_texts_in_html_are_escaped() -> None:
-    warning = {"code": "clipped", "message": EVIL}
-    html = read_localization(answer(EVIL, warnings=[warning]))._repr_html_()
-    assert "<script>" not in html
-    assert html.count("&lt;script&gt;") == 3
-    assert "<polyline" in html
-    assert "0.04–0.12 s" in html
 
 
 def test_curves_that_were_not_asked_for_are_none() -> None:
