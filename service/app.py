@@ -21,6 +21,7 @@ from service.api.compression import Compression
 from service.api.decoder_metrics import DecoderMetrics
 from service.api.demand import DemandEstimate
 from service.api.engine_metrics import EngineMetrics
+from service.api.examples import ExampleFinder
 from service.api.forwarded import ForwardedHeaders
 from service.api.info import describe
 from service.api.key_metrics import KeyMetrics
@@ -140,7 +141,8 @@ def create_apps(
         is_ready=parts.model_checked,
     )
     app = _app_without_routes(version)
-    app.include_router(LocalizeRoutes(engine, settings, admission, metrics, lanes).router())
+    examples = ExampleFinder(engine, parts.library)
+    app.include_router(LocalizeRoutes(engine, settings, admission, metrics, lanes, examples).router())
     for routes in library_routes(engine, parts.library, settings, Admissions(admission, lanes), metrics.register):
         app.include_router(routes)
     info = describe(engine, settings, version)

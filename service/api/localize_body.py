@@ -7,7 +7,7 @@ from fastapi import Request
 
 from service.api.body import declared_bytes
 from service.api.form import Form, FormLimits, check_not_encoded, open_form
-from service.api.localize_form import NUMBERS
+from service.api.localize_form import NUMBERS, REPEATABLE
 from service.api.text_fields import JSON, URLENCODED, json_fields, read_fields, urlencoded_fields
 from service.api.uploaded_file import UploadedFile
 from service.core.errors import AudioTooLarge
@@ -55,7 +55,7 @@ async def open_body(request: Request, limits: FormLimits, body: AsyncIterator[by
             file.close()
     elif media_type in (URLENCODED, JSON):
         content = await _read(body, limits)
-        fields = urlencoded_fields(content) if media_type == URLENCODED else json_fields(content, NUMBERS)
+        fields = urlencoded_fields(content) if media_type == URLENCODED else json_fields(content, NUMBERS, REPEATABLE)
         yield Form(None, _joined(in_url, read_fields(fields, limits)))
     else:
         async with open_form(request, limits, body) as form:

@@ -16,6 +16,7 @@ from service.engine.clip import Clip, KnownClip, Upload
 from service.formats.registry import FormatName
 from service.settings import Settings
 
+REPEATABLE = ("query", "like", "unlike")
 DEFAULT_CURVES: Curves = "score"
 DEFAULT_CURVE_FORMAT: CurveFormat = "json"
 NUMBERS = ("threshold", "threshold_off", "median_filter_s", "extent_ratio", "min_duration_s", "merge_gap_s")
@@ -33,7 +34,7 @@ _Seconds = Annotated[float, Field(ge=0, le=MAX_DURATION_S)] | SkipJsonSchema[Non
 
 
 class LocalizeForm(BaseModel):
-    """Exactly one of `audio` and `clip_id`, at least one `query`, and values that replace the model's defaults."""
+    """Exactly one of `audio` and `clip_id`, at least one `query` or `like`, and values that replace the model's defaults."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
@@ -45,8 +46,19 @@ class LocalizeForm(BaseModel):
     """Identifier of an earlier clip, sent instead of `audio`: the `clip.id` of its answer. The service accepts the
     identifier while the embeddings of the clip are cached."""
 
-    query: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, examples=[["a dog barks", "rain on a roof"]])
-    """Description of a sound in plain words. Repeat the field to search for several sounds in one request."""
+    query: list[Annotated[str, Field(min_length=1)]] = Field([], examples=[["a dog barks", "rain on a roof"]])
+    """Description of a sound in plain words. Repeat the field to search for several sounds in one request. At least one is
+    needed, unless there is a `like`."""
+
+    like: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], examples=[["2f1c0f3e5b0d4c0a9a8e7d6c5b4a3f2e@12.4-13.1"]]
+    )
+    """Example of the sound: the id of an earlier clip or of a recording of the library, and from when to when the sound is heard
+    in it, in seconds. Repeat the field for several examples, which together are one query. At most one `query` may be given
+    beside it, which the examples refine."""
+
+    unlike: list[Annotated[str, Field(min_length=1)]] = []
+    """Stretch in which the sound is not heard, in the form of `like` and only together with it. Repeat the field for several."""
 
     threshold: _Score = None
     """Score above which a segment starts, 0 to 1. Default: the calibrated threshold of the model."""
@@ -91,6 +103,8 @@ class LocalizeRequest:
         curves: Curves to include in the answer.
         curve_format: Encoding of the curves.
         format: Format of the answer; None if the Accept header decides.
+        like: Examples in which the sound is heard; not yet validated.
+        unlike: Examples in which it is not; not yet validated.
     """
 
     clip: Clip
@@ -99,6 +113,8 @@ class LocalizeRequest:
     curves: Curves
     curve_format: CurveFormat
     format: FormatName | None = None
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 def form_limits(settings: Settings) -> FormLimits:
@@ -118,11 +134,11 @@ def read_localize_form(form: Form) -> LocalizeRequest:
 
     Raises:
         ClipUnclear: If the form holds neither or both of audio and clip_id.
-        FieldRepeated: If a field other than query is repeated.
+        FieldRepeated: If a field other than query, like and unlike is repeated.
         ParameterInvalid: If a numeric field is not a decimal number, or a choice is not one of the accepted values.
     """
     for name, values in form.texts.items():
-        if name != "query" and len(values) > 1:
+        if name not in REPEATABLE and len(values) > 1:
             raise FieldRepeated(name)
     single = {name: values[0] for name, values in form.texts.items()}
     return LocalizeRequest(
@@ -134,6 +150,8 @@ def read_localize_form(form: Form) -> LocalizeRequest:
             "curve_format", single.get("curve_format", DEFAULT_CURVE_FORMAT).strip(), get_args(CurveFormat)
         ),
         format=_choice("format", single["format"].strip(), get_args(FormatName)) if "format" in single else None,
+        like=tuple(form.texts.get("like", ())),
+        unlike=tuple(form.texts.get("unlike", ())),
     )
 
 

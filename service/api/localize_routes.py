@@ -15,6 +15,7 @@ from service.api.admission import Admission, ReceivedRequest
 from service.api.answer_budget import AnswerBudget, HeldBytes
 from service.api.answer_formats import AnswerFormat, chosen_format, other_content
 from service.api.body import declared_bytes, receive_body
+from service.api.examples import ExampleFinder
 from service.api.lanes import Lanes
 from service.api.localize_body import open_body
 from service.api.localize_form import LocalizeRequest, form_limits, read_localize_form
@@ -68,12 +69,20 @@ class LocalizeRoutes:
         admission: Admission control of POST /localize.
         metrics: Metrics in which clips and stages are counted.
         lanes: The lanes in which admitted requests wait for their turn.
+        examples: Finds the recordings of examples; by default only clips that the service remembers.
     """
 
     def __init__(
-        self, engine: LocalizationEngine, settings: Settings, admission: Admission, metrics: Metrics, lanes: Lanes
+        self,
+        engine: LocalizationEngine,
+        settings: Settings,
+        admission: Admission,
+        metrics: Metrics,
+        lanes: Lanes,
+        examples: ExampleFinder | None = None,
     ) -> None:
         self._engine = engine
+        self._examples = examples or ExampleFinder(engine, None)
         self._limits = form_limits(settings)
         self._pace = Pace(settings.request_timeout_s, settings.min_bytes_per_s)
         self._admission = admission
@@ -190,14 +199,16 @@ class LocalizeRoutes:
         Raises:
             TooManyAnswerBytes: If too many bytes of answers wait to be read.
         """
-        localization = self._engine.localize(localize_request.clip, localize_request.queries, postprocessing, call)
+        words = localize_request.queries
+        learnt = self._examples.learnt_query(words, localize_request.like, localize_request.unlike, call)
+        localization = self._engine.localize(localize_request.clip, words, postprocessing, call, learnt)
         with call.stage("post"):
             answer = self._begin_answer(localization, answer_format, call)
         add_request_fields(audio_s=round(localization.duration_s, 3), cached=localization.cached)
         self._metrics.count_clip(
             localization.duration_s,
             localization.cached,
-            len(localize_request.queries),
+            len(localization.results),
             [warning.code for warning in localization.warnings],
         )
         return answer

@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from service.api.localize_body import AUDIO_TYPES
-from service.api.localize_form import LocalizeForm
+from service.api.localize_form import REPEATABLE, LocalizeForm
 from service.api.text_fields import JSON, URLENCODED
 
 MULTIPART = "multipart/form-data"
@@ -22,20 +22,16 @@ def request_body() -> dict[str, Any]:
     del known_clip["properties"]["audio"]
     known_clip |= {
         "title": "KnownClip",
-        "description": "A `clip_id` and at least one `query`; a clip that is not known cannot be sent in this way.",
-        "required": ["clip_id", "query"],
+        "description": "A `clip_id` and at least one `query` or `like`; a clip that is not known cannot be sent in this way.",
+        "required": ["clip_id"],
     }
     as_json = deepcopy(known_clip)
-    query = as_json["properties"]["query"]
-    as_json["properties"]["query"] = {
-        "description": query["description"],
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-        ],
-    }
-    as_json["properties"]["query"]["examples"] = query["examples"]
-    exploded = {"query": {"style": "form", "explode": True}}
+    for name in REPEATABLE:
+        member = as_json["properties"][name]
+        kept = {key: member[key] for key in ("description", "examples") if key in member}
+        text = {"type": "string", "minLength": 1}
+        as_json["properties"][name] = kept | {"anyOf": [text, {"type": "array", "items": text}]}
+    exploded = {name: {"style": "form", "explode": True} for name in REPEATABLE}
     audio = {
         "schema": {
             "type": "string",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from service.answer import segment_values
@@ -34,7 +35,6 @@ from service.core.request_errors import ClipUnclear, FieldsTooLarge, NotAForm, T
 from service.core.warnings import AnswerWarning
 from service.engine.call import Call
 from service.engine.interface import LocalizationEngine
-from service.library.example_frames import query_by_example
 from service.library.recording import Recording
 from service.library.searching import MAX_MOMENTS, Moment, SearchOptions, SearchQuery, SearchResult
 from service.library.serving import ServedLibrary
@@ -161,20 +161,12 @@ class SearchRoutes:
     ) -> tuple[list[SearchQuery], Sequence[Sequence[AnswerWarning]]]:
         """The queries: one for each text, or one that is learnt from examples and at most one text."""
         words, like, unlike = as_list(body.query), as_list(body.like), as_list(body.unlike)
-        if not like and not unlike:
-            texts = self._engine.encode(words, call)
-            return [SearchQuery(*pair) for pair in zip(words, texts.encoded.split(), strict=True)], texts.warnings
-        if len(words) > 1:
-            raise ParameterInvalid("query", f"{len(words)} queries", "at most 1 query beside examples")
-        texts = self._engine.encode(words, call) if words else None
-        finder = ExampleFinder(self._engine, library)
-        like_frames, unlike_frames = (
-            [finder.frames(name, text) for text in items] for name, items in (("like", like), ("unlike", unlike))
-        )
-        background, start = library.searcher.background(), texts.encoded if texts else None
-        learnt = query_by_example(like_frames, unlike_frames, background, self._engine.manifest, start)
-        name = " ".join([*words, *(f"like {text}" for text in like)])
-        return [SearchQuery(name, learnt)], texts.warnings if texts else []
+        learnt = ExampleFinder(self._engine, library).learnt_query(words, like, unlike, call)
+        if learnt is not None:
+            nothing = np.zeros((0, self._engine.manifest.dimension), np.float16)
+            return [SearchQuery(learnt.text, learnt.learn(nothing))], [learnt.warnings] if words else []
+        texts = self._engine.encode(words, call)
+        return [SearchQuery(*pair) for pair in zip(words, texts.encoded.split(), strict=True)], texts.warnings
 
 
 def _facet_columns(facets: Sequence[str], library: ServedLibrary) -> list[str]:

@@ -70,12 +70,13 @@ def urlencoded_fields(content: bytes) -> Fields:
             yield unquote_to_bytes(name).decode(errors="replace"), unquote_to_bytes(value)
 
 
-def json_fields(content: bytes, numbers: tuple[str, ...]) -> Fields:
-    """Yields the fields of a JSON object: texts, numbers, and for `query` a text or a list of texts.
+def json_fields(content: bytes, numbers: tuple[str, ...], repeatable: tuple[str, ...] = ("query",)) -> Fields:
+    """Yields the fields of a JSON object: texts, numbers, and texts or lists of texts.
 
     Args:
         content: JSON in UTF-8.
         numbers: Names of the members that are numbers.
+        repeatable: Names of the members that are a text or a list of texts.
 
     Raises:
         FormMalformed: If the content is not a JSON object.
@@ -93,16 +94,16 @@ def json_fields(content: bytes, numbers: tuple[str, ...]) -> Fields:
         if name in names:
             raise FieldRepeated(name[:_MAX_SHOWN_CHARS])
         names.add(name)
-        values = cast(list[Any], value) if name == "query" and type(value) is list else [value]
+        values = cast(list[Any], value) if name in repeatable and type(value) is list else [value]
         for item in values:
-            yield name, _json_text(name, item, numbers).encode(errors="surrogatepass")
+            yield name, _json_text(name, item, numbers, repeatable).encode(errors="surrogatepass")
 
 
 class _Members(list[tuple[str, Any]]):
     """The members of a JSON object in order; a name can be repeated."""
 
 
-def _json_text(name: str, value: object, numbers: tuple[str, ...]) -> str:
+def _json_text(name: str, value: object, numbers: tuple[str, ...], repeatable: tuple[str, ...]) -> str:
     if name in numbers:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return repr(value)
@@ -110,7 +111,7 @@ def _json_text(name: str, value: object, numbers: tuple[str, ...]) -> str:
     elif isinstance(value, str):
         return value
     else:
-        accepted = "a text or a list of texts" if name == "query" else "a text"
+        accepted = "a text or a list of texts" if name in repeatable else "a text"
     raise ParameterInvalid(name[:_MAX_SHOWN_CHARS], _json_type(value), accepted)
 
 

@@ -80,7 +80,7 @@ class FieldRepeated(RequestError):
     """A field that is accepted once is repeated."""
 
     name: str
-    template = "field {name} is repeated; it is accepted once, and only query may be repeated"
+    template = "field {name} is repeated; it is accepted once; only query, like and unlike may be repeated"
 
 
 class FieldKindWrong(RequestError):

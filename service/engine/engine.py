@@ -28,7 +28,7 @@ from service.engine.decoding import DecodedBlocks, decode
 from service.engine.embed_clip import embed_clip
 from service.engine.expected_length import expected_length_s
 from service.engine.gpus import GpuMemory, Gpus
-from service.engine.interface import EmbeddedClip, EncodedTexts, Localization
+from service.engine.interface import EmbeddedClip, EncodedTexts, LearntQuery, Localization
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
 from service.engine.options import EngineOptions
@@ -109,6 +109,7 @@ class Engine:
         queries: Sequence[str],
         postprocessing: Postprocessing | None = None,
         call: Call | None = None,
+        learnt: LearntQuery | None = None,
     ) -> Localization:
         """Finds the segments of a clip in which each query is heard.
 
@@ -118,6 +119,7 @@ class Engine:
             postprocessing: How score curves become segments; the bundle's default if None. See
                 `manifest.postprocessing.override`.
             call: Deadline of the call and record of where its time goes; without a deadline if None.
+            learnt: A query by example, which takes the place of `queries`.
 
         Raises:
             ClipNotFound: If a known clip is not in the cache.
@@ -127,7 +129,8 @@ class Engine:
             EngineStopped: If the engine was closed or its device failed.
         """
         call = call or Call()
-        check_queries(queries, self.options.max_queries, self.options.max_query_chars)
+        if learnt is None:
+            check_queries(queries, self.options.max_queries, self.options.max_query_chars)
         if isinstance(clip, Upload):
             with call.stage("cache"):
                 clip_id = clip_id_of(clip.file, self.manifest, self.options.max_upload_bytes)
@@ -136,7 +139,10 @@ class Engine:
             clip_id, cached = clip.clip_id, True
             embedding = self._cached_embedding(clip_id, call)
         with call.stage("inference"):
-            encoded, query_warnings = self._encode_queries(queries, call)
+            if learnt is None:
+                encoded, query_warnings = self._encode_queries(queries, call)
+            else:
+                queries, encoded, query_warnings = [learnt.text], learnt.learn(embedding.stored), [learnt.warnings]
         with call.stage("post"):
             results = localize(
                 embedding.stored,

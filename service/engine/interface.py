@@ -1,9 +1,12 @@
 """The engine as the rest of the service sees it. Importing this module does not load ONNX Runtime."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from service.core.localization import QueryResult
 from service.core.manifest import Manifest
@@ -50,6 +53,21 @@ class EmbeddedClip:
 
     clip_id: str
     embedding: ClipEmbedding
+
+
+@dataclass(frozen=True, slots=True)
+class LearntQuery:
+    """A query that is learnt from examples once the frames of the clip are known.
+
+    Attributes:
+        text: Name of the query in the answer.
+        learn: Computes the query, with Q = 1, from the frames of the clip, shape (T, D).
+        warnings: Warnings about the words that the examples refine.
+    """
+
+    text: str
+    learn: Callable[[NDArray[np.float16]], EncodedQueries]
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +172,7 @@ class LocalizationEngine(Protocol):
         queries: Sequence[str],
         postprocessing: Postprocessing | None = None,
         call: Call | None = None,
+        learnt: LearntQuery | None = None,
     ) -> Localization:
         """Finds the segments of a clip in which each query is heard.
 
@@ -162,6 +181,7 @@ class LocalizationEngine(Protocol):
             queries: Descriptions of sounds, in words.
             postprocessing: How score curves become segments; the bundle's default if None.
             call: Deadline of the call and record of where its time goes; without a deadline if None.
+            learnt: A query by example, which takes the place of `queries`.
 
         Raises:
             ClipNotFound: If a known clip is not in the cache.

@@ -30,6 +30,8 @@ def test_every_field_of_the_form_is_explained(document: dict[str, Any]) -> None:
         "audio",
         "clip_id",
         "query",
+        "like",
+        "unlike",
         "threshold",
         "threshold_off",
         "median_filter_s",

@@ -20,7 +20,7 @@ from service.engine.call import Call
 from service.engine.clip import Clip, KnownClip, Upload
 from service.engine.clip_embedding import ClipEmbedding
 from service.engine.gpus import GpuMemory
-from service.engine.interface import EmbeddedClip, EncodedTexts, Localization, LocalizationEngine
+from service.engine.interface import EmbeddedClip, EncodedTexts, LearntQuery, Localization, LocalizationEngine
 from tests.manifests import make_manifest
 
 SCORE = np.array([0.1, 0.123456789, 0.9, 0.8], np.float32)
@@ -71,6 +71,7 @@ class FakeEngine:
         self.n_checks = 0
         self.healthy = True
         self.n_windows = 1
+        self.learnt: EncodedQueries | None = None
 
     def localize(
         self,
@@ -78,6 +79,7 @@ class FakeEngine:
         queries: Sequence[str],
         postprocessing: Postprocessing | None = None,
         call: Call | None = None,
+        learnt: LearntQuery | None = None,
     ) -> Localization:
         if isinstance(clip, KnownClip):
             clip_id, cached = clip.clip_id, True
@@ -90,7 +92,11 @@ class FakeEngine:
             self.known.add(clip_id)
             if not cached:
                 (call or Call()).count_audio(DURATION_S)
-        check_queries(queries, max_queries=3, max_query_chars=40)
+        if learnt is None:
+            check_queries(queries, max_queries=3, max_query_chars=40)
+        else:
+            self.learnt = learnt.learn(np.eye(MANIFEST.dimension, dtype=np.float16))
+            queries = [learnt.text]
         self.threads.add(threading.get_ident())
         self.postprocessings.append(postprocessing or MANIFEST.postprocessing)
         self.before()

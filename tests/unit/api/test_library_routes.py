@@ -248,3 +248,33 @@ def test_a_service_without_a_location_has_no_library(tmp_path: Path) -> None:
     assert library is not None
     assert library.searcher.library.model == LibraryModel.of(MANIFEST)
     assert isinstance(library.searcher, Searcher)
+
+
+async def test_a_clip_is_localized_by_examples_of_the_library(client: httpx.AsyncClient, engine: FakeEngine) -> None:
+    recording = (await send(client, A)).json()
+    example = f"{recording['id']}@0.2-1.8"
+    files: list[Any] = [("audio", ("x.wav", b"RIFF")), ("like", (None, example)), ("query", (None, "a dog"))]
+    answer = await client.post("/localize", files=[*files, ("unlike", (None, f"{recording['id']}@3-3.6"))])
+    assert [result["query"] for result in answer.json()["results"]] == [f"a dog like {example}"]
+    assert engine.learnt is not None
+    assert engine.learnt.embeddings[0, ord("a") % 8] > engine.learnt.embeddings[0, ord("z") % 8]
+    known = await client.post("/localize", json={"clip_id": answer.json()["clip"]["id"], "like": [example]})
+    assert [result["query"] for result in known.json()["results"]] == [f"like {example}"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "problem"),
+    [
+        ([("like", "x")], 422, "parameter-invalid"),
+        ([("like", "x@1-2")], 404, "clip-not-found"),
+        ([("unlike", "x@1-2")], 404, "clip-not-found"),
+        ([("query", "a"), ("query", "b"), ("like", "x@1-2")], 422, "parameter-invalid"),
+        ([], 422, "queries-missing"),
+    ],
+)
+async def test_examples_that_cannot_be_used_are_refused(
+    fields: list[tuple[str, str]], status: int, problem: str, client: httpx.AsyncClient
+) -> None:
+    files: list[Any] = [("audio", ("x.wav", b"RIFF")), *((name, (None, text)) for name, text in fields)]
+    response = await client.post("/localize", files=files)
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{problem}")

@@ -5,10 +5,10 @@ from service.api.text_fields import JSON, URLENCODED
 CONTENT = request_body()["content"]
 
 
-def test_the_documented_body_is_a_form_in_which_query_may_be_repeated() -> None:
+def test_the_documented_body_is_a_form_in_which_queries_and_examples_may_be_repeated() -> None:
     content = CONTENT[MULTIPART]
-    assert content["schema"]["required"] == ["query"]
-    assert content["encoding"]["query"]["explode"]
+    assert "required" not in content["schema"]  # a query or an example
+    assert {name for name, style in content["encoding"].items() if style["explode"]} == {"query", "like", "unlike"}
 
 
 def test_the_form_is_a_plain_object_so_that_client_generators_make_a_class_of_it() -> None:
@@ -22,10 +22,11 @@ def test_bodies_without_a_file_need_a_known_clip() -> None:
     for media_type in (URLENCODED, JSON):
         schema = CONTENT[media_type]["schema"]
         assert set(schema["properties"]) == set(LocalizeForm.model_fields) - {"audio"}
-        assert schema["required"] == ["clip_id", "query"]
+        assert schema["required"] == ["clip_id"]
         assert schema["additionalProperties"] is False
-    kinds = [kind["type"] for kind in CONTENT[JSON]["schema"]["properties"]["query"]["anyOf"]]
-    assert kinds == ["string", "array"]
+    for name in ("query", "like", "unlike"):
+        kinds = [kind["type"] for kind in CONTENT[JSON]["schema"]["properties"][name]["anyOf"]]
+        assert kinds == ["string", "array"]
 
 
 def test_audio_bodies_are_binary_and_have_their_fields_in_the_url() -> None:

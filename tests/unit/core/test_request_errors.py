@@ -10,5 +10,5 @@ def test_every_error_about_an_unreadable_request_is_a_request_error() -> None:
 
 def test_a_repeated_field_is_named_with_the_field_that_may_be_repeated() -> None:
     assert str(FieldRepeated("threshold")) == (
-        "field threshold is repeated; it is accepted once, and only query may be repeated"
+        "field threshold is repeated; it is accepted once; only query, like and unlike may be repeated"
     )

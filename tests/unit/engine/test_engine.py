@@ -28,9 +28,11 @@ from service.engine.clip import KnownClip, Upload
 from service.engine.decoding import DecodedBlocks
 from service.engine.encoders import AudioEncoder
 from service.engine.engine import Engine, decode_in_this_process, open_engine
+from service.engine.interface import LearntQuery
 from service.engine.loaded_model import LoadedModel
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession
+from service.library.example_frames import query_by_example
 from tests.clips import encoded, tones, wav
 
 WORDS = ["low", "middle", "high"]
@@ -275,3 +277,18 @@ def test_a_clip_that_was_refused_is_not_decoded_again(tiny_bundle: Path) -> None
         assert engine.localize(Upload.of_bytes(wav(tones([], 0.5))), ["low"]).duration_s == 0.5
     finally:
         engine.close()
+
+
+def test_a_learnt_query_takes_the_place_of_the_words(engine: Engine) -> None:
+    clip = wav(tones([("low", 0.4, 1.2), ("middle", 2.0, 3.0), ("low", 3.2, 3.8)], 4.3))
+    frames = engine.embed(Upload.of_bytes(clip)).embedding.stored[12:28].astype(np.float32)
+    query = LearntQuery(
+        "like x@0.5-1.1",
+        lambda background: query_by_example([frames], [], background.astype(np.float32), engine.manifest, None),
+    )
+    (result,) = engine.localize(Upload.of_bytes(clip), [], None, None, query).results
+    assert result.query == "like x@0.5-1.1"
+    assert [(each.onset_s, each.offset_s) for each in result.segments] == [
+        pytest.approx((0.4, 1.2), abs=0.09),
+        pytest.approx((3.2, 3.8), abs=0.09),
+    ]
