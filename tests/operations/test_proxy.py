@@ -1,6 +1,7 @@
 """The reverse proxy as docker-compose.yml starts it, in front of a real service: TLS, limits on bodies and times, paths."""
 
 import json
+import re
 import ssl
 import subprocess
 import time
@@ -59,6 +60,19 @@ def test_a_request_is_answered_over_tls(proxy: Proxy) -> None:
         assert answer.status_code == 200
         assert answer.json()["clip"]["duration_s"] == 2.0
         assert client.get("/docs").status_code == 200
+
+
+def test_the_page_is_reachable_and_may_search(proxy: Proxy) -> None:
+    with proxy.client() as client:
+        page = client.get("/")
+        assert page.status_code == 200
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        files = re.findall(r'(?:src|href)="(web/[^"]+)"', page.text)
+        assert "web/main.js" in files
+        assert [client.get(f"/{file}").status_code for file in files] == [200] * len(files)
+        headers = {"Origin": str(client.base_url).rstrip("/")}
+        answer = client.post("/localize", files={"audio": wav(2.0)}, data={"query": "low"}, headers=headers)
+        assert answer.status_code == 200
 
 
 def test_plain_http_is_redirected(proxy: Proxy) -> None:

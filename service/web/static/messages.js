@@ -13,7 +13,7 @@ export class Messages {
   constructor(session) {
     this.#session = session;
     byId("cancel").addEventListener("click", () => session.cancel());
-    byId("problem-close").addEventListener("click", () => session.dismissProblem());
+    byId("problem-close").addEventListener("click", () => session.report(null));
     byId("problem-retry").addEventListener("click", () => (session.info ? session.retry() : this.#nextStep()));
     session.addEventListener("busy", () => this.#showBusy());
     session.addEventListener("problem", () => this.#showProblem());

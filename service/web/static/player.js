@@ -19,6 +19,7 @@ export class Player extends EventTarget {
   #media = null;
   #url = null;
   #picture = null;
+  #stopAtS = null;
 
   constructor(container, minimapContainer) {
     super();
@@ -46,6 +47,7 @@ export class Player extends EventTarget {
     this.#media?.removeAttribute("src");
     if (this.#url) URL.revokeObjectURL(this.#url);
     this.#picture = null;
+    this.#stopAtS = null;
     this.durationS = 0;
   }
 
@@ -92,9 +94,22 @@ export class Player extends EventTarget {
     });
     const view = () => this.#emit("view");
     for (const event of ["scroll", "zoom", "redraw", "resize", "ready"]) this.#surfer.on(event, view);
-    for (const event of ["timeupdate", "seeking"]) this.#surfer.on(event, () => this.#emit("time"));
+    this.#surfer.on("timeupdate", (timeS) => this.#pass(timeS));
+    this.#surfer.on("seeking", () => this.#emit("time"));
+    this.#surfer.on("interaction", () => {
+      this.#stopAtS = null;
+    });
     for (const event of ["play", "pause", "finish"]) this.#surfer.on(event, () => this.#emit("playing"));
     this.#surfer.on("error", () => this.#emit("playing"));
+  }
+
+  /** Stops at the end of a part; wavesurfer.js would forget the end when the waveform is loaded anew. */
+  #pass(timeS) {
+    if (this.#stopAtS !== null && timeS >= this.#stopAtS) {
+      this.#stopAtS = null;
+      this.#surfer.pause();
+    }
+    this.#emit("time");
   }
 
   #emit(name) {
@@ -168,16 +183,21 @@ export class Player extends EventTarget {
   }
 
   seek(timeS) {
+    this.#stopAtS = null;
     this.#surfer?.setTime(Math.min(Math.max(timeS, 0), this.durationS));
   }
 
   toggle() {
+    this.#stopAtS = null;
     return this.#surfer?.playPause().catch(() => this.#emit("playing"));
   }
 
   /** Plays one stretch and stops at its end. */
   playPart(onsetS, offsetS) {
-    return this.#surfer?.play(onsetS, offsetS).catch(() => this.#emit("playing"));
+    if (!this.#surfer) return;
+    this.seek(onsetS);
+    this.#stopAtS = offsetS;
+    this.#surfer.play().catch(() => this.#emit("playing"));
   }
 }
 

@@ -1,11 +1,12 @@
 /** Worker that keeps the score curves of the queries and cuts them anew for each change of the settings. */
 
+import { decodeCurve } from "./curve_format.js";
 import { extend, findSegments, medianFilter, oddFramesFor } from "./segments.js";
 
 const curves = new Map();
 
 self.onmessage = ({ data }) => {
-  if (data.type === "add") curves.set(data.query, { raw: data.raw, width: 0, smoothed: null });
+  if (data.type === "add") curves.set(data.query, { raw: decodeCurve(data.curve), width: 0, smoothed: null });
   else if (data.type === "remove") curves.delete(data.query);
   else if (data.type === "clear") curves.clear();
   else cut(data);

@@ -17,8 +17,9 @@ export class Segmenter {
     };
   }
 
-  add(query, raw) {
-    this.#worker.postMessage({ type: "add", query, raw }, [raw.buffer]);
+  /** Adds the score curve of a query, as it is in the answer; it is read in the worker, too. */
+  add(query, curve) {
+    this.#worker.postMessage({ type: "add", query, curve });
   }
 
   remove(query) {

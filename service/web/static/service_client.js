@@ -125,9 +125,3 @@ function sleep(milliseconds, signal) {
     });
   });
 }
-
-/** Reads a curve of 32-bit floats in base64. */
-export function decodeCurve(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
-}

@@ -1,6 +1,6 @@
 /** The state of the page: the recording, the queries with their curves and segments, and the settings. */
 
-import { Cancelled, Problem, decodeCurve } from "./service_client.js";
+import { Cancelled, Problem } from "./service_client.js";
 import { Segmenter } from "./segmenter.js";
 import { isPresent, withThreshold } from "./segments.js";
 import { moved, without } from "./edits.js";
@@ -74,7 +74,7 @@ export class Session extends EventTarget {
     this.#history = [];
     this.#segmenter.clear();
     for (const query of this.queries) Object.assign(query, fresh());
-    this.#report(null);
+    this.report(null);
     this.#changed("recording");
     this.#changed("queries");
     this.search();
@@ -89,7 +89,7 @@ export class Session extends EventTarget {
       added += 1;
     }
     if (added) {
-      this.#report(null);
+      this.report(null);
       this.#changed("queries");
       this.search();
     }
@@ -152,7 +152,7 @@ export class Session extends EventTarget {
 
   /** Searches again for the queries whose search failed or was cancelled. */
   retry() {
-    this.#report(null);
+    this.report(null);
     for (const query of this.queries) if (query.state === "failed") query.state = "waiting";
     this.#changed("queries");
     this.search();
@@ -180,9 +180,8 @@ export class Session extends EventTarget {
     answer.results.forEach((result, index) => {
       const query = queries[index];
       if (!this.queries.includes(query)) return;
-      const raw = decodeCurve(result.score);
       Object.assign(query, { state: "done", warnings: result.warnings });
-      this.#segmenter.add(query.text, raw);
+      this.#segmenter.add(query.text, result.score);
     });
     this.#changed("recording");
     this.#cut();
@@ -197,6 +196,8 @@ export class Session extends EventTarget {
       const query = this.queries.find((each) => each.text === text && each.state === "done");
       if (query) Object.assign(query, { extended, computed: segments, cutWith: settings });
     }
+    const { query, index } = this.selected ?? {};
+    if (query && index >= this.segmentsOf(query).length) this.select(query); // the selected segment is gone
     this.#changed("segments");
   }
 
@@ -275,25 +276,22 @@ export class Session extends EventTarget {
   }
 
   #fail(error) {
-    if (error instanceof Cancelled) {
-      this.#report(new Problem({ title: "The search was cancelled", type: CANCELLED }));
-    } else if (!(error instanceof Problem)) {
+    if (error instanceof Cancelled) this.report(new Problem({ title: "The search was cancelled", type: CANCELLED }));
+    else if (error instanceof Problem) this.report(error);
+    else {
       console.error(error);
-      this.#report(new Problem({ title: "The page made a mistake", detail: String(error) }));
-    } else this.#report(error);
+      this.reportProblem("The page made a mistake", String(error));
+    }
   }
 
-  #report(problem) {
+  /** Shows a problem, or none. */
+  report(problem) {
     this.problem = problem;
     this.#changed("problem");
   }
 
   reportProblem(title, detail) {
-    this.#report(new Problem({ title, detail }));
-  }
-
-  dismissProblem() {
-    this.#report(null);
+    this.report(new Problem({ title, detail }));
   }
 }
 
