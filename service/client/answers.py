@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, cast
 
 import httpx
@@ -29,7 +30,7 @@ def read_localization(response: httpx.Response) -> Localization:
         answer = read_object(response)
         clip, model = answer["clip"], answer["model"]
         return Localization(
-            clip=Clip(clip["id"], clip["duration_s"], clip["cached"], _warnings(clip)),
+            clip=Clip(clip["id"], clip["duration_s"], clip["cached"], read_warnings(clip)),
             model_name=model["name"],
             model_version=model["version"],
             hop_s=answer["hop_s"],
@@ -112,15 +113,30 @@ def _result(result: Mapping[str, Any]) -> QueryResult:
         ),
         score=_curve(result.get("score")),
         similarity=_curve(result.get("similarity")),
-        warnings=_warnings(result),
+        warnings=read_warnings(result),
     )
+
+
+def read_text_warnings(text: str) -> tuple[tuple[AnswerWarning, ...], list[tuple[AnswerWarning, ...]]]:
+    """Reads the warnings about the clip, and about each query, of an answer that is JSON or NDJSON.
+
+    Raises:
+        UnexpectedAnswer: If the text is not such an answer.
+    """
+    try:
+        answers: list[Any] = [json.loads(line) for line in text.split("\n") if line]
+        results = [result for answer in answers for result in answer.get("results", [answer])]
+        return read_warnings(answers[0]["clip"]), [read_warnings(result) for result in results]
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise UnexpectedAnswer(HTTPStatus.OK, f"no answer of POST /localize ({error!r})") from error
 
 
 def _curve(encoded: str | None) -> Float32 | None:
     return None if encoded is None else np.frombuffer(base64.b64decode(encoded), "<f4").astype(np.float32)
 
 
-def _warnings(owner: Mapping[str, Any]) -> tuple[AnswerWarning, ...]:
+def read_warnings(owner: Mapping[str, Any]) -> tuple[AnswerWarning, ...]:
+    """Reads the member `warnings` of a clip or of a result."""
     return tuple(
         AnswerWarning(warning["code"], warning["message"], warning.get("onset_s"), warning.get("offset_s"))
         for warning in owner["warnings"]

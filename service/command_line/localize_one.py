@@ -8,6 +8,7 @@ from service.command_line import plot, renderings
 from service.command_line.input import clip_name, open_clip
 from service.command_line.output import can_show, write_for_people, write_for_programs, write_warnings
 from service.command_line.recording_localizers import MAX_CLIP_BYTES, MAX_CLIP_S
+from service.core.localization import query_warnings
 from service.core.manifest import Manifest
 from service.engine.clip import Upload
 from service.engine.interface import Localization
@@ -44,7 +45,7 @@ def run_one(args: argparse.Namespace, queries: Sequence[str], overrides: Mapping
         engine = open_engine(args.bundle, options)
         postprocessing = engine.manifest.postprocessing.override(**overrides)
         localization = engine.localize(Upload(clip), queries, postprocessing)
-        write_warnings(localization)
+        write_warnings(localization.warnings, query_warnings(localization.results))
         _write(args.form, name, localization, engine.manifest)
         if args.plot is not None:
             waveform = plot.read_envelope(clip, engine.manifest.sample_rate_hz, localization.duration_s)

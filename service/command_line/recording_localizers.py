@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from service.command_line.output import WarningLike, query_messages
 from service.command_line.table_rows import TableForm, named_lines, segment_rows
 from service.core.queries import check_queries
 from service.core.start_errors import ServiceFailed
@@ -116,7 +117,7 @@ class LocalLocalizer:
         try:
             with _open_recording(file) as clip:
                 localization = self._engine.localize(Upload(clip), self._task.queries, self._postprocessing, call)
-            self._warnings = [each.message for warnings in query_warnings(localization.results) for each in warnings]
+            self._warnings = query_messages(query_warnings(localization.results))
             if self._task.form == "ndjson":
                 lines = b"".join(encode_lines(localization, self._engine.manifest, "none"))
                 return named_lines(file, lines.decode())
@@ -166,17 +167,25 @@ class ServiceLocalizer:
         options: dict[str, Any] = {**self._task.overrides, "curves": "none"}
         try:
             with _open_recording(file), _failures(self._url, *of_recording):
-                return "".join(self._rows(file, queries, options) for queries in self._groups())
+                groups = [self._answer(file, queries, options) for queries in self._groups()]
         except of_recording as error:
             is_format = isinstance(error, client.UnsupportedAudio)
             raise RecordingError(type(error).__name__, str(error), is_format=is_format) from error
+        self._warnings = query_messages(warnings for _, group in groups for warnings in group)
+        return "".join(rows for rows, _ in groups)
 
-    def _rows(self, file: str, queries: Sequence[str], options: Mapping[str, Any]) -> str:
+    def _answer(
+        self, file: str, queries: Sequence[str], options: Mapping[str, Any]
+    ) -> tuple[str, Sequence[Sequence[WarningLike]]]:
+        """The rows of a recording for some of the queries, and the warnings about each of these queries."""
+        from service.client.answers import read_text_warnings
+
         if self._task.form == "ndjson":
-            return named_lines(file, self._client.localize_as("ndjson", Path(file), queries, **options))
+            lines = self._client.localize_as("ndjson", Path(file), queries, **options)
+            return named_lines(file, lines), read_text_warnings(lines)[1]
         localization = self._client.localize(Path(file), queries, **options)
-        self._warnings = [warning.message for result in localization for warning in result.warnings]
-        return segment_rows(self._task.form, file, detections_of(localization.results))
+        rows = segment_rows(self._task.form, file, detections_of(localization.results))
+        return rows, [result.warnings for result in localization]
 
     def _groups(self) -> list[tuple[str, ...]]:
         """The queries in groups that the service accepts."""

@@ -66,12 +66,19 @@ def test_the_table_is_that_of_the_model_in_the_process(
     assert remote.stdout == local.stdout
 
 
-@pytest.mark.parametrize("name", ["ndjson", "webvtt"])
-def test_every_format_is_printed(earmark: Run, service: Service, clip: Path, name: str) -> None:
-    run = earmark("localize", str(clip), "low", "--format", name, "--server", service.url)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert "low" in run.stdout
-    assert run.stdout.endswith("\n")
+@pytest.mark.parametrize("name", ["json", "ndjson", "raven", "webvtt"])
+def test_every_format_is_printed_as_by_the_model_in_the_process(
+    earmark: Run, service: Service, clip: Path, tiny_bundle: Path, name: str
+) -> None:
+    arguments = ["localize", str(clip), "ein low Hund bellt", "low", "--format", name]
+    remote = earmark(*arguments, "--server", service.url)
+    command = [sys.executable, "-m", "service", *arguments, "--bundle", str(tiny_bundle)]
+    local = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (remote.returncode, local.returncode) == (0, 0)
+    assert remote.stdout.replace('"cached":true', '"cached":false') == local.stdout
+    assert remote.stderr == local.stderr
+    assert remote.stderr.startswith("earmark: warning: query 1: the query seems to be in another language")
+    assert ("street.wav" in remote.stdout) == (name == "raven")
 
 
 def test_options_reach_the_service(earmark: Run, service: Service, clip: Path) -> None:

@@ -13,7 +13,6 @@ from service.__main__ import main
 from service.command_line.localize import with_output_files
 from service.command_line.output import write_warnings
 from service.core.warnings import AnswerWarning
-from service.engine.interface import Localization
 from tests.clips import encoded, tones, wav
 
 
@@ -133,7 +132,7 @@ def test_warnings_about_the_clip_say_where(
     tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     warnings = (AnswerWarning("sound-lost", "sound is damaged", 1.5, 2.25), AnswerWarning("clipped", "it is clipped"))
-    write_warnings(Localization("id", 3.0, False, (), warnings))
+    write_warnings(warnings, ())
     assert capsys.readouterr().err == (
         "earmark: warning: sound is damaged (1.50 to 2.25 s)\nearmark: warning: it is clipped\n"
     )

@@ -1,5 +1,6 @@
 """The localizers of many recordings; tests/end_to_end/test_localize_by_service.py has the whole command."""
 
+import json
 from pathlib import Path
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from service.client import Client
 from service.command_line.recording_localizers import RecordingError, ServiceLocalizer, Task, open_client
+from service.command_line.table_rows import TableForm
 from service.core.start_errors import ServiceFailed
 from tests.unit.client.service import answer, mock_http, problem
 
@@ -21,15 +23,28 @@ def clip(tmp_path: Path) -> str:
     return str(path)
 
 
-def localizer(reply: httpx.Response, *queries: str) -> ServiceLocalizer:
+def localizer(reply: httpx.Response, *queries: str, form: TableForm = "csv") -> ServiceLocalizer:
     http = mock_http(lambda request: INFO if request.url.path == "/info" else reply)
-    return ServiceLocalizer(Client(URL, http=http, max_wait_s=0), URL, Task(queries or ("rain",), {}, "csv"))
+    return ServiceLocalizer(Client(URL, http=http, max_wait_s=0), URL, Task(queries or ("rain",), {}, form))
 
 
 def test_queries_are_sent_in_groups_that_the_service_accepts(clip: str) -> None:
     rows = localizer(answer("q"), *"abcde").rows(clip)
     assert rows.count("\n") == 3
     assert localizer(answer("q")).model == "tiny 1"
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_warnings_about_the_queries_of_all_groups_are_kept(clip: str, form: TableForm) -> None:
+    body = json.loads(answer("q").content)
+    body["results"][0]["warnings"] = [{"code": "query-cut", "message": "the query is too long"}]
+    reply = httpx.Response(200, json=body)
+    if form == "ndjson":
+        (result,) = body.pop("results")
+        reply = httpx.Response(200, text=json.dumps(body | result) + "\n")
+    service = localizer(reply, *"abc", form=form)
+    service.rows(clip)
+    assert service.query_warnings() == [f"query {number}: the query is too long" for number in (1, 2)]
 
 
 @pytest.mark.parametrize(

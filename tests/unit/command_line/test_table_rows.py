@@ -37,3 +37,8 @@ def test_lines_get_the_file_as_their_first_member() -> None:
     (line,) = named_lines(text, json.dumps({"query": text}, ensure_ascii=False) + "\n").removesuffix("\n").split("\n")
     assert json.loads(line) == {"file": text, "query": text}
     assert header("ndjson") == named_lines(FILE, "") == ""
+
+
+def test_a_query_with_a_line_separator_stays_on_its_line() -> None:
+    (line,) = named_lines(FILE, '{"query":"rain\u2028or\u0085snow"}\n').rstrip("\n").split("\n")
+    assert json.loads(line) == {"file": FILE, "query": "rain\u2028or\u0085snow"}
