@@ -40,8 +40,12 @@ def check_condition(text: str, metadata: Mapping[str, type]) -> str:
         raise FilterInvalid(f"it has {len(text)} characters", f"at most {MAX_CHARS} characters")
     try:
         tree: Any = parse_one(text, into=exp.Condition)
+    except (SqlglotError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # the parser has a class for most of its errors, but random text also makes it fail inside
+        raise FilterInvalid(f"{_shown(text)} is not understood", ACCEPTED) from error
+    try:
         return _Writer({**BUILT_IN, **metadata}).condition(tree)
-    except (SqlglotError, RecursionError) as error:
+    except RecursionError as error:
         raise FilterInvalid(f"{_shown(text)} is not understood", ACCEPTED) from error
 
 
@@ -115,9 +119,18 @@ class _Writer:
             if not node.is_string or sign:
                 raise FilterInvalid(f"it compares a column of texts with {_shown(node)}", "a text in single quotes")
             return "'" + node.this.replace("'", "''") + "'"
-        if node.is_string or not math.isfinite(float(node.this)):
+        number = math.nan if node.is_string else _number(node.this)
+        if not math.isfinite(number):
             raise FilterInvalid(f"it compares a column of numbers with {_shown(node)}", "a number without quotes")
-        return f"{sign}{float(node.this)!r}"
+        return f"{sign}{number!r}"
+
+
+def _number(text: str) -> float:
+    """The number that a literal stands for; NaN for a literal such as 1e, which the parser takes for a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _shown(node: Any) -> str:

@@ -70,6 +70,10 @@ def test_conditions_select_recordings(condition: str, paths: list[str], library:
         ("site = 3", "compares a column of texts with 3"),
         ("gain LIKE 'x'", "column gain holds numbers"),
         ("gain = 1e999", "compares a column of numbers"),
+        ("gain = 1e", "compares a column of numbers with 1e"),
+        ("1e+ < gain", "compares a column of numbers|not understood"),
+        ("{ : } 1", "not understood"),
+        ("1 { : @ STRUCT } 'a' DATE ARRAY : LIKE ,", "not understood"),
         ("zone = 'x'", "no column zone; accepted: the columns id, path"),
         ("generation = 1", "no column generation"),
         ("t.site = 'x'", "where a column is needed"),
@@ -95,5 +99,38 @@ def test_anything_else_is_refused(condition: str, reason: str) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.sampled_from(list("site gan=<>'\"()`;-*/%\\01.ANDORINL,?:[]{}|~@#$")), max_size=40))
 def test_no_text_is_anything_but_a_condition_or_refused(text: str) -> None:
+    with contextlib.suppress(FilterInvalid):
+        assert check_condition(text, COLUMNS).startswith("(")
+
+
+WORDS = (
+    *(
+        "site",
+        "gain",
+        "=",
+        "<",
+        "'a'",
+        "1",
+        "1e",
+        "AND",
+        "OR",
+        "NOT",
+        "(",
+        ")",
+        "IN",
+        "LIKE",
+        "IS",
+        "NULL",
+        "-",
+        ",",
+        ".",
+    ),
+    *("::", "CASE", "WHEN", "END", "[", "]", "{", "}", ":", "?", "@", "->", "||", "STRUCT", "ARRAY", "DATE"),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=20).map(" ".join))
+def test_no_order_of_words_is_anything_but_a_condition_or_refused(text: str) -> None:
     with contextlib.suppress(FilterInvalid):
         assert check_condition(text, COLUMNS).startswith("(")
