@@ -27,6 +27,10 @@ class SegmentOut(BaseModel):
     """Time of the highest score, in seconds: the middle of its frame."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class WarningOut(BaseModel):
     """A fault of the clip or a property of the query that may make the answer incomplete or wrong."""
 
@@ -36,10 +40,10 @@ class WarningOut(BaseModel):
     """Stable name of the kind of warning."""
     message: str
     """Explanation for people: what was noticed and what was done about it."""
-    onset_s: float | SkipJsonSchema[None] = Field(None, examples=[18.88])
+    onset_s: float | SkipJsonSchema[None] = Field(None, examples=[18.88], exclude_if=_is_none)
     """Start of the stretch that the warning is about, in seconds from the start of the clip. Absent if the warning is
     about the whole clip or about a query."""
-    offset_s: float | SkipJsonSchema[None] = Field(None, examples=[19.14])
+    offset_s: float | SkipJsonSchema[None] = Field(None, examples=[19.14], exclude_if=_is_none)
     """End of the stretch, in seconds. Absent if `onset_s` is absent."""
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from service.api import schemas
-from service.api.schemas import ProblemOut, ReadyOut, ResultOut
+from service.api.schemas import ProblemOut, ReadyOut, ResultOut, WarningOut
 
 SCHEMAS = [kind for kind in vars(schemas).values() if isinstance(kind, type) and issubclass(kind, BaseModel)]
 RESULT: dict[str, Any] = {"query": "a dog", "present": False, "warnings": [], "clip_score": 0.1, "segments": []}
@@ -33,3 +33,10 @@ def test_a_problem_may_have_further_members() -> None:
 
 def test_no_null_is_documented_for_an_absent_member() -> None:
     assert ReadyOut.model_json_schema()["properties"]["degraded"]["type"] == "array"
+
+
+def test_a_warning_without_a_stretch_leaves_out_its_stretch() -> None:
+    warning = WarningOut(code="query-cut", message="it is too long", onset_s=None, offset_s=None)
+    assert warning.model_dump(mode="json") == {"code": "query-cut", "message": "it is too long"}
+    placed = WarningOut(code="sound-lost", message="it is damaged", onset_s=0.0, offset_s=1.5)
+    assert placed.model_dump(mode="json")["onset_s"] == 0.0
