@@ -61,13 +61,18 @@ def add_page(app: FastAPI) -> None:
 
 
 class PageFiles(StaticFiles):
-    """The static files of the page: browsers ask whether a file has changed, except for libraries with their version."""
+    """The static files of the page: browsers ask whether a file has changed, except for libraries with their version.
+
+    The files are small, so a request for a range of one gets the whole file.
+    """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Returns a file, or 304 if the browser has it already."""
+        scope["headers"] = [header for header in scope["headers"] if header[0] not in (b"range", b"if-range")]
         response = await super().get_response(path, scope)
         headers = response.headers
         headers.update(_HEADERS)
+        del headers["Accept-Ranges"]
         headers["Content-Security-Policy"] = _POLICY.format(nonce=secrets.token_urlsafe(16))  # workers have their own
         headers["Cache-Control"] = _FOR_EVER if Path(path).parts[:1] == ("vendor",) else _REVALIDATE
         if response.status_code != 304:

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
@@ -14,6 +15,7 @@ from service.standard_streams import write_line
 if TYPE_CHECKING:
     from service.engine.interface import EmbeddedClip
     from service.library.indexing import IndexReport
+    from service.library.recording import Value
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
 
@@ -79,9 +81,12 @@ def run(args: argparse.Namespace) -> None:
     paths = find_files(args.recordings, args.library)
     table = read_metadata(args.metadata) if args.metadata is not None else None
     library = open_or_create_library(args.library, LibraryModel.of(read_manifest(args.bundle)))
-    metadata = table.by_recording(paths) if table else {}
-    if table is not None:
+    metadata: Mapping[str, Mapping[str, Value]] = {}
+    if args.metadata is not None:
+        texts = [name for name, kind in library.metadata_columns().items() if kind is str]
+        table = read_metadata(args.metadata, texts)
         library.add_metadata_columns(table.kinds, table.source)
+        metadata = table.by_recording(paths)
     options = EngineOptions(max_clip_s=MAX_CLIP_S, max_upload_bytes=MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
     progress = ProgressLine(sum(map(_size, paths)))
     with closing(Decoders(_N_DECODERS)) as decoders:

@@ -4,7 +4,7 @@ import csv
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +60,16 @@ class MetadataTable:
         return found
 
 
-def read_metadata(path: Path) -> MetadataTable:
+def read_metadata(path: Path, texts: Collection[str] = ()) -> MetadataTable:
     """Reads a CSV table in UTF-8 with a header.
 
     The column `path` names the recording, relative to the folder of the table. Every other column becomes a column of the
     library, with its name in lower case. A column whose values are all numbers is a column of numbers; an empty value is no
     value.
+
+    Args:
+        path: File of the table.
+        texts: Columns of texts, even if all their values are numbers.
 
     Raises:
         MetadataInvalid: If the table is not such a CSV.
@@ -88,7 +92,7 @@ def read_metadata(path: Path) -> MetadataTable:
             raise MetadataInvalid(str(path), f"row {number} has a value of more than {MAX_VALUE_CHARS} characters")
     columns = {name: [line[index] for line in lines[1:]] for index, name in enumerate(names)}
     paths = columns.pop(PATH_COLUMN)
-    kinds = {name: column_kind(values) for name, values in columns.items()}
+    kinds = {name: str if name in texts else column_kind(values) for name, values in columns.items()}
     rows: dict[str, Mapping[str, Value]] = {}
     for index, recording in enumerate(paths):
         if recording in rows or not recording.strip() or "\0" in recording:

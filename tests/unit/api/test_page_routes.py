@@ -87,3 +87,13 @@ async def test_the_page_answers_head_and_refuses_other_methods(client: httpx.Asy
     assert (head.status_code, head.content) == (200, b"")
     refused = await client.post("/")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    "value", ["bytes=0-3", "bytes=abc", "bytes=5-1", "items=0-1", "bytes=99999999-", "bytes=0-1,3-4"]
+)
+async def test_a_range_of_a_static_file_is_the_whole_file(client: httpx.AsyncClient, value: str) -> None:
+    answer = await client.get("/web/main.js", headers={"Range": value})
+    assert (answer.status_code, answer.content) == (200, (FOLDER / "static/main.js").read_bytes())
+    assert "Accept-Ranges" not in answer.headers
+    assert "Content-Security-Policy" in answer.headers

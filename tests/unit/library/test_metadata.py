@@ -54,3 +54,9 @@ def test_a_path_is_relative_to_the_table_or_the_end_of_the_only_such_path(tmp_pa
 def test_a_table_that_cannot_be_used_is_refused_with_its_reason(text: str | bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(MetadataInvalid, match=reason):
         read_metadata(_table(tmp_path, text))
+
+
+def test_a_column_of_texts_stays_one_if_all_its_values_are_numbers(tmp_path: Path) -> None:
+    table = read_metadata(_table(tmp_path, "path,site,gain\na.wav,5,3\n"), ["site"])
+    assert table.kinds == {"site": str, "gain": float}
+    assert table.rows == {"a.wav": {"site": "5", "gain": 3.0}}
