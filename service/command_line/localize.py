@@ -130,8 +130,10 @@ def run(args: argparse.Namespace) -> None:
     overrides = {name: value for name in POSTPROCESSING if (value := getattr(args, name)) is not None}
     key = args.key_file.read_text().strip() if args.key_file else None
     if args.server and args.plot:
-        raise ParameterInvalid("--plot", "given together with --server", "only one of both")
+        raise ParameterInvalid("--plot", "given together with --server", "only one of the two")
     if args.output or _names_many(args.clip):
+        if args.plot:
+            raise ParameterInvalid("--plot", "given together with a table of many recordings", "only one of the two")
         from service.command_line.localize_many import run_many
 
         run_many(args, Task(tuple(queries), overrides, _table_form(args)), key)

@@ -46,7 +46,7 @@ def add_search_parser(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "queries", nargs="*", type=utf8_text, metavar="QUERY", help='a sound in plain words, such as "a chainsaw"'
     )
-    for option, what in (("--like", "in which the sound is heard"), ("--unlike", "in which it is not")):
+    for option, what in (("--like", "in which the sound is heard"), ("--unlike", "in which the sound is not heard")):
         parser.add_argument(
             option,
             action="append",
@@ -61,7 +61,7 @@ def add_search_parser(subparsers: "Subparsers") -> None:
         "--where",
         default="",
         metavar="CONDITION",
-        help="search only recordings such as \"site = 'north' AND duration_s > 60\"",
+        help="search only recordings that meet a condition, such as \"site = 'north' AND duration_s > 60\"",
     )
     parser.add_argument("--exact", action="store_true", help="read all frames, so that no moment can be missed; slow")
     parser.add_argument(

@@ -14,7 +14,7 @@ from service.core.start_errors import LibraryUnavailable
 MAX_CHARS = 2000
 MAX_DEPTH = 12
 ACCEPTED = (
-    "comparisons such as site = 'north' AND (duration_s > 60 OR name LIKE '%owl%'), also with IN, BETWEEN and IS NULL"
+    "comparisons such as site = 'north' AND (duration_s > 60 OR path LIKE '%owl%'), also with IN, BETWEEN and IS NULL"
 )
 BUILT_IN: Mapping[str, type] = {"id": str, "path": str, "duration_s": float}
 """Columns of every library that a condition may name."""

@@ -83,7 +83,7 @@ def tables() -> Mapping[str, list[Row]]:
             (
                 f"`{each.name}`",
                 f"`{each.content_type.removesuffix('; charset=utf-8')}`",
-                f"{each.meaning}.".capitalize(),
+                f"{each.meaning[0].upper()}{each.meaning[1:]}.",
             )
             for each in FORMATS.values()
         ],

@@ -125,6 +125,10 @@ def test_more_queries_than_a_service_accepts_fit_in_a_file(localize: Run, record
     [
         (["recordings", "low"], "CLIP is recordings, which names several recordings; accepted: with --csv out.csv"),
         (["nothing/*.wav", "low", "--csv", "out.csv"], "no file matches nothing/*.wav"),
+        (
+            ["recordings", "low", "--csv", "out.csv", "--plot", "out.png"],
+            "--plot is given together with a table of many recordings; accepted: only one of the two",
+        ),
         (["recordings", "--csv", "out.csv"], "the request has no query; at least 1 is needed"),
         (["recordings", "low", "--format", "srt", "--output", "out.srt"], "the format is srt, which has no table"),
         (
