@@ -36,9 +36,10 @@ class TreeMemory:
 
 @contextmanager
 def sampled_memory(service: Service) -> Generator[TreeMemory]:
-    """Samples the memory of a service and its decoders during the block."""
+    """Samples the memory of a service and its decoders before the block and during it."""
     memory, done = TreeMemory(), threading.Event()
     process = psutil.Process(service.pid)
+    memory.peak_mb = tree_memory_mb(process)
 
     def sample() -> None:
         while not done.wait(_SAMPLE_EVERY_S):

@@ -239,6 +239,9 @@ class _UnsoundEncoder(AudioEncoder):
     def embed(self, windows: np.ndarray) -> np.ndarray:
         return 1.1 * super().embed(windows)
 
+    def embed_beside(self, windows: np.ndarray) -> np.ndarray:
+        return 1.1 * super().embed_beside(windows)
+
 
 def test_frames_of_the_model_that_are_not_of_unit_norm_are_not_cached(engine: Engine, tiny_bundle: Path) -> None:
     encoder = _UnsoundEncoder(tiny_bundle, engine.manifest, EngineOptions())

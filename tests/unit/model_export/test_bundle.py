@@ -49,4 +49,4 @@ def test_the_licence_of_public_weights_is_listed_if_the_tower_started_from_them(
 
 def test_the_manifest_of_the_packaged_model_has_the_licences_of_its_recipe() -> None:
     manifest = verify_bundle(Path("service/bundle"))
-    assert licences(read_recipe(Path("training/recipes/compact.toml"))) == manifest.licences
+    assert licences(read_recipe(Path("training/recipes/pyramid_shared.toml"))) == manifest.licences
