@@ -24,6 +24,7 @@ START_SCALE = 12.0
 """Scale of the starting point without words: of the direction from the background to the examples, at unit length."""
 _STEPS = 12
 _SMALLEST_STEP = 1e-3
+_SMALLEST_NORM = 1e-6
 _SMALLEST_GAIN = 1e-7
 _BIAS_PENALTY = 1e-6
 
@@ -64,8 +65,9 @@ def learn_query(
     weights = _weights(len(positive), len(negative), len(background))
     start = _start_from_words(words, calibration) if words is not None else _start(positive, frames[~is_positive])
     learnt = _fit(frames, is_positive, weights, start)  # (D + 1,)
-    norm = max(float(np.linalg.norm(learnt[:-1])), 1e-9)
-    direction = (learnt[:-1] / norm).astype(np.float32)
+    norm = float(np.linalg.norm(learnt[:-1]))
+    # examples that cannot be told apart leave no direction; then every frame has nearly the same score
+    direction = (learnt[:-1] / norm).astype(np.float32) if norm > _SMALLEST_NORM else positive[0]
     sigmoid = [norm / calibration.scale, (float(learnt[-1]) - calibration.bias) / calibration.scale]
     return EncodedQueries(direction[None], np.array([sigmoid], np.float32))
 
