@@ -100,7 +100,8 @@ def _plain(query: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    return _SPACE_BEFORE_COMMA.sub("", " ".join(text.lstrip(_LEADING).rstrip(_SURROUNDINGS).split()))
+    text = " ".join(text.split())
+    return _SPACE_BEFORE_COMMA.sub("", text.lstrip(_LEADING + " ").rstrip(_SURROUNDINGS + " "))
 
 
 def _shortened(text: str) -> str:
@@ -111,7 +112,7 @@ def _shortened(text: str) -> str:
             return rest
     found = _PRODUCED.fullmatch(text)
     if found:
-        return found[1]
+        return _trimmed(found[1])
     for phrase in (_HEARD, _ENDINGS):
         found = phrase.search(text)
         if found and not _QUOTED.search(text, 0, found.start()):
@@ -119,7 +120,7 @@ def _shortened(text: str) -> str:
             if _names_a_sound(text[: found.start()]):
                 return rest
     found = _ARTICLE.match(text)
-    return text[found.end() :] if found and _has_letter_or_digit(text[found.end() :]) else text
+    return _trimmed(text[found.end() :]) if found and _has_letter_or_digit(text[found.end() :]) else text
 
 
 def _names_a_sound(text: str) -> bool:

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.core.query_wording import reduce_wording
@@ -124,6 +124,8 @@ def test_version_0_changes_nothing() -> None:
 VOCABULARY = "a the some sound of i can hear you there is it's please find no dog barks when , . ! ( - not"
 
 
+@example("\u266a/0")
+@example("the - can not")
 @given(st.one_of(st.text(), st.lists(st.sampled_from(VOCABULARY.split()), max_size=9).map(" ".join)))
 def test_a_second_application_changes_nothing_and_a_letter_or_digit_remains(query: str) -> None:
     once = reduce_wording(query, 1)
