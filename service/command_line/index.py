@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
+from service.command_line.recording_localizers import MAX_CLIP_BYTES, MAX_CLIP_S, N_DECODERS
 from service.core.manifest import PACKAGED_BUNDLE, read_manifest
 from service.standard_streams import write_line
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
 
 EXIT_SOME_REFUSED = 1
-MAX_CLIP_S = 24 * 3600.0
-MAX_CLIP_BYTES = 64 * 2**30
-_N_DECODERS = 2
 _LINE_EVERY_S = 30.0
 _REDRAW_EVERY_S = 0.5
 _PREFIX = "earmark: "
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         metadata = table.by_recording(paths)
     options = EngineOptions(max_clip_s=MAX_CLIP_S, max_upload_bytes=MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
     progress = ProgressLine(sum(map(_size, paths)))
-    with closing(Decoders(_N_DECODERS)) as decoders:
+    with closing(Decoders(N_DECODERS)) as decoders:
         engine = open_engine(args.bundle, options, memory_cache(0), decoders.decode)
         with closing(engine):
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_CLIP_S = 24 * 3600.0  # the user of the command waits only for these recordings
 MAX_CLIP_BYTES = 64 * 2**30
-_N_DECODERS = 2
+N_DECODERS = 2
 _N_PARALLEL = 4
 _N_PARALLEL_REQUESTS = 8
 _DEFAULT_MAX_QUERIES = 64
@@ -217,7 +217,7 @@ def open_local_localizer(bundle: Path, device: Any, task: Task) -> Generator[Loc
     )
     check_queries(task.queries, options.max_queries, options.max_query_chars)
     with (
-        closing(Decoders(_N_DECODERS)) as decoders,
+        closing(Decoders(N_DECODERS)) as decoders,
         closing(open_engine(bundle, options, memory_cache(0), decoders.decode)) as engine,
     ):
         yield LocalLocalizer(engine, task)

@@ -10,11 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.command_line.index import MAX_CLIP_BYTES, MAX_CLIP_S
 from service.command_line.input import open_clip
 from service.command_line.library import LIBRARY_HELP
 from service.command_line.localize import POSTPROCESSING, utf8_text
 from service.command_line.output import write_for_people, write_for_programs
+from service.command_line.recording_localizers import MAX_CLIP_BYTES, MAX_CLIP_S
 from service.command_line.renderings import one_line
 from service.core.errors import ParameterInvalid
 from service.core.manifest import PACKAGED_BUNDLE
