@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
+from service.command_line.counts import counted
 from service.command_line.recording_localizers import MAX_CLIP_BYTES, MAX_CLIP_S, N_DECODERS
 from service.core.manifest import PACKAGED_BUNDLE, read_manifest
 from service.standard_streams import write_line
@@ -99,17 +100,19 @@ def run(args: argparse.Namespace) -> None:
     progress.end()
     if table is not None and len(metadata) < len(table.rows):
         n_unused = len(table.rows) - len(metadata)
-        write_line(sys.stderr, f"{_PREFIX}warning: {n_unused} rows of {table.source} name no recording of this command")
+        named = counted(n_unused, f"row of {table.source} names", f"rows of {table.source} name")
+        write_line(sys.stderr, f"{_PREFIX}warning: {named} no recording of this command")
     _summarize(report, progress.elapsed_s)
     if report.refused:
         raise SystemExit(EXIT_SOME_REFUSED)
 
 
 def _summarize(report: "IndexReport", elapsed_s: float) -> None:
-    skipped = f", {report.n_skipped} files that are no recordings skipped" if report.n_skipped else ""
+    skipped_files = counted(report.n_skipped, "file that is no recording", "files that are no recordings")
+    skipped = f", {skipped_files} skipped" if report.n_skipped else ""
     write_line(
         sys.stdout,
-        f"{report.n_written} recordings of {report.duration_s / 3600:.2f} h indexed in {elapsed_s:.0f} s, "
+        f"{counted(report.n_written, 'recording')} of {report.duration_s / 3600:.2f} h indexed in {elapsed_s:.0f} s, "
         f"{report.n_unchanged} unchanged, {len(report.refused)} refused{skipped}",
     )
 

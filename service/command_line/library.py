@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from service.command_line.counts import counted
 from service.standard_streams import write_line
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def run_remove(args: argparse.Namespace) -> None:
             raise RecordingNotFound(name)
         ids.append(found.id)
     n_removed = library.remove(ids)
-    write_line(sys.stdout, f"{n_removed} recordings removed; `earmark library compact` frees their space")
+    write_line(sys.stdout, f"{counted(n_removed, 'recording')} removed; `earmark library compact` frees their space")
 
 
 def run_compact(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from service.client.many import in_order
 from service.client.progress import Progress
+from service.command_line.counts import counted
 from service.command_line.journal import Journal, errors_path, journal_path, open_journal
 from service.command_line.recording_localizers import (
     RecordingError,
@@ -70,7 +71,7 @@ def run_many(args: argparse.Namespace, task: Task, key: str | None) -> None:
             n_failed = journal.n_failed - n_failed
             before = f", {n_before} done before" if n_before else ""
             failed = f", {n_failed} failed" if n_failed else ""
-            done = f"{len(pending) - n_failed} recordings localized{failed}{before}"
+            done = f"{counted(len(pending) - n_failed, 'recording')} localized{failed}{before}"
             listed = f"; see {errors_path(output)}" if journal.n_failed else ""
             write_line(sys.stderr, f"earmark: {done}{listed}")
             if journal.n_failed:
@@ -120,7 +121,8 @@ def _end_at_once(journal: Journal, progress: Progress) -> NoReturn:
     """Ends the process after Ctrl-C without waiting for recordings in progress; everything that is done is written."""
     journal.close()
     progress.finish()
-    write_line(sys.stderr, f"earmark: {len(journal.done)} recordings are done; the same command does the rest")
+    done = counted(len(journal.done), "recording is done", "recordings are done")
+    write_line(sys.stderr, f"earmark: {done}; the same command does the rest")
     os._exit(_EXIT_INTERRUPTED)
 
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.command_line.counts import counted
 from service.command_line.input import open_clip
 from service.command_line.library import LIBRARY_HELP
 from service.command_line.localize import POSTPROCESSING, utf8_text
@@ -207,4 +208,4 @@ def _values(moment: "Moment", queries: Sequence[str]) -> dict[str, Any]:
 
 def _summary(result: "SearchResult") -> str:
     how = "all frames were read" if result.exact else "through the index, which may miss some; --exact reads all frames"
-    return f"{result.searched_s / 3600:.2f} h in {result.n_recordings} recordings searched: {how}"
+    return f"{result.searched_s / 3600:.2f} h in {counted(result.n_recordings, 'recording')} searched: {how}"

@@ -6,9 +6,12 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import jams
 import pytest
+import srt
 from playwright.sync_api import expect
 
 from service.api.schemas import LocalizeOut
@@ -110,6 +113,25 @@ def _read_json(content: bytes) -> list[tuple[float, float, str]]:
     return [(each.onset_s, each.offset_s, result.query) for result in answer.results for each in result.segments]
 
 
+def _read_ndjson(content: bytes) -> list[tuple[float, float, str]]:
+    results = [json.loads(line) for line in content.decode().splitlines()]
+    return [(each["onset_s"], each["offset_s"], result["query"]) for result in results for each in result["segments"]]
+
+
+def _read_jams(content: bytes) -> list[tuple[float, float, str]]:
+    annotations: Any = jams.load(io.StringIO(content.decode()), fmt="jams", strict=True).annotations
+    return [
+        (float(each.time), float(each.time + each.duration), str(each.value))
+        for annotation in annotations
+        for each in annotation.data
+    ]
+
+
+def _read_srt(content: bytes) -> list[tuple[float, float, str]]:
+    subtitles = srt.parse(content.decode())
+    return [(each.start.total_seconds(), each.end.total_seconds(), each.content) for each in subtitles]
+
+
 def _read_audacity(content: bytes) -> list[tuple[float, float, str]]:
     rows = [line.split("\t") for line in content.decode().splitlines()]
     return [(float(onset), float(offset), query) for onset, offset, query in rows]
@@ -137,15 +159,19 @@ def _cue_seconds(time: str) -> float:
     return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
+@pytest.mark.filterwarnings("ignore:Passing a schema to Validator:DeprecationWarning")  # in jams
 @pytest.mark.parametrize(
     ("button", "read"),
     [
         ("CSV", _read_csv),
         ("JSON", _read_json),
+        ("NDJSON", _read_ndjson),
         ("Audacity labels", _read_audacity),
         ("Raven table", _read_raven),
         ("WebVTT", _read_vtt),
+        ("SubRip", _read_srt),
         ("DCASE table", _read_dcase),
+        ("JAMS", _read_jams),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import soundfile
 from playwright.sync_api import Route, expect
 
 from service.web.vendor import FOLDER
@@ -121,6 +122,22 @@ def test_a_file_that_is_no_recording_is_explained(
     page.choose(SCENE)  # another recording is taken afterwards
     page.wait_for_results(1)
     expect(page.page.locator("#problem")).to_be_hidden()
+
+
+def test_a_recording_that_the_browser_cannot_read_does_not_look_silent(page: EarmarkPage, tmp_path: Path) -> None:
+    samples, rate_hz = soundfile.read(SCENE)
+    soundfile.write(tmp_path / "scene.caf", samples, rate_hz, format="CAF")
+    page.add("a dog barks").choose(tmp_path / "scene.caf").wait_for_results(1)
+    expect(page.lane("a dog barks")).to_contain_text("heard twice")
+    expect(page.page.get_by_text("This browser cannot read the sound of this file")).to_be_visible()
+    expect(page.page.get_by_text("This browser cannot play this recording.")).to_be_visible()
+    expect(page.page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+    expect(page.page.locator("#waveform")).to_be_hidden()
+    page.choose(SCENE)  # what was said is taken back
+    page.wait_for_results(1)
+    expect(page.page.locator("#waveform")).to_be_visible()
+    expect(page.page.locator("#no-waveform")).to_be_hidden()
+    expect(page.page.locator("#unplayable")).to_be_hidden()
 
 
 def test_a_query_that_is_refused_does_not_hold_up_the_others(new_page: NewPage) -> None:

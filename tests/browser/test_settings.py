@@ -1,5 +1,6 @@
 """The sliders give the segments that the service gives with these settings, without asking the service."""
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -36,6 +37,16 @@ def _expect_segments(page: EarmarkPage, segments: list[tuple[float, float]]) -> 
     for row, edges in enumerate(segments):
         for column, seconds in enumerate(edges):
             expect(page.rows.nth(row).locator("input").nth(column)).to_have_value(f"{seconds:.2f}")
+
+
+def test_the_value_of_a_slider_is_the_value_that_is_applied(page: EarmarkPage, service: Service) -> None:
+    page.start_demo()
+    defaults = httpx.get(f"{service.url}/info", timeout=60).json()["defaults"]
+    for name, (field, other) in SLIDERS.items():
+        output = page.page.locator(f"#setting-{field}").locator("xpath=..").locator("output")
+        assert float((output.text_content() or "").removesuffix(" s")) == defaults[field], name
+        page.set_slider(name, other)
+        assert float((output.text_content() or "").removesuffix(" s")) == other
 
 
 def test_a_threshold_that_nothing_reaches_says_so(page: EarmarkPage) -> None:

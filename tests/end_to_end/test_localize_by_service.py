@@ -103,7 +103,7 @@ def test_a_folder_becomes_a_table_and_is_continued(earmark: Run, service: Servic
     ]
     assert "9.wav,UnsupportedAudio," in (tmp_path / "out.errors.csv").read_text()
     (tmp_path / "8.wav").write_bytes((tmp_path / "0.wav").read_bytes())
-    assert "1 recordings localized, 7 done before" in earmark(*command).stderr
+    assert "1 recording localized, 7 done before" in earmark(*command).stderr
 
 
 def test_a_service_that_is_not_there_stops_the_run_and_no_recording_is_to_blame(

@@ -1,7 +1,7 @@
 /** The buttons that save the results, and the one that copies a link. */
 
 import { byId, element } from "./dom.js";
-import { asAudacity, asCsv, asDcase, asJson, asRaven, asWebVtt } from "./exports.js";
+import { asAudacity, asCsv, asDcase, asJams, asJson, asNdjson, asRaven, asSrt, asWebVtt } from "./exports.js";
 import { asSvg } from "./picture.js";
 import { reportOf } from "./report.js";
 
@@ -9,10 +9,13 @@ const PNG_SCALE = 2;
 const FORMATS = [
   ["CSV", "csv", "text/csv", asCsv],
   ["JSON", "json", "application/json", asJson],
+  ["NDJSON", "ndjson", "application/x-ndjson", asNdjson],
   ["Audacity labels", "labels.txt", "text/plain", asAudacity],
   ["Raven table", "selections.txt", "text/plain", asRaven],
   ["WebVTT", "vtt", "text/vtt", asWebVtt],
+  ["SubRip", "srt", "application/x-subrip", asSrt],
   ["DCASE table", "tsv", "text/tab-separated-values", asDcase],
+  ["JAMS", "jams", "application/vnd.jams+json", asJams],
 ];
 
 export class ExportBar {

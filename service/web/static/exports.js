@@ -15,7 +15,9 @@ const oneLine = (text) => text.split(/\s+/u).filter(Boolean).join(" ");
 
 /** All segments with their queries, in order of time. */
 function byTime({ results }) {
-  const all = results.flatMap(({ query, segments }) => segments.map((segment) => ({ ...segment, query: oneLine(query) })));
+  const all = results.flatMap(({ query, segments }) =>
+    segments.map((segment) => ({ ...segment, query: oneLine(query), originalQuery: query })),
+  );
   return all.sort((a, b) => a.onset_s - b.onset_s || a.offset_s - b.offset_s || (a.query < b.query ? -1 : a.query > b.query ? 1 : 0));
 }
 
@@ -32,27 +34,33 @@ function quoted(text) {
 }
 
 /** JSON like an answer of POST /localize without curves, with the settings and whether segments were corrected. */
-export function asJson({ clip, model, hopS, settings, results }) {
-  const answer = {
-    clip,
-    model,
-    hop_s: hopS,
-    settings,
-    results: results.map(({ query, warnings, present, clipScore, segments, corrected }) => ({
-      query,
-      warnings,
-      present,
-      clip_score: round(clipScore),
-      segments: segments.map((each) => ({
-        onset_s: round(each.onset_s),
-        offset_s: round(each.offset_s),
-        score: round(each.score),
-        peak_s: round(each.peak_s),
-      })),
-      corrected,
+export function asJson(report) {
+  return `${JSON.stringify({ ...head(report), results: report.results.map(resultOf) }, null, 2)}\n`;
+}
+
+/** A line of JSON for each query, with the members of the answer and of its result. */
+export function asNdjson(report) {
+  return report.results.map((result) => `${JSON.stringify({ ...head(report), ...resultOf(result) })}\n`).join("");
+}
+
+function head({ clip, model, hopS, settings }) {
+  return { clip, model, hop_s: hopS, settings };
+}
+
+function resultOf({ query, warnings, present, clipScore, segments, corrected }) {
+  return {
+    query,
+    warnings,
+    present,
+    clip_score: round(clipScore),
+    segments: segments.map((each) => ({
+      onset_s: round(each.onset_s),
+      offset_s: round(each.offset_s),
+      score: round(each.score),
+      peak_s: round(each.peak_s),
     })),
+    corrected,
   };
-  return `${JSON.stringify(answer, null, 2)}\n`;
 }
 
 /** A label track for Audacity (File, Import, Labels). */
@@ -91,22 +99,72 @@ export function asRaven(report) {
   return tabbed([RAVEN_COLUMNS, ...rows]);
 }
 
-/** Subtitles for a video or audio player (WebVTT of the W3C). */
+/** Subtitles for web pages (WebVTT of the W3C). */
 export function asWebVtt(report) {
   const cues = byTime(report).map((each, index) => {
     const text = each.query.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    const onsetMs = roundHalfEven(1000 * each.onset_s);
-    const offsetMs = Math.max(roundHalfEven(1000 * each.offset_s), onsetMs + 1); // players drop shorter cues
-    return `${index + 1}\n${cueTime(onsetMs)} --> ${cueTime(offsetMs)}\n${text}\n\n`;
+    return `${index + 1}\n${cueTimes(each, ".")}\n${text}\n\n`;
   });
   return `WEBVTT\n\n${cues.join("")}`;
 }
 
-function cueTime(milliseconds) {
+/** Subtitles for players (SubRip); a long arrow in a query would be a line of times. */
+export function asSrt(report) {
+  return byTime(report)
+    .map((each, index) => `${index + 1}\n${cueTimes(each, ",")}\n${each.query.replaceAll(/--+>/g, "->")}\n\n`)
+    .join("");
+}
+
+/** The times of a cue, which lasts at least 1 ms because players drop shorter ones. */
+function cueTimes(segment, mark) {
+  const onsetMs = roundHalfEven(1000 * segment.onset_s);
+  const offsetMs = Math.max(roundHalfEven(1000 * segment.offset_s), onsetMs + 1);
+  return `${cueTime(onsetMs, mark)} --> ${cueTime(offsetMs, mark)}`;
+}
+
+function cueTime(milliseconds, mark) {
   const pad = (value, width) => String(value).padStart(width, "0");
   const seconds = Math.floor(milliseconds / 1000);
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return `${pad(hours, 2)}:${pad(minutes, 2)}:${pad(seconds % 60, 2)}.${pad(milliseconds % 1000, 3)}`;
+  return `${pad(hours, 2)}:${pad(minutes, 2)}:${pad(seconds % 60, 2)}${mark}${pad(milliseconds % 1000, 3)}`;
+}
+
+const JAMS_VERSION = "0.3.4";
+
+/** Annotations for research tools: JAMS (Humphrey et al., ISMIR 2014) with the namespace `tag_open`. */
+export function asJams(report) {
+  const { clip, model } = report;
+  const annotation = {
+    namespace: "tag_open",
+    time: 0,
+    duration: clip.duration_s,
+    data: byTime(report).map((each) => ({
+      time: round(each.onset_s),
+      duration: round(each.offset_s - each.onset_s),
+      value: each.originalQuery,
+      confidence: round(each.score),
+    })),
+    annotation_metadata: {
+      curator: { name: "", email: "" },
+      annotator: {},
+      version: model.version,
+      corpus: "",
+      annotation_tools: `Earmark, model ${model.name}`,
+      annotation_rules: "",
+      validation: "",
+      data_source: "program",
+    },
+    sandbox: {},
+  };
+  const fileMetadata = {
+    title: report.name,
+    artist: "",
+    release: "",
+    duration: clip.duration_s,
+    identifiers: { earmark_clip_id: clip.id },
+    jams_version: JAMS_VERSION,
+  };
+  return `${JSON.stringify({ annotations: [annotation], file_metadata: fileMetadata, sandbox: {} }, null, 2)}\n`;
 }
 
 /** A table of events as the DCASE challenges use it. */

@@ -52,6 +52,13 @@ function durationS() {
   return session.recording.durationS ?? picture?.durationS ?? 0;
 }
 
+/** Says that nothing is drawn because the browser cannot read the recording, which is not silent. */
+function showUnread(isUnread) {
+  byId("spectrogram-row").classList.toggle("empty", isUnread);
+  byId("waveform").classList.toggle("unread", isUnread);
+  byId("no-waveform").hidden = !isUnread;
+}
+
 function show(newPicture, expectedS = 0) {
   picture = newPicture ?? picture;
   const length = session.recording.durationS ?? expectedS;
@@ -65,13 +72,14 @@ async function open({ file }) {
   const { signal } = reading;
   [shownFile, picture] = [file, null];
   document.body.classList.add("has-recording", "reading");
-  byId("spectrogram-row").classList.remove("empty"); // its place is kept, so that nothing moves when it is drawn
+  showUnread(false); // the place of the spectrogram is kept, so that nothing moves when it is drawn
   player.open(file);
   timeline.setPicture(null);
   const read = await readSound(file, (part, expectedS) => signal.aborted || show(part, expectedS), signal);
   if (signal.aborted) return;
   document.body.classList.remove("reading");
-  byId("spectrogram-row").classList.toggle("empty", !read);
+  showUnread(!read);
+  if (!read) messages.say(byId("no-waveform").textContent);
   if (read) show(read, read.durationS);
 }
 

@@ -35,7 +35,7 @@ def test_recordings_are_indexed_and_the_broken_one_is_named(
     assert out.startswith("2 recordings of 0.00 h indexed in ")
     assert out.endswith(", 0 unchanged, 1 refused, 2 files that are no recordings skipped\n")
     assert f"refused: {folder}/broken.wav: clip is WAV without a fmt chunk" in err
-    assert "1 rows of" in err
+    assert "1 row of" in err
     assert len(err.splitlines()) == 2
     opened = open_library(library)
     assert check_frames(opened) == 108 + 150

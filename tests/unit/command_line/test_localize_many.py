@@ -82,7 +82,7 @@ def test_a_second_run_does_nothing_twice_and_takes_new_recordings(localize: Run,
     assert (Path("out.csv").read_bytes(), Path("out.errors.csv").read_bytes()) == before
     assert (status, err) == (1, "earmark: 0 recordings localized, 5 done before; see out.errors.csv\n")
     (recordings / "9.wav").write_bytes(encoded(tones([("low", 0.4, 1.0)], 2.0)))
-    assert "1 recordings localized, 5 done before" in localize(*command)[1]
+    assert "1 recording localized, 5 done before" in localize(*command)[1]
     assert [row[0] for row in rows("out.csv")].count("recordings/9.wav") == 1
 
 

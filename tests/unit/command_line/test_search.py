@@ -70,7 +70,7 @@ def test_the_table_and_the_csv_name_the_recording_and_how_much_was_searched(sear
         ("middle", "a.wav"),
     ]
     assert "2 recordings searched: all frames were read" in err
-    assert search("high", "--where", "site = 'south'")[1].startswith("not heard; 0.00 h in 1 recordings")
+    assert search("high", "--where", "site = 'south'")[1].startswith("not heard; 0.00 h in 1 recording searched")
     assert len(search("low", "--top", "1")[1].splitlines()) == 2
 
 

@@ -16,6 +16,7 @@ QUERIES = (
     "1.5",
     "a\tb",
     "<b> & c --> d",
+    "e ---> f",
 )
 NAMES = ("street.wav", 'my "best" take.flac', "a\tb")
 _SAMPLE_RATE_HZ = 16_000
@@ -35,7 +36,13 @@ def _vector(rng: np.random.Generator) -> dict[str, Any]:
     document = Document(name, "id", 4000.0, ("model", "1"), _SAMPLE_RATE_HZ / 2, all_detections)
     results = [{"query": query, "segments": [_values(each) for each in detections[query]]} for query in queries]
     return {
-        "report": {"name": name, "sampleRate": _SAMPLE_RATE_HZ, "results": results},
+        "report": {
+            "name": name,
+            "sampleRate": _SAMPLE_RATE_HZ,
+            "clip": {"id": "id", "duration_s": 4000.0},
+            "model": {"name": "model", "version": "1"},
+            "results": results,
+        },
         "texts": {format_name: render(format_name, document) for format_name in get_args(TableName)},
     }
 

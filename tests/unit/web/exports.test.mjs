@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { asAudacity, asCsv, asDcase, asJson, asRaven, asWebVtt } from "../../../service/web/static/exports.js";
+import { asAudacity, asCsv, asDcase, asJams, asJson, asNdjson, asRaven, asSrt, asWebVtt } from "../../../service/web/static/exports.js";
 import { asSvg } from "../../../service/web/static/picture.js";
 import { PICTURE_COLOURS, reportOf } from "../../../service/web/static/report.js";
 
@@ -23,7 +23,7 @@ const REPORT = {
   results: [result("a dog & <cat>", segment(3661.5, 3662), segment(1, 2.25)), result("say \"hi\",\nnow", segment(0.1 + 0.2, 1)), result("absent")],
 };
 
-const WRITERS = { csv: asCsv, dcase: asDcase, audacity: asAudacity, raven: asRaven, webvtt: asWebVtt };
+const WRITERS = { csv: asCsv, dcase: asDcase, audacity: asAudacity, raven: asRaven, webvtt: asWebVtt, srt: asSrt };
 
 for (const [name, write] of Object.entries(WRITERS)) {
   test(`${name} is what the service writes`, () => {
@@ -31,6 +31,12 @@ for (const [name, write] of Object.entries(WRITERS)) {
     vectors.forEach(({ report, texts }, index) => assert.equal(write(report), texts[name], `vector ${index}`));
   });
 }
+
+test("jams has the values that the service writes", () => {
+  vectors.forEach(({ report, texts }, index) => {
+    assert.deepEqual(JSON.parse(asJams(report)), JSON.parse(texts.jams), `vector ${index}`);
+  });
+});
 
 test("a hand-worked table for Raven", () => {
   const raven = asRaven({ ...REPORT, results: [result("a dog", segment(1, 2.25))] });
@@ -50,11 +56,19 @@ test("JSON is an answer without curves, with the settings", () => {
   assert.deepEqual([third.present, third.segments, third.clip_score, third.corrected], [false, [], 0.7, false]);
 });
 
+test("NDJSON has the members of the answer and of the result on each line", () => {
+  const { results, ...head } = JSON.parse(asJson(REPORT));
+  const lines = asNdjson(REPORT).split("\n");
+  assert.equal(lines.pop(), "");
+  assert.deepEqual(lines.map((line) => JSON.parse(line)), results.map((result) => ({ ...head, ...result })));
+});
+
 test("exports without segments are valid", () => {
   const empty = { ...REPORT, results: [result("absent")] };
   assert.equal(asCsv(empty), "query,onset_s,offset_s,score,peak_s\n");
   assert.equal(asAudacity(empty), "");
   assert.equal(asWebVtt(empty), "WEBVTT\n\n");
+  assert.equal(asSrt(empty), "");
 });
 
 test("the picture shows the visible segments, and no query is markup in it", () => {
