@@ -131,8 +131,8 @@ class Settings(BaseSettings):
 
     intra_op_threads: int = Field(0, ge=0, le=1024)
     """CPU threads that inference uses; 0 uses one per core, or as many as the CPU limit of the container allows. A window
-    that waits alone gets all threads (4 of 6: the largest power of two); otherwise each thread processes a window. Lower it
-    if several processes share the machine."""
+    that waits alone gets all threads (4 of 6: the largest power of two); otherwise each thread processes a window, or a
+    batch of queries. Lower it if several processes share the machine."""
 
     decoders: int = Field(2, ge=1, le=256)
     """Number of decoder processes that are kept ready, at about 56 MB each. While all of them are busy, more are

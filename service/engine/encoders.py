@@ -1,21 +1,15 @@
-"""The graphs of a bundle as functions on arrays: windows to frame embeddings, queries to encoded queries."""
+"""The audio graph of a bundle as a function on arrays: windows to frame embeddings."""
 
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, Manifest
-from service.core.queries import normalize_query
-from service.core.query_warnings import cut_warning, language_warning, negation_warning, order_warning
-from service.core.scoring import EncodedQueries
+from service.core.manifest import AUDIO_GRAPH, Manifest
 from service.core.start_errors import GraphMismatch
-from service.core.warnings import AnswerWarning
 from service.engine.options import EngineOptions
-from service.engine.query_tokenizer import open_tokenizer
 from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mismatch
 
 Float32 = NDArray[np.float32]
@@ -23,8 +17,6 @@ Float32 = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 _NORM_TOLERANCE = 1e-2
-_TOKENS_AT_A_TIME = 512
-"""Tokens in a batch of queries. Larger batches are not faster, and make other calls wait longer."""
 
 
 class AudioEncoder:
@@ -98,7 +90,7 @@ class AudioEncoder:
             for windows in (np.zeros((size, len(noise)), np.float32), np.tile(noise, (size, 1))):
                 with failures_as_mismatch(AUDIO_GRAPH):
                     frames, beside = self.embed(windows), self.embed_beside(windows)
-                _check_embeddings(AUDIO_GRAPH, frames, (size, self._manifest.window_frames, self._manifest.dimension))
+                check_embeddings(AUDIO_GRAPH, frames, (size, self._manifest.window_frames, self._manifest.dimension))
                 if self.n_runs > 1 and not np.array_equal(frames, beside):
                     log.warning(
                         "threads change the last bits of the embeddings; every window is embedded on one thread"
@@ -117,90 +109,6 @@ def _open_audio(bundle_dir: Path, options: EngineOptions, n_runs: int = 1) -> Gr
     return GraphSession(bundle_dir / AUDIO_GRAPH, options, {"waveform": "tensor(float)"}, ["frames"], n_runs)
 
 
-class TextEncoder:
-    """The text graph with its tokenizer."""
-
-    def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
-        """Opens the text graph of a verified bundle.
-
-        Raises:
-            DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
-            TokenizerInvalid: If the tokenizer cannot be used.
-            GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
-        """
-        self._manifest = manifest
-        self._tokenizer = open_tokenizer(bundle_dir / TOKENIZER, manifest.max_query_tokens)
-        self._session = GraphSession(
-            bundle_dir / TEXT_GRAPH,
-            options,
-            inputs={"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
-            outputs=manifest.text_outputs,
-        )
-
-    def encode(self, queries: Sequence[str], check: Callable[[], object] = lambda: None) -> EncodedQueries:
-        """Encodes queries in batches of queries with the same number of tokens.
-
-        Args:
-            queries: The texts of the Q queries, not normalized.
-            check: Called before each batch; an exception that it raises stops the encoding.
-
-        Returns:
-            Q encoded queries, in the same order.
-        """
-        tokens = [self._tokenizer.encode(self.normalize(query)).ids for query in queries]
-        by_length: dict[int, list[int]] = {}
-        for index, ids in enumerate(tokens):
-            by_length.setdefault(len(ids), []).append(index)
-        embeddings = np.empty((len(queries), self._manifest.dimension), np.float32)
-        sigmoids = np.empty((len(queries), 2), np.float32) if self._manifest.has_text_dependent_sigmoids else None
-        for length, indices in by_length.items():
-            size = max(1, _TOKENS_AT_A_TIME // length)
-            for start in range(0, len(indices), size):
-                check()
-                batch = indices[start : start + size]
-                embeddings[batch], *extra = self._run([tokens[index] for index in batch])
-                if sigmoids is not None:
-                    (sigmoids[batch],) = extra
-        return EncodedQueries(embeddings, sigmoids)
-
-    def normalize(self, query: str) -> str:
-        """Normalizes a query; queries that are equal afterwards have the same encoding and the same warnings."""
-        manifest = self._manifest
-        return normalize_query(query, manifest.query_normalization, manifest.query_normalizer_version)
-
-    def warnings(self, query: str) -> tuple[AnswerWarning, ...]:
-        """Warnings about a query: what the text encoder does not read, or probably does not understand."""
-        text = self.normalize(query)
-        encoding = self._tokenizer.encode(text)
-        warnings = [language_warning(text), negation_warning(text), order_warning(text)]
-        if encoding.overflowing:
-            n_read_chars = max(end for _, end in encoding.offsets)
-            warnings.insert(0, cut_warning(text, n_read_chars, self._manifest.max_query_tokens))
-        return tuple(warning for warning in warnings if warning)
-
-    def _run(self, tokens: Sequence[Sequence[int]]) -> list[Float32]:
-        ids = np.array(tokens, np.int64)  # (Q, L)
-        return self._session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
-
-    def close(self) -> None:
-        """Frees the graph; no call may follow."""
-        self._session.close()
-
-    def check(self) -> None:
-        """Encodes a short and a long query, which also warms the graph up.
-
-        Raises:
-            GraphMismatch: If the shape of the outputs does not fit the manifest, if the embeddings are not of unit
-                norm, or if a scale or bias is not finite.
-        """
-        long_query = "a dog barks " * self._manifest.max_query_tokens
-        with failures_as_mismatch(TEXT_GRAPH):
-            encoded = self.encode(["a dog barks", long_query])
-        _check_embeddings(TEXT_GRAPH, encoded.embeddings, (2, self._manifest.dimension))
-        if encoded.sigmoids is not None and not np.isfinite(encoded.sigmoids).all():
-            raise GraphMismatch(TEXT_GRAPH, f"scales and biases {encoded.sigmoids.tolist()}", "finite numbers")
-
-
 def buckets(largest: int) -> list[int]:
     """Batch sizes that are run: the powers of two up to `largest`, and `largest` itself.
 
@@ -210,7 +118,12 @@ def buckets(largest: int) -> list[int]:
     return sorted({1 << power for power in range(largest.bit_length()) if 1 << power <= largest} | {largest})
 
 
-def _check_embeddings(name: str, embeddings: Float32, shape: tuple[int, ...]) -> None:
+def check_embeddings(name: str, embeddings: Float32, shape: tuple[int, ...]) -> None:
+    """Checks the shape of a graph's embeddings, and that they are of unit norm.
+
+    Raises:
+        GraphMismatch: If they are not.
+    """
     if embeddings.shape != shape:
         raise GraphMismatch(name, f"embeddings of shape {embeddings.shape}", f"shape {shape}")
     deviation = float(np.max(np.abs(np.linalg.norm(embeddings, axis=-1) - 1)))

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +31,7 @@ from service.engine.interface import EmbeddedClip, EncodedTexts, LearntQuery, Lo
 from service.engine.keyed_locks import KeyedLocks
 from service.engine.loaded_model import LoadedModel, load_model
 from service.engine.options import EngineOptions
+from service.engine.text_encoder import ReadQuery
 
 log = logging.getLogger(__name__)
 
@@ -55,19 +55,6 @@ def decode_in_this_process(clip: BinaryIO, sample_rate_hz: int, max_clip_s: floa
 _REMEMBERED_REFUSALS = 4096
 _LASTING_REFUSALS = (AudioTooLong, AudioNotFinite, AudioEmpty)
 """Errors that depend on nothing but the clip. A clip that is undecodable may have lost its decoder for other reasons."""
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadQuery:
-    """A query as the text encoder reads it.
-
-    Attributes:
-        encoding: The query as encoded.
-        warnings: Warnings about the query.
-    """
-
-    encoding: EncodedQueries
-    warnings: tuple[AnswerWarning, ...]
 
 
 class Engine:
@@ -98,7 +85,7 @@ class Engine:
         self.cache = cache
         self._model = model
         self._decode = decode
-        self._query_cache: LruCache[_ReadQuery] = LruCache(options.cached_queries, size=lambda _: 1)
+        self._query_cache: LruCache[ReadQuery] = LruCache(options.cached_queries, size=lambda _: 1)
         self._refused_clips: LruCache[AudioError] = LruCache(_REMEMBERED_REFUSALS, size=lambda _: 1)
         self._embedding_locks = KeyedLocks()
         self._gpus = Gpus()
@@ -252,9 +239,9 @@ class Engine:
         read = {text: query for text, query in cached.items() if query is not None}
         new = [text for text in cached if text not in read]
         if new:
-            for text, encoding in zip(new, encoder.encode(new, call.check).split(), strict=True):
-                read[text] = _ReadQuery(encoding, encoder.warnings(text))
-                self._query_cache.put(text, read[text])
+            for text, query in zip(new, encoder.read(new, call.check), strict=True):
+                read[text] = query
+                self._query_cache.put(text, query)
         return EncodedQueries.join([read[text].encoding for text in texts]), [read[text].warnings for text in texts]
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.core.manifest import Manifest, verify_bundle
-from service.engine.encoders import AudioEncoder, TextEncoder
+from service.engine.encoders import AudioEncoder
 from service.engine.options import EngineOptions
+from service.engine.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True, slots=True)

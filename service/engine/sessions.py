@@ -65,17 +65,18 @@ class GraphSession:
             options: Device, threads and memory.
             inputs: Names of the inputs with their ONNX types.
             outputs: Names of the outputs, all of type float, in the order in which `run` returns them.
-            n_runs: Number of calls that run at the same time; further calls wait.
+            n_runs: Number of calls that run at the same time on a CPU; further calls wait. On a GPU, one call runs at a time.
 
         Raises:
             DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
             GraphMismatch: If the file is not a graph with these inputs and outputs.
         """
         self._name, self._outputs = path.name, tuple(outputs)
-        self._n_runs, self._slots = n_runs, Semaphore(n_runs)
         session = _open(path, options)
         self._session: onnxruntime.InferenceSession | None = session
         self.provider = str(session.get_providers()[0])
+        self._n_runs = n_runs if self.provider == CPU_PROVIDER else 1
+        self._slots = Semaphore(self._n_runs)
         if (
             options.device == "cuda" and self.provider != _PROVIDERS["cuda"]
         ):  # ONNX Runtime falls back to the CPU silently

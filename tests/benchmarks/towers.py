@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
-from service.engine.encoders import TextEncoder
 from service.engine.options import EngineOptions
+from service.engine.text_encoder import TextEncoder
 from tests.benchmarks.graphs import open_audio_graph
 from tests.benchmarks.tables import row, spread, table
 

@@ -13,8 +13,8 @@ from model_export.graphs import round_to_half
 from service.app import create_app
 from service.core import scoring
 from service.core.manifest import verify_bundle
-from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
+from service.engine.text_encoder import TextEncoder
 from service.settings import Settings, engine_options
 from service.shutdown import Shutdown
 from tests.clips import wav

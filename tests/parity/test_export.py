@@ -16,9 +16,9 @@ from service.core.localization import localize
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
 from service.core.scoring import EncodedQueries
 from service.engine.clip import Upload
-from service.engine.encoders import TextEncoder
 from service.engine.engine import open_engine
 from service.engine.options import EngineOptions
+from service.engine.text_encoder import TextEncoder
 from tests.clips import wav
 from training.checkpoint import load_checkpoint, starting_weights
 from training.model import LanguageAudioModel

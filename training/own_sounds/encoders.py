@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from service.core.manifest import AUDIO_GRAPH, Manifest, verify_bundle
 from service.core.scoring import EncodedQueries
-from service.engine.encoders import AudioEncoder, TextEncoder
+from service.engine.encoders import AudioEncoder
 from service.engine.options import EngineOptions
+from service.engine.text_encoder import TextEncoder
 
 Float32 = NDArray[np.float32]
 BATCH_WINDOWS = 4

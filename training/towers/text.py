@@ -129,8 +129,11 @@ class SentenceEncoder(nn.Module):
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         if self.config.pooling == "first":
             return states[:, 0]
-        weights = attention_mask[:, :, None].to(states.dtype)
-        mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+        weights = attention_mask[:, None, :].to(states.dtype)  # (Q, 1, L)
+        total = (weights @ states)[
+            :, 0
+        ]  # (Q, C); ONNX Runtime adds in an order that does not depend on Q, unlike in sum()
+        mean = total / weights.sum(dim=2).clamp(min=1e-9)
         return F.normalize(mean, dim=-1)
 
     def embed(self, captions: list[str]) -> Tensor:

@@ -4,14 +4,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from service.core.manifest import PACKAGED_BUNDLE, Manifest, verify_bundle
 from service.core.start_errors import DeviceUnavailable, GraphMismatch
 from service.engine import encoders
-from service.engine.call import CallAbandoned
-from service.engine.encoders import AudioEncoder, TextEncoder, buckets
+from service.engine.encoders import AudioEncoder, buckets
 from service.engine.options import EngineOptions
 from tests.tiny_bundle import sign_bundle
 
@@ -97,70 +94,6 @@ def test_only_a_few_batch_sizes_are_ever_run() -> None:
     assert [buckets(largest) for largest in (1, 2, 6, 8)] == [[1], [1, 2], [1, 2, 4, 6], [1, 2, 4, 8]]
 
 
-@pytest.fixture(scope="module")
-def text_encoder(tiny_bundle: Path, manifest: Manifest) -> TextEncoder:
-    return TextEncoder(tiny_bundle, manifest, EngineOptions())
-
-
-queries = st.lists(st.sampled_from(["low", "a HIGH tone", "low and middle", "zebra"]), min_size=1, max_size=5)
-
-
-@given(queries)
-@settings(deadline=None)
-def test_a_query_means_the_same_whatever_other_queries_come_with_it(
-    text_encoder: TextEncoder, queries: list[str]
-) -> None:
-    together = text_encoder.encode(queries).embeddings
-    np.testing.assert_array_equal(
-        together, np.concatenate([text_encoder.encode([query]).embeddings for query in queries])
-    )
-
-
-def test_many_queries_go_in_several_batches_and_each_is_what_it_is_alone(text_encoder: TextEncoder) -> None:
-    words = ("low", "middle", "high", "tone")
-    queries = [
-        f"{first} {second}{' and low' * longer}" for longer in (0, 80) for first in words for second in words
-    ] * 4
-    checks: list[int] = []
-    together = text_encoder.encode(queries, lambda: checks.append(1)).embeddings
-    assert len(checks) > 2
-    np.testing.assert_allclose(
-        together, np.concatenate([text_encoder.encode([query]).embeddings for query in queries]), atol=1e-6
-    )
-
-
-def test_work_that_is_no_longer_wanted_ends_between_batches(text_encoder: TextEncoder) -> None:
-    def refuse() -> None:
-        raise CallAbandoned
-
-    with pytest.raises(CallAbandoned):
-        text_encoder.encode(["low"], refuse)
-
-
-def test_queries_are_normalized_and_cut_to_the_longest_that_the_tower_reads(text_encoder: TextEncoder) -> None:
-    low, shouted, endless = text_encoder.encode(["low", "  LOW ", "low " * 500 + "high"]).embeddings
-    np.testing.assert_array_equal(low, shouted)
-    np.testing.assert_allclose(low, endless, atol=1e-6)
-
-
-def test_a_query_that_is_cut_says_how_many_of_its_words_were_read(
-    text_encoder: TextEncoder, manifest: Manifest
-) -> None:
-    limit = manifest.max_query_tokens
-    assert text_encoder.warnings("low " * limit) == ()
-    (warning,) = text_encoder.warnings("“low_" + "low\u200b " * (limit + 6))
-    assert warning.code == "query-cut"
-    assert f"first {limit} of {limit + 7} words" in warning.message
-    assert f"at most {limit} tokens" in warning.message
-
-
-def test_a_query_in_another_language_says_so_also_if_it_is_cut(text_encoder: TextEncoder) -> None:
-    (warning,) = text_encoder.warnings("ein Hund bellt")
-    assert (warning.code, warning.onset_s) == ("query-language-unknown", None)
-    assert "German" in warning.message
-    assert [warning.code for warning in text_encoder.warnings("犬 " * 500)] == ["query-cut", "query-language-unknown"]
-
-
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
 def test_cuda_is_refused_where_there_is_none(tiny_bundle: Path, manifest: Manifest) -> None:
     with pytest.raises(DeviceUnavailable, match="CPUExecutionProvider"):
@@ -175,13 +108,6 @@ def test_a_file_that_is_no_graph_is_refused(tiny_bundle_copy: Path) -> None:
         AudioEncoder(tiny_bundle_copy, verify_bundle(tiny_bundle_copy), EngineOptions())
 
 
-def test_a_graph_of_other_names_is_refused(tiny_bundle_copy: Path) -> None:
-    (tiny_bundle_copy / "text.onnx").write_bytes((tiny_bundle_copy / "audio.onnx").read_bytes())
-    sign_bundle(tiny_bundle_copy)
-    with pytest.raises(GraphMismatch, match=r"text\.onnx has inputs .*waveform.*accepted: .*input_ids"):
-        TextEncoder(tiny_bundle_copy, verify_bundle(tiny_bundle_copy), EngineOptions())
-
-
 @pytest.mark.parametrize(
     ("changes", "came"), [({"dimension": 9}, "embeddings of shape"), ({"hop_samples": 319}, "cannot be reshaped")]
 )
@@ -193,8 +119,8 @@ def test_a_graph_that_does_not_fit_the_manifest_fails_its_check(
         AudioEncoder(tiny_bundle_copy, verify_bundle(tiny_bundle_copy), EngineOptions()).check()
 
 
-def test_a_closed_tower_runs_no_more(tiny_bundle: Path, manifest: Manifest) -> None:
-    encoder = TextEncoder(tiny_bundle, manifest, EngineOptions())
+def test_a_closed_encoder_runs_no_more(tiny_bundle: Path, manifest: Manifest) -> None:
+    encoder = AudioEncoder(tiny_bundle, manifest, EngineOptions())
     encoder.close()
     with pytest.raises(ValueError, match="closed"):
-        encoder.encode(["low"])
+        encoder.embed(_noise(1, manifest))
