@@ -23,7 +23,7 @@ CurveFormat = Literal["json", "base64"]
 
 _SECONDS_DECIMALS = 6  # a sample at 16 kHz lasts 62.5 us, so durations and segment edges stay exact
 SCORE_DECIMALS = 6  # enough to keep the order of low scores, which evaluation over many thresholds needs
-_SIMILARITY_DECIMALS = 5
+SIMILARITY_DECIMALS = 5
 
 
 def encode_answer(
@@ -115,7 +115,7 @@ def _result(result: QueryResult, clip_score: np.float32, curves: Curves, curve_f
     if curves in ("score", "both"):
         members["score"] = _curve(result.score, SCORE_DECIMALS, curve_format)
     if curves in ("similarity", "both"):
-        members["similarity"] = _curve(result.similarity, _SIMILARITY_DECIMALS, curve_format)
+        members["similarity"] = _curve(result.similarity, SIMILARITY_DECIMALS, curve_format)
     members["segments"] = [segment_values(segment) for segment in result.segments]
     return members
 

@@ -145,7 +145,7 @@ def create_apps(
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics, lanes, examples).router())
     for routes in library_routes(engine, parts.library, settings, Admissions(admission, lanes), metrics.register):
         app.include_router(routes)
-    info = describe(engine, settings, version)
+    info = describe(engine, settings, version, has_library=parts.library is not None)
     app.include_router(OperatorRoutes(info, readiness, _degraded(engine, parts)).router())
     metrics_route = MetricsRoute(metrics, readiness)
     if not settings.metrics_port:

@@ -1,4 +1,4 @@
-"""The routes of the library's recordings: POST /library/clips, and GET and DELETE of one recording and of its audio."""
+"""The routes of the library and its recordings: GET /library, POST /library/clips, GET and DELETE of one recording, its audio."""
 
 import json
 import mimetypes
@@ -15,7 +15,7 @@ from service.api.admission import ReceivedRequest
 from service.api.body import declared_bytes, receive_body
 from service.api.form import Form, FormLimits, open_form
 from service.api.library_metrics import LibraryMetrics
-from service.api.library_schemas import AddedRecordingOut
+from service.api.library_schemas import AddedRecordingOut, LibraryOut
 from service.api.problem_examples import LOCALIZE_PROBLEMS, OTHER_PROBLEMS, problem_responses
 from service.api.search_routes import Admissions, recording_out, warning_out
 from service.api.workers import WorkerThreads
@@ -53,7 +53,7 @@ def clip_form_limits(max_upload_bytes: int) -> FormLimits:
 
 
 class ClipRoutes:
-    """Handlers of the routes of the library's recordings.
+    """Handlers of the routes of the library and its recordings.
 
     Args:
         engine: The engine, which embeds recordings.
@@ -99,6 +99,12 @@ class ClipRoutes:
             responses=problem_responses([*LOCALIZE_PROBLEMS, LibraryAbsent()]),
             openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}},
         )
+        router.add_api_route(
+            "/library",
+            self.get_library,
+            summary="What is in the library?",
+            responses={404: {"description": "The service has no library"}, "default": OTHER_PROBLEMS},
+        )
         path = "/library/clips/{recording_id}"
         router.add_api_route(path, self.get_clip, summary="What is this recording?", responses=_UNKNOWN)
         router.add_api_route(
@@ -123,6 +129,10 @@ class ClipRoutes:
         if self._served is None:
             raise LibraryAbsent
         return self._served
+
+    async def get_library(self) -> LibraryOut:
+        """Returns the size of the library and its columns of metadata, which `where` and `facets` of a search can name."""
+        return await anyio.to_thread.run_sync(_library_out, self._library)
 
     async def add_clip(self, request: Request) -> AddedRecordingOut:
         """Embeds a recording and adds it to the library."""
@@ -192,6 +202,17 @@ def _read_metadata(form: Form) -> dict[str, object]:
     if not isinstance(document, dict):
         raise ParameterInvalid("metadata", "not a JSON object", "a JSON object of texts and numbers")
     return cast(dict[str, object], document)
+
+
+def _library_out(library: ServedLibrary) -> LibraryOut:
+    n_recordings, duration_s = library.searcher.covered()
+    columns = library.searcher.library.metadata_columns()
+    return LibraryOut(
+        n_recordings=n_recordings,
+        duration_s=round(duration_s, 3),
+        audio=library.audio.is_allowed,
+        columns={name: "text" if kind is str else "number" for name, kind in columns.items()},
+    )
 
 
 def _described(recording: Recording) -> AddedRecordingOut:

@@ -10,13 +10,14 @@ from service.engine.interface import LocalizationEngine
 from service.settings import Settings
 
 
-def describe(engine: LocalizationEngine, settings: Settings, version: str) -> InfoOut:
+def describe(engine: LocalizationEngine, settings: Settings, version: str, *, has_library: bool) -> InfoOut:
     """Builds the answer of GET /info.
 
     Args:
         engine: The engine, which knows the model and its execution provider.
         settings: The settings, which hold the limits.
         version: Version of the service.
+        has_library: Whether the service has a library.
     """
     manifest, grid = engine.manifest, engine.manifest.grid
     return InfoOut(
@@ -49,4 +50,5 @@ def describe(engine: LocalizationEngine, settings: Settings, version: str) -> In
             max_requests=settings.max_requests,
             request_timeout_s=settings.request_timeout_s,
         ),
+        library=has_library,
     )

@@ -1,8 +1,11 @@
 """Schemas of the answers about a library, which OpenAPI publishes."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
 
-from service.api.schemas import ModelOut, WarningOut
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from service.api.schemas import ModelOut, WarningOut, is_none
 
 _DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
 
@@ -29,6 +32,21 @@ class AddedRecordingOut(RecordingOut):
     """Faults of the recording that may make searches incomplete. Empty if there is nothing to report."""
 
 
+class CurveOut(BaseModel):
+    """The curves of a query around a moment: at most 60 s around the peak."""
+
+    model_config = _DOCUMENTED
+
+    start_s: float = Field(examples=[310.4])
+    """Start of the first frame, in seconds from the start of the recording."""
+    hop_s: float = Field(examples=[0.04])
+    """Time between frames, in seconds."""
+    score: list[float] = Field(examples=[[0.02, 0.61, 0.91]])
+    """Calibrated score of each frame after the median filter, in [0, 1]."""
+    similarity: list[float] = Field(examples=[[0.08, 0.37, 0.52]])
+    """Raw cosine similarity of each frame, in [-1, 1]."""
+
+
 class MomentOut(BaseModel):
     """A moment of a library in which a query is heard."""
 
@@ -45,6 +63,8 @@ class MomentOut(BaseModel):
     """Highest score in the moment."""
     peak_s: float = Field(examples=[315.2])
     """Time of the highest score, in seconds."""
+    curve: CurveOut | SkipJsonSchema[None] = Field(None, exclude_if=is_none)
+    """The curves around the moment; present only if the search has `curve_s`."""
 
 
 class FacetOut(BaseModel):
@@ -52,6 +72,8 @@ class FacetOut(BaseModel):
 
     value: str | float | None
     """The value of the column; the identifier of the recording for `recording`."""
+    name: str | SkipJsonSchema[None] = Field(None, examples=["street.wav"], exclude_if=is_none)
+    """Name of the file of the recording; present only for `recording`."""
     count: int
     """Number of moments among the best 1000."""
 
@@ -76,3 +98,18 @@ class SearchOut(BaseModel):
     """Counts for each column in `facets`, the most frequent values first."""
     warnings: list[list[WarningOut]]
     """Warnings about each query in words."""
+
+
+class LibraryOut(BaseModel):
+    """The library of the service."""
+
+    model_config = _DOCUMENTED
+
+    n_recordings: int = Field(examples=[600])
+    """Number of recordings."""
+    duration_s: float = Field(examples=[360000.0])
+    """Total duration of the recordings, in seconds."""
+    audio: bool
+    """Whether clients may fetch the audio of the recordings (`EARMARK_LIBRARY_AUDIO`)."""
+    columns: dict[str, Literal["text", "number"]] = Field(examples=[{"site": "text", "year": "number"}])
+    """Columns of metadata, and whether they hold texts or numbers."""

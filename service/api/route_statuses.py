@@ -10,6 +10,7 @@ _OF_ROUTES = {
     "/localize": {200, *(problem_of(type(error)).status for error in LOCALIZE_PROBLEMS)},
     "/clips/{clip_id}": {204, 404},
     "/search": {200, 400, 401, 403, 404, 408, 413, 422, 429, 503, 504},
+    "/library": {200, 401, 404, 429},
     "/library/clips": {201, *(problem_of(type(error)).status for error in LOCALIZE_PROBLEMS)},
     "/library/clips/{recording_id}": {200, 204, 401, 404, 422, 429},
     "/library/clips/{recording_id}/audio": {200, 206, 401, 404, 416, 422, 429},

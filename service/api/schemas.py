@@ -27,7 +27,8 @@ class SegmentOut(BaseModel):
     """Time of the highest score, in seconds: the middle of its frame."""
 
 
-def _is_none(value: object) -> bool:
+def is_none(value: object) -> bool:
+    """Whether a value is None, and so left out of an answer."""
     return value is None
 
 
@@ -40,10 +41,10 @@ class WarningOut(BaseModel):
     """Stable name of the kind of warning."""
     message: str
     """Explanation for people: what was noticed and what was done about it."""
-    onset_s: float | SkipJsonSchema[None] = Field(None, examples=[18.88], exclude_if=_is_none)
+    onset_s: float | SkipJsonSchema[None] = Field(None, examples=[18.88], exclude_if=is_none)
     """Start of the stretch that the warning is about, in seconds from the start of the clip. Absent if the warning is
     about the whole clip or about a query."""
-    offset_s: float | SkipJsonSchema[None] = Field(None, examples=[19.14], exclude_if=_is_none)
+    offset_s: float | SkipJsonSchema[None] = Field(None, examples=[19.14], exclude_if=is_none)
     """End of the stretch, in seconds. Absent if `onset_s` is absent."""
 
 
@@ -226,6 +227,8 @@ class InfoOut(BaseModel):
     """Accepted containers, codecs, channel counts and sample rates."""
     defaults: DefaultsOut
     limits: LimitsOut
+    library: bool
+    """Whether the service has a library, which `GET /library` describes and `POST /search` searches."""
 
 
 LOCALIZE_EXAMPLE: dict[str, Any] = {

@@ -17,6 +17,7 @@ MAX_LIMIT = 100
 MAX_FACETS = 10
 MAX_BODY_BYTES = 256 << 10
 MAX_ITEMS = 4096
+MAX_AROUND_S = 10
 RECORDING_FACET = "recording"
 _SHOWN_CHARS = 60
 
@@ -55,6 +56,9 @@ class SearchBody(BaseModel):
 
     facets: Annotated[list[_Text], Field(max_length=MAX_FACETS)] = Field([], examples=[["recording", "site"]])
     """Columns by whose values the best 1000 moments are counted: `recording`, and columns of metadata."""
+
+    curve_s: Annotated[float, Field(ge=0, le=MAX_AROUND_S, strict=True)] | None = Field(None, examples=[2.0])
+    """Seconds before and after a moment that its `curve` covers, 0 to 10; by default, moments have no curve."""
 
     threshold: _Number = None
     """Score above which a segment starts, 0 to 1. Default: the calibrated threshold of the model."""

@@ -4,19 +4,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import PurePath
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from service.answer import segment_values
+from service.answer import SCORE_DECIMALS, SIMILARITY_DECIMALS, segment_values
 from service.api.access import audio_counter
 from service.api.admission import Admission
 from service.api.body import declared_bytes, receive_body
 from service.api.examples import ExampleFinder
 from service.api.lanes import Lanes
 from service.api.library_metrics import LibraryMetrics
-from service.api.library_schemas import FacetOut, MomentOut, RecordingOut, SearchOut
+from service.api.library_schemas import CurveOut, FacetOut, MomentOut, RecordingOut, SearchOut
 from service.api.problem_examples import LOCALIZE_PROBLEMS, problem_responses
 from service.api.schemas import ModelOut, WarningOut
 from service.api.search_body import (
@@ -35,6 +36,7 @@ from service.core.request_errors import ClipUnclear, FieldsTooLarge, NotAForm, T
 from service.core.warnings import AnswerWarning
 from service.engine.call import Call
 from service.engine.interface import LocalizationEngine
+from service.library.moment_curves import CurveReader, MomentCurve
 from service.library.recording import Recording
 from service.library.searching import MAX_MOMENTS, Moment, SearchOptions, SearchQuery, SearchResult
 from service.library.serving import ServedLibrary
@@ -143,6 +145,9 @@ class SearchRoutes:
         page, texts = left[: body.limit], [query.text for query in queries]
         more = len(left) > body.limit and n_before + body.limit < MAX_MOMENTS
         next_cursor = Cursor(n_before + len(page), page[-1].rank).to_text(body.digest) if more else None
+        reader = CurveReader(library.searcher.library, manifest, options.postprocessing, body.curve_s or 0)
+        curves = reader.read(page, [query.encoded for query in queries]) if body.curve_s is not None else repeat(None)
+        moments = [_moment(*pair, texts, manifest.grid.hop_s) for pair in zip(page, curves, strict=False)]
         self._metrics.count_search(body.exact, time.monotonic() - began_s, result.n_recordings)
         add_request_fields(n_queries=len(queries), n_moments=len(page), exact=body.exact)
         return SearchOut(
@@ -150,7 +155,7 @@ class SearchRoutes:
             searched_s=round(result.searched_s, 3),
             n_recordings=result.n_recordings,
             exact=result.exact,
-            moments=[_moment(moment, texts) for moment in page],
+            moments=moments,
             next_cursor=next_cursor,
             facets={name: _counts(name, result) for name in facets},
             warnings=[[warning_out(warning) for warning in each] for each in warnings],
@@ -184,18 +189,25 @@ def _counts(column: str, result: SearchResult) -> list[FacetOut]:
         else (lambda moment: moment.recording.metadata.get(column))
     )
     counts = Counter(map(value_of, result.moments)).most_common(MAX_LIMIT)
-    return [FacetOut(value=value, count=count) for value, count in counts]
+    names = {moment.recording.id: _name(moment.recording) for moment in result.moments}
+    is_recording = column == RECORDING_FACET
+    return [
+        FacetOut(value=value, name=names[str(value)] if is_recording else None, count=count) for value, count in counts
+    ]
 
 
 def recording_out(recording: Recording) -> RecordingOut:
     """A recording as clients see it."""
-    name = PurePath(recording.path).name if recording.path else ""
     return RecordingOut(
         id=recording.id,
-        name=name,
+        name=_name(recording),
         duration_s=round(recording.duration_s, 6),
         metadata=dict(recording.metadata),
     )
+
+
+def _name(recording: Recording) -> str:
+    return PurePath(recording.path).name if recording.path else ""
 
 
 def warning_out(warning: AnswerWarning) -> WarningOut:
@@ -203,6 +215,15 @@ def warning_out(warning: AnswerWarning) -> WarningOut:
     return WarningOut(code=warning.code, message=warning.message, onset_s=warning.onset_s, offset_s=warning.offset_s)
 
 
-def _moment(moment: Moment, texts: Sequence[str]) -> MomentOut:
+def _moment(moment: Moment, curve: MomentCurve | None, texts: Sequence[str], hop_s: float) -> MomentOut:
     times = {name: round(float(value), 6) for name, value in segment_values(moment.segment).items()}
-    return MomentOut(query=texts[moment.query], recording=recording_out(moment.recording), **times)
+    curve_out = None
+    if curve is not None:
+        score, similarity = np.round(curve.score, SCORE_DECIMALS), np.round(curve.similarity, SIMILARITY_DECIMALS)
+        curve_out = CurveOut(
+            start_s=round(curve.first_frame * hop_s, 6),
+            hop_s=hop_s,
+            score=[float(str(value)) for value in score],  # the digits of 32-bit floats
+            similarity=[float(str(value)) for value in similarity],
+        )
+    return MomentOut(query=texts[moment.query], recording=recording_out(moment.recording), curve=curve_out, **times)

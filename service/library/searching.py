@@ -115,6 +115,11 @@ class Searcher:
         self.library, self.manifest, self._snapshots = library, manifest, Snapshots(library)
         self._background = Background(library)
 
+    def covered(self) -> tuple[int, float]:
+        """Number of recordings of the library, and their total length in seconds."""
+        snapshot = self._snapshots.read()
+        return len(snapshot.generations), snapshot.searched_s
+
     def background(self) -> NDArray[np.float32]:
         """Background frames for queries by example, from the whole library, shape (B, D)."""
         return self._background.frames(self._snapshots.read())

@@ -84,13 +84,16 @@ def _is_unicode(text: str) -> bool:
 class AudioFiles:
     """The audio of a library's recordings.
 
+    Attributes:
+        is_allowed: Whether audio may be fetched, and is kept.
+
     Args:
         location: Folder or URI of the library.
         is_allowed: Whether audio may be fetched, and is kept.
     """
 
     def __init__(self, location: str, *, is_allowed: bool) -> None:
-        self._is_allowed = is_allowed
+        self.is_allowed = is_allowed
         self._folder = None if is_object_store(location) or not is_allowed else Path(location, AUDIO_FOLDER)
 
     def keep(self, recording_id: str, file: BinaryIO) -> None:
@@ -122,7 +125,7 @@ class AudioFiles:
         Raises:
             RecordingAudioMissing: If audio may not be fetched, or if the file is missing or has changed.
         """
-        if not self._is_allowed:
+        if not self.is_allowed:
             raise RecordingAudioMissing(recording.id, "the operator does not allow it")
         if not recording.path and self._folder is None:
             raise RecordingAudioMissing(recording.id, "recordings that were sent to an object store are not kept")

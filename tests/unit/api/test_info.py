@@ -43,4 +43,5 @@ async def test_info_contains_the_model_the_defaults_and_the_limits(client: httpx
         "max_requests": 1000,
         "request_timeout_s": 300.0,
     }
+    assert info["library"] is False
     assert "FLAC" in info["accepted_audio"]

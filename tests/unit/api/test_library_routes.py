@@ -1,4 +1,6 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import Parts, create_app
+from service.engine.clip import Upload
 from service.library.recording import LibraryModel
 from service.library.searching import Searcher
 from service.library.serving import ServedLibrary, open_served_library
+from service.library.store import NewRecording
 from service.library.uploads import AudioFiles
 from service.settings import Settings
 from service.shutdown import Shutdown
@@ -136,6 +140,52 @@ async def test_facets_count_moments_by_recording_and_column(client: httpx.AsyncC
     assert len(answer["moments"]) == 1
     response = await client.post("/search", json={"query": "a", "facets": ["zone"]})
     assert "accepted: recording, site" in response.json()["detail"]
+
+
+async def test_facets_name_the_files_of_recordings(
+    client: httpx.AsyncClient, engine: FakeEngine, library: ServedLibrary
+) -> None:
+    sent = (await send(client, A)).json()
+    indexed = replace(library.recording(sent["id"]), id="f" * 32, path="/archive/owl.wav")
+    library.searcher.library.add([NewRecording(indexed, engine.embed(Upload(BytesIO(A))).embedding)])
+    answer = await search(client, query="a", facets=["recording"])
+    names = {facet["value"]: facet["name"] for facet in answer["facets"]["recording"]}
+    assert names == {sent["id"]: "", "f" * 32: "owl.wav"}
+
+
+async def test_the_library_is_described(client: httpx.AsyncClient, engine: FakeEngine, tmp_path: Path) -> None:
+    empty = (await client.get("/library")).json()
+    assert empty == {"n_recordings": 0, "duration_s": 0.0, "audio": True, "columns": {}}
+    await send(client, A, '{"site": "north", "year": 2026}')
+    await send(client, B)
+    described = (await client.get("/library")).json()
+    duration_s = (len(A) + len(B)) * MANIFEST.grid.hop_s
+    assert (described["n_recordings"], described["duration_s"]) == (2, pytest.approx(duration_s))
+    assert described["columns"] == {"site": "text", "year": "number"}
+    assert (await client.get("/info")).json()["library"] is True
+    silent = open_served_library(str(tmp_path / "library"), MANIFEST, audio=False)
+    async with make_client(engine, silent) as other:
+        assert (await other.get("/library")).json()["audio"] is False
+    async with make_client(engine, None) as other:
+        assert (await other.get("/library")).json()["type"] == "/problems/library-absent"
+
+
+async def test_a_moment_has_its_curves_if_they_are_wanted(client: httpx.AsyncClient) -> None:
+    await send(client, B)
+    (moment,) = (await search(client, query="a", curve_s=0.4))["moments"]
+    curve, hop_s = moment["curve"], MANIFEST.grid.hop_s
+    assert curve["hop_s"] == hop_s
+    assert curve["start_s"] == pytest.approx(moment["onset_s"] - 0.4, abs=hop_s)
+    assert len(curve["score"]) == len(curve["similarity"])
+    assert curve["start_s"] + len(curve["score"]) * hop_s == pytest.approx(moment["offset_s"] + 0.4, abs=hop_s)
+    assert max(curve["score"]) == moment["score"]
+    assert curve["start_s"] + (curve["score"].index(moment["score"]) + 0.5) * hop_s == pytest.approx(moment["peak_s"])
+    (short,) = (await search(client, query="a", curve_s=0))["moments"]
+    assert len(short["curve"]["score"]) == pytest.approx((moment["offset_s"] - moment["onset_s"]) / hop_s, abs=1)
+    (plain,) = (await search(client, query="a"))["moments"]
+    assert "curve" not in plain
+    for refused in (-1, 10.5, "2", True):
+        assert (await client.post("/search", json={"query": "a", "curve_s": refused})).status_code == 422
 
 
 async def test_conditions_examples_and_exact_searches(client: httpx.AsyncClient) -> None:
