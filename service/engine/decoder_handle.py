@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -31,6 +32,8 @@ Float32 = NDArray[np.float32]
 
 FAILURES = (EOFError, OSError, ValueError, LookupError, TypeError, RecursionError)
 """Exceptions of `DecoderHandle.decode` for a process that ended, hangs or (from ValueError on) sends malformed messages."""
+_LENGTH = struct.Struct("!i")
+"""The length in front of a message, in the protocol of `multiprocessing.connection`."""
 _MAX_COPIED_BYTES = 1 << 20
 """Size up to which a clip is copied to a process. A larger clip that is a file is passed as its file descriptor."""
 _CALL_CHECK_S = 0.25
@@ -93,7 +96,8 @@ class DecoderHandle:
             on_failure.enter_context(self._connection)
             self._process = _start(theirs.fileno(), clip_cpu_s)
             on_failure.pop_all()
-        self._socket = ours
+        self._socket, self._readable = ours, select.poll()
+        self._readable.register(ours, select.POLLIN)
         self._log_thread = _follow(self._process, decoder_log)
 
     @property
@@ -168,19 +172,38 @@ class DecoderHandle:
             reasons = json.loads(message)
             self.missing = {name: str(reasons[name])[:_MAX_REASON_CHARS] for name in PROTECTIONS if name in reasons}
             message = self._receive_bytes(call)
-        if message[: len(ERROR)] == ERROR:
+        if message.startswith(ERROR):
             name, data = json.loads(message[len(ERROR) :])
             error = _ERRORS[name](**data)
             str(error)  # raises an exception if the data do not fit the message
             raise error
-        if message[: len(END)] == END:
-            return warnings_from_bytes(message[len(END) :])
+        if message.startswith(END):
+            return warnings_from_bytes(bytes(message[len(END) :]))
         return np.frombuffer(message, np.float32, offset=len(SAMPLES))
 
-    def _receive_bytes(self, call: Call) -> bytes:
-        while not self._connection.poll(_CALL_CHECK_S):
+    def _receive_bytes(self, call: Call) -> bytearray:
+        """Receives the next message.
+
+        Raises:
+            ValueError: If the message is too long.
+        """
+        while not self._readable.poll(1000 * _CALL_CHECK_S):
             call.check()
-        return self._connection.recv_bytes(MAX_MESSAGE_BYTES)
+        (n_bytes,) = _LENGTH.unpack(self._receive_exactly(_LENGTH.size))
+        if not 0 <= n_bytes <= MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {n_bytes} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+        return self._receive_exactly(n_bytes)
+
+    def _receive_exactly(self, n_bytes: int) -> bytearray:
+        """Receives so many bytes, in one system call unless the process hangs."""
+        received, n_received = bytearray(n_bytes), 0
+        with memoryview(received) as view:
+            while n_received < n_bytes:
+                n_new = self._socket.recv_into(view[n_received:], 0, socket.MSG_WAITALL)
+                if n_new == 0:
+                    raise EOFError
+                n_received += n_new
+        return received
 
 
 @contextlib.contextmanager

@@ -160,12 +160,12 @@ class _Decoding:
             position = self._view.tell()  # reading the header moves it, and FFmpeg continues to read from it
             check_claimed_length(self._header_s(container, stream), max_clip_s - self._start_s)
             self._view.seek(position)
-            timeline = self._timeline(container, stream)
+            timeline, codec = self._timeline(container, stream), stream.codec_context.codec.name
             for packet in self._packets(container, stream):
                 facts = PacketFacts(bytes(packet), None)
                 if timeline.skip(facts):
                     continue
-                n_pause, rate_hz = pause_samples(stream.codec_context.codec.name, facts.content)
+                n_pause, rate_hz = pause_samples(codec, facts.content)
                 if n_pause:
                     self.position_s += n_pause / rate_hz
                     yield from _silence(n_pause, 1, rate_hz)
@@ -178,10 +178,9 @@ class _Decoding:
                     continue
                 if frames:
                     self._failed_packet = b""
-                    self._longest_packet_bytes, self._last_packet = (
-                        max(self._longest_packet_bytes, len(self._last_packet)),
-                        facts.content,
-                    )
+                    if len(self._last_packet) > self._longest_packet_bytes:
+                        self._longest_packet_bytes = len(self._last_packet)
+                    self._last_packet = facts.content
                     yield from self._placed(frames, facts.content, timeline)
                 elif facts.content:
                     timeline.dropped(facts)
@@ -199,17 +198,22 @@ class _Decoding:
     def _placed(self, frames: list[AudioFrame], content: bytes, timeline: Timeline) -> Iterator[SoundBlock]:
         """Yields the sound of a packet, behind silence of the length that is lost before it."""
         blocks = [SoundBlock(samples_of(frame), frame.sample_rate) for frame in frames]
-        rate_hz = blocks[0].rate_hz
-        self._block_samples = max(self._block_samples, len(blocks[0].samples))
+        rate_hz, n_samples = blocks[0].rate_hz, len(blocks[0].samples)
+        if n_samples > self._block_samples:
+            self._block_samples = n_samples
         facts = PacketFacts(content, self._time_s(frames[0], content))
         gap = round(timeline.gap_s(facts, self.position_s) * rate_hz)
         if gap > 0:
             self._report.lost(self.position_s, self.position_s + gap / rate_hz)
             yield from _silence(gap, blocks[0].samples.shape[1], rate_hz)
-        duration_s = sum(len(block.samples) / block.rate_hz for block in blocks)
+        duration_s = n_samples / rate_hz
+        for block in blocks[1:]:
+            duration_s += len(block.samples) / block.rate_hz
         self.position_s += gap / rate_hz + duration_s
         timeline.decoded(facts, duration_s)
-        yield from (block for block in blocks if len(block.samples))
+        for block in blocks:
+            if len(block.samples):
+                yield block
 
     def _time_s(self, frame: AudioFrame, content: bytes) -> float | None:
         if self._source.container == "FLAC":

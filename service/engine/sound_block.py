@@ -32,14 +32,16 @@ def regroup(blocks: Iterable[SoundBlock], block_samples: Callable[[int], int]) -
         block_samples: Returns the number of samples of a new block for a sample rate.
     """
     parts: list[Float32] = []
-    rate_hz, n_samples = 0, 0
+    rate_hz, length, n_samples = 0, 0, 0
     for block in blocks:
-        if parts and (block.rate_hz != rate_hz or block.samples.shape[1] != parts[0].shape[1]):
-            yield SoundBlock(np.concatenate(parts), rate_hz)
-            parts, n_samples = [], 0
-        rate_hz, samples = block.rate_hz, block.samples
-        while n_samples + len(samples) >= block_samples(rate_hz):
-            missing = block_samples(rate_hz) - n_samples
+        samples = block.samples
+        if block.rate_hz != rate_hz or (parts and samples.shape[1] != parts[0].shape[1]):
+            if parts:
+                yield SoundBlock(np.concatenate(parts), rate_hz)
+                parts, n_samples = [], 0
+            rate_hz, length = block.rate_hz, block_samples(block.rate_hz)
+        while n_samples + len(samples) >= length:
+            missing = length - n_samples
             yield SoundBlock(np.concatenate([*parts, samples[:missing]]), rate_hz)
             parts, n_samples, samples = [], 0, samples[missing:]
         if len(samples):

@@ -1,7 +1,6 @@
 """Times of packets: computes how much sound is lost before a packet, so that silence of that length replaces it."""
 
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from service.engine.chunks import is_tag
 from service.engine.mpeg_frames import adts_frame_bytes, is_info_frame, mp3_frame_bytes
@@ -17,8 +16,7 @@ _HELD_BYTES = 1 << 16
 """Bytes that are read at a time to locate packets."""
 
 
-@dataclass(frozen=True, slots=True)
-class PacketFacts:
+class PacketFacts(NamedTuple):
     """A packet: its bytes, and the time of its first sample in seconds; None if the container gives no time."""
 
     content: bytes
@@ -124,7 +122,7 @@ class ByteTimeline:
 
     def skip(self, packet: PacketFacts) -> bool:
         """Whether a packet is the header frame of a stream that was appended to another."""
-        if not (mp3_frame_bytes(packet.content) and is_info_frame(packet.content)):
+        if not (is_info_frame(packet.content) and mp3_frame_bytes(packet.content)):
             return False
         self._place(packet)
         return True
@@ -167,7 +165,7 @@ class ByteTimeline:
 
     def _place(self, packet: PacketFacts) -> None:
         """Locates a packet in the file, and counts the bytes that FFmpeg skipped before it as lost."""
-        end = 0 if self._end is None else self._end
+        end = self._end or 0
         if self._read(end, len(packet.content)) != packet.content:
             content = self._read(end, len(packet.content) + _SEARCHED_BYTES)
             skipped = content.find(packet.content)

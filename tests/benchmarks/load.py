@@ -124,8 +124,8 @@ def form(clip: bytes | str, queries: Sequence[str], curves: str = "score", **fie
 class Client:
     """A persistent connection to the service."""
 
-    def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+    def __init__(self, url: str, timeout_s: float = 120) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout_s)
 
     def get(self, path: str) -> tuple[int, bytes]:
         self._connection.request("GET", path)

@@ -19,6 +19,8 @@ from tests.benchmarks.peers.model import BUNDLE_VARIABLE, bundle_dir
 
 QUERIES = ["a dog barks", "a siren"]
 _START_S = 120.0
+_ATTEMPT_S = 5.0
+"""A server that is starting may accept a request and never answer it."""
 _PACKAGE = "tests.benchmarks.peers"
 
 SERVERS: dict[str, Callable[[int], list[str]]] = {
@@ -84,7 +86,7 @@ def _wait_until_ready(url: str, started: "subprocess.Popen[bytes]") -> None:
     body, deadline_s = form(next(clips(1, seed=10**6)), QUERIES), time.perf_counter() + _START_S
     while started.poll() is None and time.perf_counter() < deadline_s:
         try:
-            with closing(Client(url)) as client:
+            with closing(Client(url, _ATTEMPT_S)) as client:
                 if client.post(body)[0] == 200:
                     return
         except (OSError, http.client.HTTPException):

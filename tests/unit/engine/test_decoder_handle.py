@@ -1,5 +1,9 @@
 import io
 import os
+import select
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from service.engine.call import Call
 from service.engine.containers import identify
 from service.engine.decoder_handle import FAILURES, DecoderHandle, DecoderRequest, clip_content
 from service.engine.decoder_log import DecoderLog
+from service.engine.decoder_process import MAX_MESSAGE_BYTES
 from tests.clips import tones, wav
 
 CLIP = wav(tones([("low", 0, 1)], 1.0))
@@ -49,6 +54,44 @@ def test_ending_is_repeatable_and_a_later_clip_fails(handle: DecoderHandle) -> N
 def test_a_process_that_is_alive_after_a_failure_is_killed(handle: DecoderHandle) -> None:
     assert handle.end_after_failure(ValueError("malformed")) is None
     assert not handle.is_alive
+
+
+@pytest.fixture
+def process_end(handle: DecoderHandle) -> Iterator[socket.socket]:
+    """The other end of the socket from which the handle receives."""
+    original, (ours, theirs) = handle._socket, socket.socketpair()
+    handle._socket, handle._readable = ours, select.poll()
+    handle._readable.register(ours, select.POLLIN)
+    with original, theirs:
+        yield theirs
+
+
+def test_messages_arrive_whole_whatever_their_length(handle: DecoderHandle, process_end: socket.socket) -> None:
+    messages = [b"", b"x", os.urandom(MAX_MESSAGE_BYTES)]
+    stream = b"".join(struct.pack("!i", len(message)) + message for message in messages)
+    sending = threading.Thread(target=process_end.sendall, args=[stream])
+    sending.start()
+    assert [handle._receive_bytes(Call()) for _ in messages] == messages
+    sending.join()
+
+
+@pytest.mark.parametrize("length", [-1, MAX_MESSAGE_BYTES + 1])
+def test_a_message_of_an_impossible_length_is_malformed(
+    handle: DecoderHandle, process_end: socket.socket, length: int
+) -> None:
+    process_end.sendall(struct.pack("!i", length))
+    with pytest.raises(ValueError, match="bytes"):
+        handle._receive_bytes(Call())
+
+
+@pytest.mark.parametrize("received", [b"", b"\0\0", struct.pack("!i", 8) + b"SMPL"])
+def test_a_process_that_ends_within_a_message_is_a_failure(
+    handle: DecoderHandle, process_end: socket.socket, received: bytes
+) -> None:
+    process_end.sendall(received)
+    process_end.close()
+    with pytest.raises(EOFError):
+        handle._receive_bytes(Call())
 
 
 def test_a_small_clip_and_a_clip_in_memory_are_sent_as_bytes(tmp_path: Path) -> None:
