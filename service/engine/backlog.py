@@ -57,6 +57,11 @@ class Backlog:
             expected.n_windows -= 1
             self._count(expected, -1)
 
+    def is_short(self, call: Call) -> bool:
+        """Whether a call counts as short."""
+        expected = self._expected.get(call)
+        return expected is None or expected.is_short
+
     @property
     def n_expected(self) -> int:
         """Number of windows that calls will probably submit."""
@@ -75,7 +80,7 @@ class Backlog:
         """
         n_short, n_long, n_long_calls = self._n_short, self._n_long, 0
         for item in queued:
-            if self._is_short(item.call):
+            if self.is_short(item.call):
                 n_short += item.n_windows
             else:
                 n_long += item.n_windows
@@ -83,10 +88,6 @@ class Backlog:
         if n_windows > SHORT_WINDOWS:
             return n_short + n_long
         return n_short + min(n_long, n_short * n_long_calls / batch_windows)
-
-    def _is_short(self, call: Call) -> bool:
-        expected = self._expected.get(call)
-        return expected is None or expected.is_short
 
     def _count(self, expected: _Expected, n_windows: int) -> None:
         if expected.is_short:

@@ -1,7 +1,8 @@
 """Runs the windows of all calls through the audio encoder.
 
 On a GPU one thread runs batches, and the next batch forms while a batch runs. On a CPU a batch is no faster than its windows
-alone, so every core runs one window at a time; only a window that nothing else runs beside gets all cores.
+alone, so every core runs one window at a time; only a window that nothing else runs beside gets all cores. Long clips leave one
+core free for a while after a short clip.
 """
 
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +21,14 @@ from service.core.errors import EngineStopped
 from service.engine.backlog import Backlog, WindowTime
 from service.engine.batch_counts import BatchCounts
 from service.engine.call import Call
+from service.engine.encoders import WindowEncoder
+from service.engine.kept_core import KEEP_S, KeptCore
 from service.engine.pending_window import PendingWindow
 from service.engine.sessions import DeviceLost
 from service.engine.turns import Turns
 
 Float32 = NDArray[np.float32]
 T = TypeVar("T")
-
-
-class WindowEncoder(Protocol):
-    """The audio encoder as the batcher uses it. The embeddings of a window are the same whichever method computes them."""
-
-    @property
-    def max_windows(self) -> int:
-        """Largest number of windows in a batch."""
-        ...
-
-    @property
-    def n_runs(self) -> int:
-        """Number of calls of `embed_beside` that may run at the same time."""
-        ...
-
-    def embed(self, windows: Float32) -> Float32:
-        """Embeds windows (B, N) to frame embeddings (B, Tw, D) with all threads."""
-        ...
-
-    def embed_beside(self, windows: Float32) -> Float32:
-        """Embeds windows as `embed` does, with the threads of one run among `n_runs`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +46,7 @@ class WindowBatcher:
     Args:
         encoder: The audio encoder. Its methods are called on the batcher's threads only.
         on_device_lost: Called once with the exception, on a thread of the batcher, if the device fails for good.
+        keep_s: Time for which long clips leave one of several cores free after a window of a short clip, in seconds.
 
     Attributes:
         counts: Batches and windows processed so far.
@@ -72,13 +54,16 @@ class WindowBatcher:
         parallel_windows: Largest number of windows that are embedded at the same time.
     """
 
-    def __init__(self, encoder: WindowEncoder, on_device_lost: Callable[[BaseException], object]) -> None:
+    def __init__(
+        self, encoder: WindowEncoder, on_device_lost: Callable[[BaseException], object], keep_s: float = KEEP_S
+    ) -> None:
         self.counts = BatchCounts()
         self.max_windows = encoder.max_windows
         self.parallel_windows = encoder.n_runs * encoder.max_windows
         self._encoder, self._n_runs, self._on_device_lost = encoder, encoder.n_runs, on_device_lost
         self._changed = threading.Condition()
         self._turns, self._backlog = Turns(), Backlog()
+        self._kept_core = KeptCore(encoder.n_runs, keep_s)
         self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._n_running, self._is_alone = 0, False
         self._stopped = self._is_lost = False
@@ -155,6 +140,8 @@ class WindowBatcher:
             self._check_running()
             self._turns.add(window)
             self._backlog.submitted(call)
+            if self._backlog.is_short(call):
+                self._kept_core.short_clip_came()
             self._changed.notify()
         return window
 
@@ -197,13 +184,15 @@ class WindowBatcher:
         """Waits for work; None means that the batcher was stopped."""
         with self._changed:
             while True:
-                self._changed.wait_for(self._may_run)
+                if not self._changed.wait_for(self._may_run, self._kept_core.left_s):
+                    continue  # the core is no longer kept free
                 if self._stopped:
                     return None
                 if self._tasks:
                     run = _Run([], task=self._tasks.popleft())
                 else:
                     is_alone = self._n_running == 0 and self._turns.n_waiting <= self.max_windows
+                    is_alone = is_alone and not self._leaves_core_free(n_running=self._n_runs)
                     run = _Run(self._turns.take(self.max_windows), is_alone)
                     self.counts.dropped = self._turns.n_dropped
                     if not run.batch:
@@ -213,7 +202,13 @@ class WindowBatcher:
                 return run
 
     def _may_run(self) -> bool:
-        return bool(self._stopped or (not self._is_alone and (self._tasks or self._turns.is_waiting)))
+        if self._stopped or self._is_alone:
+            return self._stopped
+        return bool(self._tasks or (self._turns.is_waiting and not self._leaves_core_free(self._n_running)))
+
+    def _leaves_core_free(self, n_running: int) -> bool:
+        """Whether only long clips wait, and leave the last free core to short ones while `n_running` windows are embedded."""
+        return self._kept_core.is_kept(n_running) and not any(map(self._backlog.is_short, self._turns.waiting_calls))
 
     def _run(self, run: _Run, busy_since_s: float | None) -> float | None:
         """Does one run; see `_measure` for the argument and for the returned time."""

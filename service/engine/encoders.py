@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,28 @@ Float32 = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 _NORM_TOLERANCE = 1e-2
+
+
+class WindowEncoder(Protocol):
+    """The audio encoder as the batcher uses it. The embeddings of a window are the same whichever method computes them."""
+
+    @property
+    def max_windows(self) -> int:
+        """Largest number of windows in a batch."""
+        ...
+
+    @property
+    def n_runs(self) -> int:
+        """Number of calls of `embed_beside` that may run at the same time."""
+        ...
+
+    def embed(self, windows: Float32) -> Float32:
+        """Embeds windows (B, N) to frame embeddings (B, Tw, D) with all threads."""
+        ...
+
+    def embed_beside(self, windows: Float32) -> Float32:
+        """Embeds windows as `embed` does, with the threads of one run among `n_runs`."""
+        ...
 
 
 class AudioEncoder:

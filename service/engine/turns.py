@@ -34,6 +34,11 @@ class Turns:
         """Whether a window waits."""
         return bool(self._waiting)
 
+    @property
+    def waiting_calls(self) -> Iterable[Call]:
+        """The calls that have waiting windows, including those that are no longer wanted."""
+        return self._waiting.keys()
+
     def add(self, window: PendingWindow) -> None:
         """Adds a window behind the other windows of its call."""
         self._waiting.setdefault(window.call, deque()).append(window)

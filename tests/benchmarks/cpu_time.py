@@ -5,6 +5,7 @@ thread; the rest of the CPU time of the service is its cost beside the model. Pl
 process, all others in child processes.
 """
 
+import argparse
 import time
 from dataclasses import dataclass
 
@@ -43,19 +44,24 @@ def used_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def encoder_ms() -> float:
+def encoder_ms(n_windows: int) -> float:
     """CPU time of one window in the audio encoder alone, on one thread, in milliseconds."""
     bundle = bundle_dir()
     graph = open_audio_graph(EngineOptions(device="cpu", intra_op_threads=1), bundle / AUDIO_GRAPH)
     window = np.random.default_rng(0).normal(0, 0.1, (1, verify_bundle(bundle).window_samples)).astype(np.float32)
     graph.run({"waveform": window})
     began_s = time.process_time()
-    for _ in range(CLIPS // 4):
+    for _ in range(n_windows):
         graph.run({"waveform": window})
-    return 1000 * (time.process_time() - began_s) / (CLIPS // 4)
+    return 1000 * (time.process_time() - began_s) / n_windows
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cpu_time", description=__doc__)
+    parser.add_argument("--clips", type=int, default=CLIPS, help="clips of one measurement")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="measurements of each container")
+    arguments = parser.parse_args()
+    n_clips: int = arguments.clips
     table("10 s clip, 8 clients: CPU time, ms", "WAV", "FLAC", "MP3")
     ms: dict[str, dict[str, list[float]]] = {
         part: {container: [] for container in ("WAV", "FLAC", "MP3")}
@@ -69,19 +75,19 @@ def main() -> None:
         )
     }
     with serving(EARMARK_BUNDLE=str(bundle_dir())) as service:
-        for repeat in range(REPEATS):
+        for repeat in range(arguments.repeats):
             for container in ("WAV", "FLAC", "MP3"):
-                alone_ms = encoder_ms()
-                bodies = [form(clip, QUERIES) for clip in encoded(CLIPS, container, seed=repeat)]
+                alone_ms = encoder_ms(max(1, n_clips // 4))
+                bodies = [form(clip, QUERIES) for clip in encoded(n_clips, container, seed=repeat)]
                 before, began_s = CpuTimes.read(service.pid), time.process_time()
                 answers = closed_loop(service.url, bodies, CLIENTS)
                 clients_s, after = time.process_time() - began_s, CpuTimes.read(service.pid)
-                assert answers.statuses[200] == CLIPS
+                assert answers.statuses[200] == n_clips
                 loop_s, decoders_s = after.loop_s - before.loop_s, after.decoders_s - before.decoders_s
                 threads_s = after.service_s - before.service_s - loop_s
-                beside_ms = 1000 * (loop_s + threads_s + decoders_s) / CLIPS - alone_ms
-                values = [1000 * seconds / CLIPS for seconds in (loop_s, threads_s, decoders_s)]
-                for part, value in zip(ms, [alone_ms, *values, beside_ms, 1000 * clients_s / CLIPS], strict=True):
+                beside_ms = 1000 * (loop_s + threads_s + decoders_s) / n_clips - alone_ms
+                values = [1000 * seconds / n_clips for seconds in (loop_s, threads_s, decoders_s)]
+                for part, value in zip(ms, [alone_ms, *values, beside_ms, 1000 * clients_s / n_clips], strict=True):
                     ms[part][container].append(value)
     for part, by_container in ms.items():
         row(part, *(spread(values) for values in by_container.values()))

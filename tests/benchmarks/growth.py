@@ -28,26 +28,30 @@ def main() -> None:
         "--long", type=int, default=LONG_S, help="length of the long clip beside short ones, in seconds"
     )
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 10, 60, 3600, 10800], help="lengths in seconds")
+    parser.add_argument("--queries", type=int, nargs="+", default=[1, 10, 100, 1000], help="numbers of queries")
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="measurements of a length; three times as many of queries"
+    )
     arguments = parser.parse_args()
     settings = {"EARMARK_MAX_CLIP_S": "10800", "EARMARK_MAX_QUERIES": "1000", "EARMARK_BUNDLE": str(bundle_dir())}
     with serving(**settings) as service, closing(Client(service.url)) as client:
-        clip_lengths(client, arguments.lengths)
-        query_numbers(client)
-        beside(service, client, arguments.long)
+        clip_lengths(client, arguments.lengths, arguments.repeats)
+        query_numbers(client, arguments.queries, 3 * arguments.repeats)
+        beside(service, client, arguments.long, arguments.repeats)
 
 
-def clip_lengths(client: Client, lengths_s: list[int]) -> None:
+def clip_lengths(client: Client, lengths_s: Sequence[int], repeats: int) -> None:
     """New clips with one query: WAV up to a minute, FLAC above."""
     table("new clip, 1 query", "ms", "ms a minute of sound")
     for seconds in lengths_s:
         if seconds <= 60:
-            times_ms = [timed_ms(client, form(wav, ["a dog barks"])) for wav in clips(REPEATS, seconds, seed=seconds)]
+            times_ms = [timed_ms(client, form(wav, ["a dog barks"])) for wav in clips(repeats, seconds, seed=seconds)]
         else:
             times_ms = [timed_ms(client, form(long_flac(seconds), ["a dog barks"], curves="none"))]
         row(f"{seconds} s", spread(times_ms, 0), f"{np.median(times_ms) * 60 / seconds:.0f}")
 
 
-def query_numbers(client: Client, numbers: Sequence[int] = (1, 10, 100, 1000), repeats: int = 3 * REPEATS) -> None:
+def query_numbers(client: Client, numbers: Sequence[int], repeats: int) -> None:
     """A known clip of 10 s with new queries, and with the same queries once more."""
     clip_id = json.loads(client.post(form(next(clips(1, seed=99)), ["a dog barks"]))[1])["clip"]["id"]
     unused = iter(range(10**6))
@@ -65,24 +69,38 @@ def query_numbers(client: Client, numbers: Sequence[int] = (1, 10, 100, 1000), r
         row(f"{n_queries} queries", spread(new_ms), ratios[0], spread(known_ms), ratios[1])
 
 
-def beside(service: Service, client: Client, long_s: int) -> None:
+def beside(service: Service, client: Client, long_s: int, repeats: int) -> None:
     """Short clips on the idle service, and while a long clip is processed."""
-    idle_ms = [timed_ms(client, body) for body in _short_bodies(IDLE_CLIPS, seed=1)]
-    busy_ms: list[float] = []
-    body, short_bodies = form(long_flac(long_s), ["a siren"], curves="none"), list(_short_bodies(_MAX_BESIDE, seed=2))
+    levels, ratios, took_s, n_beside = (0.5, 0.95), list[float](), list[float](), list[int]()
+    quantiles: dict[str, list[list[float]]] = {"idle": [[], []], f"beside a clip of {long_s} s": [[], []]}
+    for repeat in range(repeats):
+        body = form(long_flac(long_s, seed=1 + repeat), ["a siren"], curves="none")
+        idle_ms = [timed_ms(client, short) for short in _short_bodies(IDLE_CLIPS, seed=2 * repeat)]
+        busy_ms, long_ms = _times_beside(service, client, body, seed=2 * repeat + 1)
+        for by_level, values in zip(quantiles.values(), (idle_ms, busy_ms), strict=True):
+            for level, at_level in zip(levels, by_level, strict=True):
+                at_level.append(float(np.quantile(values, level)))
+        ratios.append(float(np.quantile(busy_ms, 0.95) / np.quantile(idle_ms, 0.95)))
+        took_s.append(long_ms / 1000)
+        n_beside.append(len(busy_ms))
+    table(f"{SHORT_S} s clip", "p50, ms", "p95, ms")
+    for name, by_level in quantiles.items():
+        row(name, *(spread(values) for values in by_level))
+    print(f"\np95 beside the long clip to idle: {spread(ratios, 2)}; the long clip took {spread(took_s)} s")
+    print(f"Clips beside a long clip: {min(n_beside)} or more; idle: {IDLE_CLIPS}.")
+
+
+def _times_beside(service: Service, client: Client, body: bytes, seed: int) -> tuple[list[float], float]:
+    """Times of short clips while a long clip is processed, and the time of the long clip, in milliseconds."""
+    times_ms, short_bodies = list[float](), list(_short_bodies(_MAX_BESIDE, seed))
     with ThreadPoolExecutor(1) as pool, closing(Client(service.url)) as other:
         long_answer: Future[float] = pool.submit(timed_ms, other, body)
         for short_body in short_bodies:
+            times_ms.append(timed_ms(client, short_body))
             if long_answer.done():
                 break
-            busy_ms.append(timed_ms(client, short_body))
             time.sleep(0.02)
-        long_s_taken = long_answer.result() / 1000
-    table(f"{SHORT_S} s clip", "clips", "p50, ms", "p95, ms")
-    for name, values in (("idle", idle_ms), (f"beside a clip of {long_s} s", busy_ms)):
-        row(name, len(values), *(f"{np.quantile(values, level):.1f}" for level in (0.5, 0.95)))
-    ratio = np.quantile(busy_ms, 0.95) / np.quantile(idle_ms, 0.95)
-    print(f"\np95 beside the long clip to idle: {ratio:.2f}; the long clip took {long_s_taken:.1f} s")
+        return times_ms, long_answer.result()
 
 
 def _short_bodies(number: int, seed: int) -> Iterator[bytes]:

@@ -121,12 +121,12 @@ def known() -> None:
                 row(f"100 to 1, {'new' if is_new else 'known'}", f"{hundred_queries_ms / one_query_ms:.1f} times", "")
 
 
-def cached() -> None:
+def cached(repeats: int = REPEATS) -> None:
     """The same clips and queries: not cached, from the memory of the process, and from Redis in a new process."""
     seconds = (2, 10, 60, 600)
     bodies = {s: form(next(clips(1, seconds=s)), QUERIES, curves="none") for s in seconds}
     ms: dict[str, dict[int, list[float]]] = {how: {s: [] for s in seconds} for how in ("cold", "memory", "Redis")}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         with TemporaryDirectory() as folder:
             redis = RedisServer(Path(folder))
             for first in (True, False):
@@ -168,7 +168,7 @@ def overload() -> None:
             )
 
 
-def long() -> None:
+def long(hours_of_clips: Sequence[float] = (1, 3)) -> None:
     """A clip of one hour and a clip of three hours: the latency of /livez meanwhile, and the peak memory.
 
     /livez is requested every 50 ms. The peak memory is counted above the memory of the idle service.
@@ -176,12 +176,12 @@ def long() -> None:
     table(
         "long clip, 16 kHz FLAC", "s", "/livez, requests", "p50, ms", "p99, ms", "largest, ms", "memory above idle, MiB"
     )
-    for hours in (1, 3):
+    for hours in hours_of_clips:
         with serving(EARMARK_MAX_CLIP_S="10800") as service:
             Client(service.url).post(form(next(clips(1)), QUERIES))
             idle_mib = service.memory_mib()
             service.reset_peak()
-            body = form(long_flac(hours * 3600), QUERIES, curves="none")
+            body = form(long_flac(round(hours * 3600)), QUERIES, curves="none")
             began = time.perf_counter()
             with ThreadPoolExecutor(1) as pool:
                 long_request = pool.submit(_posted_ms, Client(service.url), body)
@@ -192,7 +192,7 @@ def long() -> None:
                     ms.append(1000 * (time.perf_counter() - sent_s))
                     time.sleep(0.05)
             row(
-                f"{hours} h",
+                f"{hours:g} h",
                 f"{time.perf_counter() - began:.1f}",
                 len(ms),
                 f"{np.quantile(ms, 0.5):.1f}",
@@ -202,9 +202,9 @@ def long() -> None:
             )
 
 
-def long_flac(seconds: int) -> bytes:
+def long_flac(seconds: int, seed: int = 0) -> bytes:
     """Makes a clip that repeats one minute of quiet noise."""
-    minute = (np.random.default_rng(0).standard_normal(60 * 16_000) * 30).astype(np.int16)
+    minute = (np.random.default_rng(seed).standard_normal(60 * 16_000) * 30).astype(np.int16)
     buffer = BytesIO()
     with soundfile.SoundFile(buffer, "w", 16_000, 1, format="FLAC") as file:
         for _ in range(seconds // 60):
@@ -224,7 +224,7 @@ def _posted_ms(client: Client, body: bytes) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-SCENARIOS: dict[str, Callable[[], None]] = {
+SCENARIOS: dict[str, Callable[..., None]] = {
     scenario.__name__: scenario for scenario in (throughput, latency, known, cached, overload, long)
 }
 
@@ -232,9 +232,15 @@ SCENARIOS: dict[str, Callable[[], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.serving", description=__doc__)
     parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="scenarios to run; all by default")
-    for name in parser.parse_args().scenarios or SCENARIOS:
+    parser.add_argument(
+        "--hours", type=float, nargs="+", default=[1, 3], help="lengths of the clips of `long`, in hours"
+    )
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="repeats of `cached`")
+    arguments = parser.parse_args()
+    options = {"long": [arguments.hours], "cached": [arguments.repeats]}
+    for name in arguments.scenarios or SCENARIOS:
         print(f"\n### {name}\n\n{inspect.getdoc(SCENARIOS[name])}")
-        SCENARIOS[name]()
+        SCENARIOS[name](*options.get(name, []))
 
 
 if __name__ == "__main__":

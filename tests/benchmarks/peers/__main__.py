@@ -20,19 +20,31 @@ from tests.benchmarks.peers.servers import SERVERS, running
 from tests.benchmarks.tables import row, spread, table
 
 BARE = "no server"
-_DIGITS = {"start, s": 1, "burst, s": 2}
+_DIGITS = {"start, s": 2, "burst, s": 2}
+_AIMS = {
+    "idle, p50 ms": "at most 1.00, 1.15",
+    "WAV, 8 clients": "at least 1.00, 0.92",
+    "WAV, 32 clients": "at least 1.00",
+    "FLAC, 8 clients": "at least 1.30",
+    "MP3, 8 clients": "at least 1.30",
+    "WAV, a third repeats": "at least 5.00",
+    "burst, s": "at most 1.00",
+    "burst, peak MB": "at most 1.00",
+}
+"""The aims, as ratios to the best peer and to no server."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="times that every server is measured")
-    parser.add_argument("--clips", type=int, default=160, help="clips of one measurement")
+    parser.add_argument("--clips", type=int, default=120, help="clips of one measurement")
+    parser.add_argument("--burst", type=int, default=200, help="clips that are posted at once")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS), help="servers to measure")
     parser.add_argument("--bundle", type=Path, help="bundle that all servers serve; by default the packaged bundle")
     arguments = parser.parse_args()
     if arguments.bundle:
         os.environ[BUNDLE_VARIABLE] = str(arguments.bundle.resolve())
-    requests, names = Requests(arguments.clips), list(arguments.servers)
+    requests, names = Requests(arguments.clips, arguments.burst), list(arguments.servers)
     rounds: dict[str, list[Figures]] = {name: [] for name in (BARE, *names)}
     for number in range(arguments.rounds):
         rounds[BARE].append(bare(arguments.clips))
@@ -57,16 +69,27 @@ def report(rounds: dict[str, list[Figures]]) -> None:
     table("10 s clips; WAV, FLAC, MP3: clips/s", *rounds)
     for figure in figures:
         row(figure, *(_cell(figure, measured) for measured in rounds.values()))
+    if "Earmark" in rounds:
+        _report_ratios(rounds, figures)
+
+
+def _report_ratios(rounds: dict[str, list[Figures]], figures: list[str]) -> None:
+    """Prints the ratio of Earmark to the best peer and to no server, round by round."""
     peers = [name for name in rounds if name not in (BARE, "Earmark")]
-    if "Earmark" not in rounds or not peers:
-        return
-    table("Earmark to the best peer, by round", "ratio")
+    table("Earmark, ratio by round", "to the best peer", "to no server", "aim")
     for figure in figures:
-        if figure.startswith(("WAV", "FLAC", "MP3")):
-            best = [max(rounds[name][i][figure] for name in peers) for i in range(len(rounds["Earmark"]))]
-        else:
-            best = [min(rounds[name][i][figure] for name in peers) for i in range(len(rounds["Earmark"]))]
-        row(figure, spread([ours[figure] / value for ours, value in zip(rounds["Earmark"], best, strict=True)], 2))
+        best_of = max if _is_rate(figure) else min
+        to_best, to_bare = list[float](), list[float]()
+        for index, ours in enumerate(rounds["Earmark"]):
+            if peers:
+                to_best.append(ours[figure] / best_of(rounds[name][index][figure] for name in peers))
+            if figure in rounds[BARE][index]:
+                to_bare.append(ours[figure] / rounds[BARE][index][figure])
+        row(figure, *(spread(ratios, 2) if ratios else "" for ratios in (to_best, to_bare)), _AIMS.get(figure, ""))
+
+
+def _is_rate(figure: str) -> bool:
+    return figure.startswith(("WAV", "FLAC", "MP3")) or figure == "burst, answered"
 
 
 def _cell(figure: str, measured: list[Figures]) -> str:

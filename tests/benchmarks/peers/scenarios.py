@@ -14,6 +14,7 @@ from tests.benchmarks.load import ROOT, Client, Service, clips, closed_loop, enc
 from tests.benchmarks.peers.servers import QUERIES, Server
 
 _IDLE_CLIPS = 20
+_WARM_UP_CLIPS = 24
 Figures = dict[str, float]
 """Values of one server in one round, by the name of the column."""
 
@@ -28,9 +29,9 @@ class Requests:
 
     def __init__(self, number: int, burst: int = 200) -> None:
         self.burst = burst
-        wavs = iter([form(wav, QUERIES) for wav in clips(_IDLE_CLIPS + 3 * number)])
+        wavs = iter([form(wav, QUERIES) for wav in clips(_IDLE_CLIPS + _WARM_UP_CLIPS + 3 * number)])
         self.idle = [next(wavs) for _ in range(_IDLE_CLIPS)]
-        self.warm_up = [next(wavs) for _ in range(number // 4)]
+        self.warm_up = [next(wavs) for _ in range(_WARM_UP_CLIPS)]
         self.sets = {
             "WAV, 8 clients": [next(wavs) for _ in range(number)],
             "WAV, 32 clients": [next(wavs) for _ in range(number)],

@@ -42,9 +42,9 @@ class FakeAudioEncoder:
 
 
 class Bench:
-    def __init__(self, max_windows: int = 2, n_runs: int = 1) -> None:
+    def __init__(self, max_windows: int = 2, n_runs: int = 1, keep_s: float = 0) -> None:
         self.encoder, self.device_errors = FakeAudioEncoder(max_windows, n_runs), list[BaseException]()
-        self.batcher = WindowBatcher(self.encoder, self.device_errors.append)
+        self.batcher = WindowBatcher(self.encoder, self.device_errors.append, keep_s)
 
     def block(self) -> PendingWindow:
         """Submits a window that the audio encoder works on until `may_continue` is set."""
@@ -266,6 +266,40 @@ def test_a_long_clip_has_one_core_while_a_short_one_waits(cores: Bench) -> None:
         window.wait()
     begun = [value for batch in cores.encoder.batches for value in batch]
     assert 1 in begun[1:3]  # the short clip begins beside the first window of the long clip
+
+
+def test_long_clips_leave_a_core_free_for_a_while_after_a_short_one() -> None:
+    with opened(Bench(max_windows=1, n_runs=2, keep_s=3600)) as cores:
+        long = Call()
+        with cores.batcher.expecting(long, 100):
+            cores.submit(Call(), 1).wait()
+            cores.encoder.may_continue.clear()
+            windows = [cores.submit(long, 10 + i) for i in range(3)]
+            assert cores.encoder.entered.acquire(timeout=SOON_S)  # of the short clip
+            assert cores.encoder.entered.acquire(timeout=SOON_S)
+            assert not cores.encoder.entered.acquire(timeout=0.05)  # the other core is kept free
+            short = cores.submit(Call(), 2)
+            assert cores.encoder.entered.acquire(timeout=SOON_S)
+            cores.encoder.may_continue.set()
+            for window in (*windows, short):
+                window.wait()
+    assert cores.encoder.batches[:3] == [[1], [10], [2]]
+    assert cores.encoder.alone == [1]
+
+
+def test_long_clips_get_all_cores_again_after_a_while() -> None:
+    with opened(Bench(max_windows=1, n_runs=2, keep_s=0.05)) as cores:
+        long = Call()
+        with cores.batcher.expecting(long, 100):
+            cores.submit(Call(), 1).wait()
+            assert cores.encoder.entered.acquire(timeout=SOON_S)
+            cores.encoder.may_continue.clear()
+            windows = [cores.submit(long, 10 + i) for i in range(3)]
+            for _ in range(2):
+                assert cores.encoder.entered.acquire(timeout=SOON_S)
+            cores.encoder.may_continue.set()
+            for window in windows:
+                window.wait()
 
 
 def test_a_device_that_is_lost_in_one_run_stops_all_threads_and_is_reported_once(cores: Bench) -> None:
