@@ -66,6 +66,16 @@ def step_captions(run_seed: int, step: int) -> int:
     return run_seed * _STEPS_PER_RUN_SEED + step
 
 
+def cached_captions(run_seed: int, index: int) -> list[int]:
+    """Seed of the captions that batch `index` of a run on cached maps draws."""
+    return [run_seed, index, 1]
+
+
+def cached_ambiences(run_seed: int, number: int) -> list[int]:
+    """Seed that decides which ambiences of cached batch `number` a run captions."""
+    return [run_seed, number, 2]
+
+
 def batch_part(run_seed: int, part: int) -> int:
     """Seed of dropout, masks and noise for one part of a batch.
 

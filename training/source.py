@@ -74,7 +74,8 @@ def make_source(recipe: Recipe, encoder: SentenceEncoder) -> SceneSource | Cache
     `data.folder`.
     """
     if recipe.data.cache:
-        return CachedSource(recipe.data.cache, scene_vocabulary(recipe, train_recordings(recipe), encoder), recipe.seed)
+        vocabulary = scene_vocabulary(recipe, train_recordings(recipe), encoder)
+        return CachedSource(recipe.data.cache, vocabulary, recipe.seed, recipe.data.recaption)
     return dataset_source(recipe) if recipe.data.sets else scene_source(recipe, encoder)
 
 

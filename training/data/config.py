@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.data.excerpt_batches import WeightedDataset
+from training.data.recaption import RecaptionConfig
 from training.data.wording import WordingConfig
 
 
@@ -33,6 +34,8 @@ class DataConfig:
     """JSON Lines file with the captions of the labels. A label without an entry gets captions from a template."""
     cache: Path | None = None
     """Folder of cached maps (`training.cache_maps`) that the run trains on instead of scenes. None: scenes are mixed."""
+    recaption: RecaptionConfig = field(default_factory=RecaptionConfig)
+    """Captions of the cached scenes that are drawn anew for each batch."""
     wording: WordingConfig = field(default_factory=WordingConfig)
     """Other wordings of the labels' captions."""
     absent: AbsentConfig = field(default_factory=AbsentConfig)

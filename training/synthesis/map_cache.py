@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from torch.utils.data import Dataset
 
 from training import seeds
 from training.data.map_batch import MapBatch, load_map_batch, map_batch, save_map_batch
+from training.data.recaption import RecaptionConfig
 from training.data.scene_batch import SceneBatch
+from training.synthesis.recaption import Recaptioner
 from training.synthesis.vocabulary import Vocabulary
 from training.towers.pyramid import PyramidTower
 
@@ -90,19 +92,32 @@ def batch_file(folder: Path, number: int) -> Path:
 
 
 class CachedBatches(Dataset[MapBatch]):
-    """`count` batches from a cache. Every cached batch is drawn once, in random order, before any is drawn again."""
+    """`count` batches from a cache. Every cached batch is drawn once, in random order, before any is drawn again.
 
-    def __init__(self, files: list[Path], count: int, seed: int) -> None:
-        self.files, self.count, self.seed = files, count, seed
+    Args:
+        files: the batches of the cache.
+        count: number of batches of the run.
+        seed: seed of the run.
+        recaptioner: draws new captions, or None for the captions of the cache.
+    """
+
+    def __init__(self, files: list[Path], count: int, seed: int, recaptioner: Recaptioner | None = None) -> None:
+        self.files, self.count, self.seed, self.recaptioner = files, count, seed, recaptioner
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> MapBatch:
         """Batch `index` of the run."""
+        number = self.number(index)
+        batch = load_map_batch(self.files[number])
+        return self.recaptioner.draw(batch, index, number) if self.recaptioner else batch
+
+    def number(self, index: int) -> int:
+        """Number of the cached batch that is batch `index` of the run."""
         epoch, place = divmod(index, len(self.files))
         order = np.random.default_rng(seeds.numbered(self.seed, epoch)).permutation(len(self.files))
-        return load_map_batch(self.files[int(order[place])])
+        return int(order[place])
 
     def __iter__(self) -> Iterator[MapBatch]:
         return (self[i] for i in range(len(self)))
@@ -116,11 +131,13 @@ class CachedSource:
         folder: the cache.
         vocabulary: the captions of the labels and of the teacher's classes.
         seed: seed of the run.
+        recaption: whether the captions are drawn anew.
     """
 
     folder: Path
     vocabulary: Vocabulary
     seed: int
+    recaption: RecaptionConfig = field(default_factory=RecaptionConfig)
 
     def prepare(self, tower: PyramidTower, *, with_statistics: bool) -> None:
         """Gives the tower the statistics of the cache, and checks that the tower's trunk is that of the cache.
@@ -151,4 +168,7 @@ class CachedSource:
                 f"{self.folder} holds batches of {cached.batch} scenes; a part of a batch has {size} scenes "
                 "(optimization.batch, optimization.accumulate)"
             )
-        return CachedBatches(sorted(self.folder.glob("[0-9]*.pt")), count, self.seed)
+        files, recaptioner = sorted(self.folder.glob("[0-9]*.pt")), None
+        if self.recaption.each_batch:
+            recaptioner = Recaptioner(self.vocabulary.bank.of_subjects(), self.recaption.ambience_rate, self.seed)
+        return CachedBatches(files, count, self.seed, recaptioner)
