@@ -184,8 +184,8 @@ class WindowBatcher:
         """Waits for work; None means that the batcher was stopped."""
         with self._changed:
             while True:
-                if not self._changed.wait_for(self._may_run, self._kept_core.left_s):
-                    continue  # the core is no longer kept free
+                while not self._may_run():
+                    self._changed.wait(self._kept_core.left_s)
                 if self._stopped:
                     return None
                 if self._tasks:
