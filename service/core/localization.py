@@ -174,9 +174,11 @@ def localize(
 def with_warnings(
     results: Sequence[QueryResult], warnings: Sequence[tuple[AnswerWarning, ...]]
 ) -> Sequence[QueryResult]:
-    """Adds the warnings about each query to results of `localize`. Results that are not computed yet stay so."""
+    """Sets the warnings about each query of results that have none. Results that are not computed yet stay so."""
     if isinstance(results, GroupedResults):
         return results.with_warnings(warnings)
+    if not any(warnings):
+        return results
     return [replace(result, warnings=items) for result, items in zip(results, warnings, strict=True)]
 
 

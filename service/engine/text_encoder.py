@@ -23,7 +23,7 @@ from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mism
 
 Float32 = NDArray[np.float32]
 
-_TOKENS_AT_A_TIME = 192
+_TOKENS_AT_A_TIME, _GPU_TOKENS_AT_A_TIME = 192, 512
 """Tokens in a batch of queries. Larger batches are hardly faster, and make other calls wait longer."""
 
 
@@ -71,7 +71,10 @@ class TextEncoder:
             outputs=manifest.text_outputs,
             n_runs=options.cpu_threads,
         )
-        self._n_runs = options.cpu_threads if self._session.provider == CPU_PROVIDER else 1
+        is_on_cpu = self._session.provider == CPU_PROVIDER
+        self._n_runs, self._max_tokens = (
+            (options.cpu_threads, _TOKENS_AT_A_TIME) if is_on_cpu else (1, _GPU_TOKENS_AT_A_TIME)
+        )
         self._threads = ThreadPoolExecutor(self._n_runs, "text-encoder")
 
     def encode(self, queries: Sequence[str], check: Callable[[], object] = lambda: None) -> EncodedQueries:
@@ -129,7 +132,7 @@ class TextEncoder:
             if sigmoids is not None:
                 (sigmoids[batch],) = extra
 
-        batches = _batches([len(each) for each in ids], self._n_runs)
+        batches = _batches([len(each) for each in ids], self._n_runs, self._max_tokens)
         if len(batches) == 1:
             run(batches[0])
         else:
@@ -148,17 +151,18 @@ class TextEncoder:
         return tuple(warning for warning in warnings if warning)
 
 
-def _batches(lengths: Sequence[int], n_runs: int) -> list[list[int]]:
+def _batches(lengths: Sequence[int], n_runs: int, max_tokens: int) -> list[list[int]]:
     """Divides queries into batches of queries with equal lengths, the largest batch first.
 
     Args:
         lengths: Number of tokens of each query.
         n_runs: Number of batches that run beside each other.
+        max_tokens: Largest number of tokens in a batch of several queries.
 
     Returns:
         The indices of the queries of each batch.
 
-    >>> _batches([3, 5, 3, 3, 3], n_runs=2)
+    >>> _batches([3, 5, 3, 3, 3], n_runs=2, max_tokens=192)
     [[0, 2], [3, 4], [1]]
     """
     by_length: dict[int, list[int]] = {}
@@ -167,7 +171,7 @@ def _batches(lengths: Sequence[int], n_runs: int) -> list[list[int]]:
     share = max(1, -(-sum(lengths) // n_runs))
     batches: list[list[int]] = []
     for length, indices in by_length.items():
-        n_batches = -(-len(indices) * length // min(_TOKENS_AT_A_TIME, share))
+        n_batches = -(-len(indices) * length // min(max_tokens, share))
         if n_batches > 1:
             n_batches = min(len(indices), -(-n_batches // n_runs) * n_runs)  # so that all runs end together
         size = -(-len(indices) // n_batches)

@@ -120,7 +120,7 @@ def test_a_query_of_the_packaged_model_has_the_same_bits_in_every_batch(threads:
     n_runs=st.integers(1, 8),
 )
 def test_every_query_is_in_one_batch_with_queries_of_its_length(lengths: list[int], n_runs: int) -> None:
-    batches = _batches(lengths, n_runs)
+    batches = _batches(lengths, n_runs, 192)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     assert all(len({lengths[index] for index in batch}) == 1 for batch in batches)
     costs = [sum(lengths[index] for index in batch) for batch in batches]
@@ -129,8 +129,8 @@ def test_every_query_is_in_one_batch_with_queries_of_its_length(lengths: list[in
 
 
 def test_queries_of_equal_length_are_divided_evenly_among_the_runs() -> None:
-    assert [len(batch) for batch in _batches([6] * 100, 2)] == [25] * 4
-    assert [len(batch) for batch in _batches([6] * 10, 2)] == [5, 5]
+    assert [len(batch) for batch in _batches([6] * 100, 2, 192)] == [25] * 4
+    assert [len(batch) for batch in _batches([6] * 10, 2, 192)] == [5, 5]
 
 
 def test_after_a_failure_the_batches_that_have_not_begun_are_left_out(tiny_bundle: Path, manifest: Manifest) -> None:
