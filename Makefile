@@ -65,8 +65,8 @@ image-check: $(IMAGE)/.installed
 # writes the versions of requirements.lock that the images need to docker/*.lock, with the hashes of their files
 image-lock: $(IMAGE)/.installed
 	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file docker/requirements-build.lock pyproject.toml
-	$(COMPILE) --extra cpu --extra tracing --output-file docker/requirements-cpu.lock pyproject.toml
-	$(COMPILE) --extra gpu --extra tracing --output-file docker/requirements-gpu.lock pyproject.toml
+	$(COMPILE) --extra cpu --extra library --extra tracing --output-file docker/requirements-cpu.lock pyproject.toml
+	$(COMPILE) --extra gpu --extra library --extra tracing --output-file docker/requirements-gpu.lock pyproject.toml
 	# the project itself, which its extras cpu and gpu name, is no package of the lock files
 	sed -i '/^# WARNING: pip install will require/,/^    # via/d' docker/requirements-cpu.lock docker/requirements-gpu.lock
 

@@ -23,6 +23,8 @@ STOP_S = 40
 """Time that the service has to stop after SIGTERM, in seconds; longer than `EARMARK_GRACE_S`."""
 _OPEN = "EARMARK_OPEN=1"
 """The images listen on every address; only this machine reaches the containers of the check."""
+_LIBRARY = "EARMARK_LIBRARY=/tmp/library"
+"""A library that is made at the start, so that the check sees whether its packages work."""
 _START_POLL_S = 0.05
 _DEBIAN = "trixie"
 """The Debian release of the base image that is made where there is no Docker engine, as in the Dockerfile."""
@@ -101,7 +103,8 @@ class DockerImage:
     def run(self, log: Path) -> Iterator[Container]:
         """Runs the image's own command until the end of the block; its output is then in `log`."""
         limits = ("--read-only", "--tmpfs", f"/tmp:size={TEMPORARY_BYTES}", "--cap-drop", "ALL")
-        options = (*limits, "--security-opt", "no-new-privileges", "--env", _OPEN, "--publish", "127.0.0.1::8000")
+        settings = ("--env", _OPEN, "--env", _LIBRARY)
+        options = (*limits, "--security-opt", "no-new-privileges", *settings, "--publish", "127.0.0.1::8000")
         name = run_program("docker", "run", "--detach", *options, self._name)
         try:
             yield DockerContainer(name)
@@ -253,7 +256,7 @@ class ChrootContainer:
     def __init__(self, root: Path, config: dict[str, Any], log: IO[str]) -> None:
         self.host, self.port = "127.0.0.1", _free_port()
         user, _, group = config["User"].partition(":")
-        variables = [*config["Env"], _OPEN, f"EARMARK_PORT={self.port}"]
+        variables = [*config["Env"], _OPEN, _LIBRARY, f"EARMARK_PORT={self.port}"]
         identity = (f"--reuid={user}", f"--regid={group}", "--clear-groups")
         privileges = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
         self._prefix = ("setpriv", *identity, *privileges, "env", "-i", "-C", config["WorkingDir"] or "/", *variables)

@@ -27,17 +27,19 @@ def read_truth() -> dict[str, list[Interval]]:
     return dict(events)
 
 
-def request(host: str, port: int, method: str, target: str, body: bytes | None = None) -> dict[str, Any]:
+def request(
+    host: str, port: int, method: str, target: str, body: bytes | None = None, content_type: str = "audio/flac"
+) -> dict[str, Any]:
     """Sends a request to the service, and returns its answer.
 
     Raises:
-        RuntimeError: If the status is not 200.
+        RuntimeError: If the status is neither 200 nor 201.
     """
     connection = http.client.HTTPConnection(host, port, timeout=60)
-    connection.request(method, target, body, {"Content-Type": "audio/flac"} if body else {})
+    connection.request(method, target, body, {"Content-Type": content_type} if body else {})
     response = connection.getresponse()
     content = response.read().decode()
-    if response.status != http.HTTPStatus.OK:
+    if response.status not in (http.HTTPStatus.OK, http.HTTPStatus.CREATED):
         raise RuntimeError(f"{method} {target} answers {response.status}: {content}")
     return json.loads(content)
 
@@ -46,6 +48,15 @@ def localize(host: str, port: int, queries: Sequence[str]) -> dict[str, Any]:
     """Posts the recording to the service, and returns its answer."""
     fields = "&".join(f"query={quote_plus(query)}" for query in queries)
     return request(host, port, "POST", f"/localize?{fields}&curves=none", (DEMO / "scene.flac").read_bytes())
+
+
+def search_library(host: str, port: int, query: str) -> list[Interval]:
+    """Adds the recording to the library of the service, and returns the moments in which a query is heard."""
+    head = b'--b\r\nContent-Disposition: form-data; name="audio"; filename="scene.flac"\r\n\r\n'
+    body = head + (DEMO / "scene.flac").read_bytes() + b"\r\n--b--\r\n"
+    request(host, port, "POST", "/library/clips", body, "multipart/form-data; boundary=b")
+    answer = request(host, port, "POST", "/search", json.dumps({"query": query}).encode(), "application/json")
+    return sorted((moment["onset_s"], moment["offset_s"]) for moment in answer["moments"])
 
 
 def differences(answer: Mapping[str, Any], truth: Mapping[str, Sequence[Interval]]) -> list[str]:

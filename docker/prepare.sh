@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what docker-compose.yml needs and git does not have: .env, the secrets and two folders.
+# Makes what docker-compose.yml needs and git does not have: .env, the secrets and three folders.
 # Files that exist are kept, so it can be run again.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.." # with CDPATH, cd would look for the folder elsewhere
@@ -38,7 +38,7 @@ user earmark on #$hash ~* &* +@all -@admin -@dangerous"
 [ "$(cat "$secrets/redis_acl" 2> /dev/null)" = "$users" ] || rm -f "$secrets/redis_acl"
 echo "$users" | keep redis_acl
 
-for folder in docker/bundles docker/keys; do
+for folder in docker/bundles docker/keys docker/recordings; do
     [ -d "$folder" ] || mkdir -m 755 "$folder"
 done
 if [ ! -e .env ]; then

@@ -20,6 +20,7 @@ SET = {"open": ("1", "Here: everybody who can reach PUBLISH_ADDRESS or the proxy
 IN_CONTAINER = {
     "bundle": "the packaged bundle",
     "log_format": "json",
+    "library": "none; /library for the volume of docker-compose.yml",
     "device": "auto; with COMPOSE_PROFILES=gpu, cuda",
 }
 """Defaults in the images that differ from those of the code, or are paths."""

@@ -159,6 +159,7 @@ def test_every_file_and_folder_that_is_mounted_exists_and_is_read_only(name: str
     made = {
         "./docker/bundles",
         "./docker/keys",
+        "./docker/recordings",
         *(secret["file"] for secret in FILE["secrets"].values()),
     }  # by docker/prepare.sh
     for mount in mounts(FILE, name):
@@ -276,5 +277,5 @@ def test_nobody_uses_grafana_without_the_password() -> None:
 
 def test_what_the_preparation_makes_is_not_in_git() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/.env", "/docker/secrets/", "/docker/bundles/", "/docker/keys/"} <= set(ignored)
+    assert {"/.env", "/docker/secrets/", "/docker/bundles/", "/docker/keys/", "/docker/recordings/"} <= set(ignored)
     assert "docker/prepare.sh" in COMPOSE.read_text()

@@ -113,6 +113,7 @@ def test_the_final_image_is_copied_together_and_runs_nothing_at_build_time(targe
     copies = [value.split() for value in instructions(target, "COPY")]
     assert copies == [
         ["docker/healthcheck.py", "/opt/healthcheck.py"],
+        ["--from=tools", f"--chown={instructions(target, 'USER')[-1]}", "/build/library", "/library"],
         [f"--from=install-{target}", "/opt/earmark", "/opt/earmark"],
     ]
 
@@ -227,7 +228,7 @@ def test_every_dependency_of_the_service_is_locked_and_no_other_heavy_package(ta
     extras = PROJECT["optional-dependencies"]
     own, *others = extras[target]
     assert own == "earmark[client,server]"
-    wanted = [*PROJECT["dependencies"], *extras["client"], *extras["server"], *others]
+    wanted = [*PROJECT["dependencies"], *extras["client"], *extras["server"], *extras["library"], *others]
     locked = set(LOCKS[f"requirements-{target}.lock"])
     assert {canonical(re.split(r"[<>=\[]", name)[0]) for name in wanted} <= locked
     assert not locked & UNWANTED

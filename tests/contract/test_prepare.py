@@ -43,6 +43,7 @@ def test_every_secret_of_the_file_is_made(checkout: Path) -> None:
     assert (checkout / ".env").read_text() == (ROOT / ".env.example").read_text()
     assert (checkout / "docker" / "bundles").is_dir()
     assert (checkout / "docker" / "keys").is_dir()
+    assert (checkout / "docker" / "recordings").is_dir()
 
 
 def test_the_service_accepts_its_secrets_and_redis_knows_the_password(checkout: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
@@ -29,7 +29,7 @@ from service.core.presence import PresenceRule
 from service.engine.clip_embedding import ClipEmbedding
 from service.settings import Settings, secret_fields, variable
 from service.shutdown import Shutdown
-from tests.compose_file import read_compose
+from tests.compose_file import mounts, read_compose
 from tests.contract.readme_tables import SERVICE_README, rewritten
 from tests.manifests import make_manifest
 from tests.unit.api.fake_engine import FakeEngine
@@ -322,17 +322,27 @@ def check_compose_command(arguments: list[str]) -> None:
     up, run, execute, kill = (commands.add_parser(name) for name in ("up", "run", "exec", "kill"))
     commands.add_parser("build")
     kill.add_argument("--signal", required=True, choices=["HUP"])
-    for command, flags in ((up, ("--detach", "--wait", "--build", "--no-deps")), (run, ("--detach", "--no-deps"))):
+    for command, flags in (
+        (up, ("--detach", "--wait", "--build", "--no-deps")),
+        (run, ("--detach", "--no-deps", "--rm")),
+    ):
         for flag in flags:
             command.add_argument(flag, action="store_true")
-    run.add_argument("--name", required=True)
-    for command in (run, execute):
-        command.add_argument("--env", required=True)
+    run.add_argument("--name")
+    run.add_argument("--env")
+    execute.add_argument("--env", required=True)
     for command in (up, run, execute, kill):
         command.add_argument("service", nargs="?", choices=list(read_compose()["services"]))
-    execute.add_argument("rest", nargs=argparse.REMAINDER)
+    for command in (run, execute):
+        command.add_argument("rest", nargs=argparse.REMAINDER)
     understood = parser.parse_args(arguments)
-    if understood.command == "run":
+    if understood.command == "run" and understood.rest:
+        targets = {mount.target for mount in mounts(read_compose(), understood.service)}
+        command, *folders = understood.rest
+        assert command == "index"
+        assert all(any(PurePosixPath(folder).is_relative_to(target) for target in targets) for folder in folders)
+    elif understood.command == "run":
+        assert understood.name
         assert understood.env.partition("=")[0] in map(variable, Settings.model_fields)
     if understood.command == "exec":
         assert understood.env.partition("=")[0] in read_compose()["services"]["proxy"]["environment"]
@@ -359,6 +369,7 @@ def named_paths() -> list[str]:
         "docker/bundles",
         "docker/bundles/2",
         "docker/keys",
+        "docker/recordings",
         "docker/keys/keys.toml",
         "docker/secrets",
         *(secret["file"][2:] for secret in read_compose()["secrets"].values()),
