@@ -18,7 +18,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
-def _violations(page: EarmarkPage) -> list[str]:
+def violations(page: EarmarkPage) -> list[str]:
     results = Axe().run(page.page, options={"runOnly": {"type": "tag", "values": RULES}})
     return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in results.response["violations"]]
 
@@ -29,21 +29,21 @@ def test_no_rule_of_accessibility_is_broken(new_page: NewPage, pictures: Path, t
     page = new_page(color_scheme=theme, viewport=SIZES[size])
     expect(page.page.locator("#model")).not_to_be_empty()
     page.photograph(pictures / f"start-{theme}-{size}.png")
-    assert _violations(page) == []
+    assert violations(page) == []
     page.start_demo().add("no dog").wait_for_results(5)
     expect(page.page.locator("body.reading")).to_have_count(0)
     page.photograph(pictures / f"results-{theme}-{size}.png")
-    assert _violations(page) == []
+    assert violations(page) == []
 
 
 def test_no_rule_of_accessibility_is_broken_in_dialogs_and_messages(page: EarmarkPage, tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     page.choose(tmp_path / "empty.wav")
     expect(page.page.get_by_role("alert")).to_be_visible()
-    assert _violations(page) == []
+    assert violations(page) == []
     page.page.get_by_role("button", name="Shortcuts").click()
     expect(page.page.get_by_role("dialog")).to_be_visible()
-    assert _violations(page) == []
+    assert violations(page) == []
 
 
 def test_everything_can_be_done_with_the_keyboard(page: EarmarkPage) -> None:
@@ -130,7 +130,7 @@ def test_a_service_with_keys_asks_for_one(new_page: NewPage, closed_service: Ser
     page = new_page(url=closed_service.url)
     dialog = page.page.get_by_role("dialog")
     expect(dialog).to_contain_text("asks for a key")
-    assert _violations(page) == []
+    assert violations(page) == []
     dialog.get_by_label("Key", exact=True).fill("wrong")
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog).to_contain_text("does not know that key")

@@ -4,6 +4,7 @@ import { byId, element } from "./dom.js";
 import { asAudacity, asCsv, asDcase, asJams, asJson, asNdjson, asRaven, asSrt, asWebVtt } from "./exports.js";
 import { asSvg } from "./picture.js";
 import { reportOf } from "./report.js";
+import { save } from "./saving.js";
 
 const PNG_SCALE = 2;
 const FORMATS = [
@@ -35,13 +36,13 @@ export class ExportBar {
     this.#view = view;
     this.#sound = sound;
     this.#say = say;
-    const save = (label, onclick) => element("button", { type: "button", className: "button small", textContent: label, onclick });
+    const button = (label, onclick) => element("button", { type: "button", className: "button small", textContent: label, onclick });
     byId("formats").replaceChildren(
       ...FORMATS.map(([label, suffix, type, write]) =>
-        save(label, () => this.#save(new Blob([write(reportOf(session))], { type: `${type};charset=utf-8` }), suffix)),
+        button(label, () => this.#save(new Blob([write(reportOf(session))], { type: `${type};charset=utf-8` }), suffix)),
       ),
-      save("Picture (SVG)", () => this.#save(new Blob([this.#svg()], { type: "image/svg+xml" }), "svg")),
-      save("Picture (PNG)", () => this.#savePng()),
+      button("Picture (SVG)", () => this.#save(new Blob([this.#svg()], { type: "image/svg+xml" }), "svg")),
+      button("Picture (PNG)", () => this.#savePng()),
     );
     byId("copy-link").addEventListener("click", () => this.#copyLink());
     for (const event of ["queries", "segments"]) session.addEventListener(event, () => this.#show());
@@ -57,9 +58,7 @@ export class ExportBar {
 
   #save(blob, suffix) {
     const stem = this.#session.recording.name.replace(/\.[^.\s]{1,5}$/, "") || "recording";
-    const url = URL.createObjectURL(blob);
-    element("a", { href: url, download: `${stem}.${suffix}` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    save(blob, `${stem}.${suffix}`);
     this.#say(`${stem}.${suffix} is saved`);
   }
 

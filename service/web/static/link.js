@@ -19,6 +19,21 @@ export function writeLink(queries, settings, defaults) {
   return parameters.toString();
 }
 
+/** The part of a link after `#` for a search of the library. */
+export function writeLibraryLink(text, where) {
+  const parameters = new URLSearchParams({ view: "library" });
+  if (text) parameters.set("q", text);
+  if (where) parameters.set("where", where);
+  return parameters.toString();
+}
+
+/** The search of the library in the part of a link after `#`; null if the link is about a recording. */
+export function readLibraryLink(hash) {
+  const parameters = new URLSearchParams(hash.replace(/^#/, ""));
+  if (parameters.get("view") !== "library") return null;
+  return { text: (parameters.get("q") ?? "").trim(), where: (parameters.get("where") ?? "").trim() };
+}
+
 /** Reads the part of a link after `#`; what is not a query or a number in its range is ignored. */
 export function readLink(text) {
   const parameters = new URLSearchParams(text.replace(/^#/, ""));

@@ -3,7 +3,8 @@
 import { byId } from "./dom.js";
 import { ExportBar } from "./export_bar.js";
 import { Keys } from "./keys.js";
-import { readLink, writeLink } from "./link.js";
+import { LibraryPage } from "./library_page.js";
+import { readLibraryLink, readLink, writeLink } from "./link.js";
 import { Messages } from "./messages.js";
 import { PlaybackBar } from "./playback_bar.js";
 import { Player } from "./player.js";
@@ -19,7 +20,8 @@ import { readSound } from "./sound.js";
 import { Timeline } from "./timeline.js";
 import { clock } from "./times.js";
 
-const session = new Session(new ServiceClient(new Keys()));
+const client = new ServiceClient(new Keys());
+const session = new Session(client);
 const player = new Player(byId("waveform"), byId("minimap"));
 const messages = new Messages(session);
 const timeline = new Timeline(session, player);
@@ -38,9 +40,17 @@ new ExportBar(
   (text) => messages.say(text),
 );
 
+const library = new LibraryPage(
+  session,
+  client,
+  (text) => messages.say(text),
+  () => player.pause(),
+);
+
 window.addEventListener("themechange", () => {
   player.recolour();
   timeline.recolour();
+  library.recolour();
 });
 
 let reading = null;
@@ -99,14 +109,15 @@ session.addEventListener("info", () => {
   byId("model").textContent = `${session.info.model.name} ${session.info.model.version}`;
 });
 
-const link = readLink(location.hash);
+const link = readLink(readLibraryLink(location.hash) ? "" : location.hash);
 session.addQueries(link.queries);
 const keepLink = () => {
   if (!session.info) return;
-  const text = writeLink(session.queries.map((query) => query.text), session.settings, session.info && session.defaults);
+  const text = library.isShown ? library.link : writeLink(session.queries.map((query) => query.text), session.settings, session.info && session.defaults);
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
 };
 for (const event of ["queries", "settings"]) session.addEventListener(event, keepLink);
+library.addEventListener("view", keepLink);
 
 const start = () => session.loadInfo(link.settings);
 messages.onRetryStart(start);

@@ -192,6 +192,10 @@ export class Player extends EventTarget {
     return this.#surfer?.playPause().catch(() => this.#emit("playing"));
   }
 
+  pause() {
+    this.#surfer?.pause();
+  }
+
   /** Plays one stretch and stops at its end. */
   playPart(onsetS, offsetS) {
     if (!this.#surfer) return;

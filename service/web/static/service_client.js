@@ -49,6 +49,28 @@ export class ServiceClient {
     return this.#request("POST", "localize", form, options);
   }
 
+  /** The library: its size, its columns, and whether its audio may be fetched. */
+  async library() {
+    return this.#request("GET", "library", null, {});
+  }
+
+  /**
+   * Searches the library; the members of `search` are those of POST /search.
+   *
+   * @param {object} search
+   * @param {{signal: AbortSignal, onWait?: (seconds: number) => void}} options
+   */
+  async searchLibrary(search, options) {
+    return this.#request("POST", "search", JSON.stringify(search), options);
+  }
+
+  /** Where the audio of a recording of the library is, and the headers with which it can be fetched. */
+  audioOf(recordingId) {
+    const key = this.#keys.current();
+    const url = new URL(`library/clips/${recordingId}/audio`, document.baseURI).href;
+    return { url, headers: key ? { Authorization: `Bearer ${key}` } : {} };
+  }
+
   async #request(method, path, body, options) {
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -74,6 +96,7 @@ function send(method, path, body, key, { signal, onProgress }) {
     }
     const request = new XMLHttpRequest(); // fetch does not tell how much of an upload has been sent
     request.open(method, path);
+    if (typeof body === "string") request.setRequestHeader("Content-Type", "application/json");
     if (key) request.setRequestHeader("Authorization", `Bearer ${key}`);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     request.upload.onload = () => onProgress?.(1);

@@ -43,7 +43,7 @@ export function addShortcuts(session, player, list) {
       session.undo();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || !session.recording) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !session.recording || document.body.classList.contains("library-view")) return;
     if (event.key === " " && event.target.closest("button, a, select, summary")) return;
     const action = actions[event.key];
     if (!action) return;

@@ -1,5 +1,6 @@
 /** Worker that decodes a recording piece by piece, in bounded memory, and sends its picture; see sound_picture.js. */
 
+import { mix } from "./mix.js";
 import { SoundPicture } from "./sound_picture.js";
 
 const LIBRARY = "./vendor/mediabunny-1.61.0/mediabunny.min.mjs";
@@ -46,17 +47,6 @@ async function drawFile(file) {
   }
   if (!picture) throw new Error("the recording has no sound");
   send("done", picture, picture.nSamples / picture.rate);
-}
-
-/** Averages the channels of a sample into `mono`. */
-function mix(sample, mono, plane) {
-  const { numberOfChannels, numberOfFrames } = sample;
-  for (let channel = 0; channel < numberOfChannels; channel += 1) {
-    const target = channel === 0 ? mono : plane;
-    sample.copyTo(target.subarray(0, numberOfFrames), { planeIndex: channel, format: "f32-planar" });
-    if (channel > 0) for (let i = 0; i < numberOfFrames; i += 1) mono[i] += plane[i];
-  }
-  if (numberOfChannels > 1) for (let i = 0; i < numberOfFrames; i += 1) mono[i] /= numberOfChannels;
 }
 
 /** Adds silence where the recording has none, such as before a late first packet. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { readLink, writeLink } from "../../../service/web/static/link.js";
+import { readLibraryLink, readLink, writeLibraryLink, writeLink } from "../../../service/web/static/link.js";
 
 const DEFAULTS = { threshold: 0.31, threshold_off: 0.31, median_filter_s: 0.36, extent_ratio: 0.4, min_duration_s: 0.1, merge_gap_s: 0.2 };
 
@@ -27,4 +27,11 @@ test("what is out of range or no number is ignored", () => {
 
 test("a link cannot bring any number of queries", () => {
   assert.equal(readLink("q=a&".repeat(1000)).queries.length, 64);
+});
+
+test("a link to a search of the library has its words and its condition", () => {
+  const link = writeLibraryLink("a dog & cat", "site = 'x'");
+  assert.deepEqual(readLibraryLink(`#${link}`), { text: "a dog & cat", where: "site = 'x'" });
+  assert.deepEqual(readLibraryLink("#view=library"), { text: "", where: "" });
+  assert.equal(readLibraryLink("#q=a&view=other"), null);
 });

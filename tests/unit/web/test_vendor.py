@@ -24,7 +24,7 @@ def test_no_other_file_is_among_the_libraries() -> None:
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 def test_each_library_comes_with_its_licence(package: Package) -> None:
     assert "LICENSE" in package.files
-    assert package.licence in ("BSD-3-Clause", "MPL-2.0")
+    assert package.licence in ("BSD-3-Clause", "MIT", "MPL-2.0")
 
 
 def test_a_package_is_unpacked_if_its_checksums_are_those_of_the_pins() -> None:
