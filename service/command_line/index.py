@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
@@ -16,9 +16,12 @@ from service.standard_streams import write_line
 
 if TYPE_CHECKING:
     from service.engine.interface import EmbeddedClip
+    from service.engine.options import EngineOptions
     from service.library.indexing import IndexReport
     from service.library.recording import Value
+    from service.library.store import Library
 
+    Metadata = Mapping[str, Mapping[str, Value]]
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage] - its only name
 
 EXIT_SOME_REFUSED = 1
@@ -55,6 +58,12 @@ def add_index_parser(subparsers: "Subparsers") -> None:
         "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the model")
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="index on the Ray cluster at this address (auto: the cluster of this machine), with the extra ray; all nodes must "
+        "see the recordings, the library and the bundle under the same paths",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -65,13 +74,7 @@ def run(args: argparse.Namespace) -> None:
         SystemExit: With status 1 if a recording was refused.
     """
     # these imports are slow, and the parser does not need them
-    from service.engine.caching.tiers import memory_cache
-    from service.engine.clip import Upload
-    from service.engine.decoders import Decoders
-    from service.engine.engine import open_engine
-    from service.engine.options import EngineOptions
     from service.library.files import find_files
-    from service.library.indexing import index_files
     from service.library.metadata import read_metadata
     from service.library.recording import LibraryModel
     from service.library.store import open_or_create_library
@@ -80,22 +83,15 @@ def run(args: argparse.Namespace) -> None:
     paths = find_files(args.recordings, args.library)
     table = read_metadata(args.metadata) if args.metadata is not None else None
     library = open_or_create_library(args.library, LibraryModel.of(read_manifest(args.bundle)))
-    metadata: Mapping[str, Mapping[str, Value]] = {}
+    metadata: Metadata = {}
     if args.metadata is not None:
         texts = [name for name, kind in library.metadata_columns().items() if kind is str]
         table = read_metadata(args.metadata, texts)
         library.add_metadata_columns(table.kinds, table.source)
         metadata = table.by_recording(paths)
-    options = EngineOptions(max_clip_s=MAX_CLIP_S, max_upload_bytes=MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
     progress = ProgressLine(sum(map(_size, paths)))
-    with closing(Decoders(N_DECODERS)) as decoders:
-        engine = open_engine(args.bundle, options, memory_cache(0), decoders.decode)
-        with closing(engine):
-
-            def embed(file: BinaryIO) -> "EmbeddedClip":
-                return engine.embed(Upload(file))
-
-            report = index_files(library, paths, embed, metadata, progress)
+    index = _index_here if args.ray is None else _index_on_cluster
+    report = index(args, library, paths, metadata, progress)
     library.update_indexes()
     progress.end()
     if table is not None and len(metadata) < len(table.rows):
@@ -105,6 +101,48 @@ def run(args: argparse.Namespace) -> None:
     _summarize(report, progress.elapsed_s)
     if report.refused:
         raise SystemExit(EXIT_SOME_REFUSED)
+
+
+def _index_here(
+    args: argparse.Namespace, library: "Library", paths: Sequence[str], metadata: "Metadata", progress: "ProgressLine"
+) -> "IndexReport":
+    """Indexes with the model in this process."""
+    from service.engine.caching.tiers import memory_cache
+    from service.engine.clip import Upload
+    from service.engine.decoders import Decoders
+    from service.engine.engine import open_engine
+    from service.library.indexing import index_files
+
+    with (
+        closing(Decoders(N_DECODERS)) as decoders,
+        closing(open_engine(args.bundle, _options(args), memory_cache(0), decoders.decode)) as engine,
+    ):
+
+        def embed(file: BinaryIO) -> "EmbeddedClip":
+            return engine.embed(Upload(file))
+
+        return index_files(library, paths, embed, metadata, progress)
+
+
+def _index_on_cluster(
+    args: argparse.Namespace, library: "Library", paths: Sequence[str], metadata: "Metadata", progress: "ProgressLine"
+) -> "IndexReport":
+    """Indexes on a Ray cluster."""
+    from service.library.ray_index import connected, index_on_ray
+    from service.library.ray_workers import IndexPlan
+    from service.library.tables import is_object_store
+
+    location = args.library if is_object_store(args.library) else str(Path(args.library).absolute())
+    bundle = None if args.bundle == PACKAGED_BUNDLE else args.bundle.absolute()
+    plan = IndexPlan(location, bundle, read_manifest(args.bundle), _options(args))
+    with connected(args.ray):
+        return index_on_ray(library, paths, plan, args.ray, metadata, progress)
+
+
+def _options(args: argparse.Namespace) -> "EngineOptions":
+    from service.engine.options import EngineOptions
+
+    return EngineOptions(max_clip_s=MAX_CLIP_S, max_upload_bytes=MAX_CLIP_BYTES, cache_bytes=0, device=args.device)
 
 
 def _summarize(report: "IndexReport", elapsed_s: float) -> None:

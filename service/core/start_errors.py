@@ -30,6 +30,8 @@
     ├── LibraryNotWritable
     ├── MetadataInvalid
     ├── RecordingsMissing
+    ├── RayUnavailable
+    ├── ClusterFailed           a Ray cluster cannot be reached, is too small, or does not finish
     └── BundleError             the model bundle cannot be served
         ├── BundleFileMissing
         ├── ChecksumMismatch
@@ -243,6 +245,21 @@ class LibraryNotWritable(StartError):
     location: str
     reason: str
     template = "library {location} cannot be changed: {reason}"
+
+
+class RayUnavailable(StartError):
+    """Ray, or a package that is used together with Ray, is not installed."""
+
+    module: str
+    template = "a Ray cluster needs further packages, and there is no module {module}: pip install 'earmark[cpu,ray]'"
+
+
+class ClusterFailed(StartError):
+    """A Ray cluster cannot be reached, is too small, or failed in a way that another attempt does not repair."""
+
+    address: str
+    reason: str
+    template = "the Ray cluster {address} cannot do this: {reason}"
 
 
 class MetadataInvalid(StartError):

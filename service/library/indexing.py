@@ -1,18 +1,16 @@
 """Indexing of files: new and changed files are embedded side by side and committed in batches."""
 
 import os
-import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Generic, Protocol
 
-from service.core.errors import AudioError, DecoderLost, UnsupportedAudio
-from service.engine.clip_warnings import warnings_to_bytes
 from service.engine.interface import EmbeddedClip
-from service.library.files import id_of_path, is_named_like_audio
+from service.library.file_outcomes import Item, Outcome, outcome_of, recording_of
 from service.library.recording import Recording, Value
 from service.library.store import Library, NewRecording
 
@@ -24,6 +22,19 @@ N_WORKERS = 4
 """Recordings that are decoded and embedded at the same time, so that the windows of several fill a batch of the model."""
 
 Embed = Callable[[BinaryIO], EmbeddedClip]
+
+
+@dataclass(frozen=True, slots=True)
+class Source(Generic[Item]):
+    """Where the recordings of an indexing come from.
+
+    Attributes:
+        embed: Embeds files, given their paths; a generator of groups of outcomes, in any order.
+        add: Adds recordings to the library; the recordings of a group come in the same call.
+    """
+
+    embed: Callable[[Sequence[str]], Generator[list[Outcome[Item]]]]
+    add: Callable[[Sequence[Item]], object]
 
 
 class Progress(Protocol):
@@ -57,21 +68,35 @@ class IndexReport:
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of a file: a recording, or the reason of a refusal."""
-
-    path: str
-    n_bytes: int = 0
-    new: NewRecording | None = None
-    reason: str = ""
-    is_no_recording: bool = False
-
-
 def index_files(
     library: Library,
     paths: Sequence[str],
     embed: Embed,
+    metadata: Mapping[str, Mapping[str, Value]],
+    progress: Progress,
+) -> IndexReport:
+    """Indexes the files that are new or have changed, with several threads of this process.
+
+    Args:
+        library: The library, which has the columns of the metadata already.
+        paths: Absolute paths of the files.
+        embed: Embeds a recording; called from several threads.
+        metadata: Values of columns by path; see `index_outcomes`.
+        progress: Receives how far the indexing has come.
+    """
+
+    def outcomes(pending: Sequence[str]) -> Generator[list[Outcome[NewRecording]]]:
+        with ThreadPoolExecutor(N_WORKERS, "index") as workers:
+            for outcome in _in_order(workers, lambda path: embed_file(path, embed), pending):
+                yield [outcome]
+
+    return index_outcomes(library, paths, Source(outcomes, library.add), metadata, progress)
+
+
+def index_outcomes(
+    library: Library,
+    paths: Sequence[str],
+    source: Source[Item],
     metadata: Mapping[str, Mapping[str, Value]],
     progress: Progress,
 ) -> IndexReport:
@@ -83,7 +108,7 @@ def index_files(
     Args:
         library: The library, which has the columns of the metadata already.
         paths: Absolute paths of the files.
-        embed: Embeds a recording; called from several threads.
+        source: Embeds files, and adds their recordings to the library.
         metadata: Values of columns by path. A recording without values keeps those that it has.
         progress: Receives how far the indexing has come.
     """
@@ -101,54 +126,59 @@ def index_files(
         if merged != row.metadata:
             updates.append(replace(row, metadata=merged))
     library.update(updates)
-    batch = _Batch(library, report)
-    with ThreadPoolExecutor(N_WORKERS, "index") as workers:
-        for outcome in _in_order(workers, lambda path: _embed_file(path, embed), pending):
-            if outcome.new is not None:
-                old = known.get(outcome.path)
-                values = {**(old.metadata if old else {}), **metadata.get(outcome.path, {})}
-                batch.add(NewRecording(replace(outcome.new.row, metadata=values), outcome.new.embedding))
-            elif outcome.is_no_recording:
-                report.n_skipped += 1
-            else:
-                report.refused[outcome.path] = outcome.reason
-                progress.refuse(outcome.path, outcome.reason)
-            progress.advance(outcome.n_bytes, outcome.new.row.duration_s if outcome.new else 0.0)
+    batch: _Batch[Item] = _Batch(source.add, report)
+    with closing(source.embed(pending)) as groups:
+        for group in groups:
+            items: list[Item] = []
+            for outcome in group:
+                if outcome.item is not None:
+                    old = known.get(outcome.path)
+                    values = {**(old.metadata if old else {}), **metadata.get(outcome.path, {})}
+                    items.append(outcome.item.with_row(replace(outcome.item.row, metadata=values)))
+                elif outcome.is_no_recording:
+                    report.n_skipped += 1
+                else:
+                    report.refused[outcome.path] = outcome.reason
+                    progress.refuse(outcome.path, outcome.reason)
+                progress.advance(outcome.n_bytes, outcome.item.row.duration_s if outcome.item else 0.0)
+            batch.add(items)
     batch.commit()
     return report
 
 
 @dataclass(slots=True)
-class _Batch:
-    """Recordings that are embedded and not yet in the library."""
+class _Batch(Generic[Item]):
+    """Recordings that are embedded and not yet in the library; those of a group are committed together."""
 
-    library: Library
+    add_to_library: Callable[[Sequence[Item]], object]
     report: IndexReport
-    items: list[NewRecording] = field(default_factory=list[NewRecording])
+    items: list[Item] = field(default_factory=list[Item])
     n_frames: int = 0
     began_s: float = field(default_factory=time.monotonic)
 
-    def add(self, item: NewRecording) -> None:
-        self.items.append(item)
-        self.n_frames += item.row.n_frames
+    def add(self, items: Sequence[Item]) -> None:
+        self.items += items
+        self.n_frames += sum(item.row.n_frames for item in items)
         is_old = time.monotonic() - self.began_s > BATCH_S
         if is_old or self.n_frames >= BATCH_FRAMES or len(self.items) >= BATCH_RECORDINGS:
             self.commit()
 
     def commit(self) -> None:
         if self.items:
-            self.library.add(self.items)
+            self.add_to_library(self.items)
             self.report.n_written += len(self.items)
             self.report.duration_s += sum(item.row.duration_s for item in self.items)
         self.items, self.n_frames, self.began_s = [], 0, time.monotonic()
 
 
-def _in_order(workers: ThreadPoolExecutor, work: Callable[[str], _Outcome], paths: Sequence[str]) -> Iterator[_Outcome]:
+def _in_order(
+    workers: ThreadPoolExecutor, work: Callable[[str], Outcome[Item]], paths: Sequence[str]
+) -> Iterator[Outcome[Item]]:
     """Does the work for each path in the workers, a bounded number ahead; yields the outcomes in order.
 
     If the caller stops, work that has not begun is given up.
     """
-    waiting: deque[Future[_Outcome]] = deque()
+    waiting: deque[Future[Outcome[Item]]] = deque()
     try:
         for path in paths:
             waiting.append(workers.submit(work, path))
@@ -161,42 +191,14 @@ def _in_order(workers: ThreadPoolExecutor, work: Callable[[str], _Outcome], path
             future.cancel()
 
 
-def _embed_file(path: str, embed: Embed) -> _Outcome:
-    n_bytes = 0
-    try:
-        path.encode()
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return _Outcome(path, reason="not a regular file")
-            n_bytes = status.st_size
-            clip = embed(file)
-    except UnicodeEncodeError:
-        return _Outcome(path.encode(errors="replace").decode(), reason="its name is not UTF-8")
-    except UnsupportedAudio as error:
-        return _Outcome(path, n_bytes, reason=error.message, is_no_recording=not is_named_like_audio(path))
-    except (AudioError, DecoderLost) as error:
-        return _Outcome(path, n_bytes, reason=error.message)
-    except OSError as error:
-        return _Outcome(path, n_bytes, reason=error.strerror or str(error))
-    embedding = clip.embedding
-    row = Recording(
-        id=id_of_path(path),
-        path=path,
-        clip_id=clip.clip_id,
-        n_bytes=n_bytes,
-        modified_ns=status.st_mtime_ns,
-        duration_s=embedding.duration_s,
-        n_frames=len(embedding.stored),
-        generation=0,
-        warnings=warnings_to_bytes(embedding.warnings).decode(),
-    )
-    return _Outcome(path, n_bytes, NewRecording(row, embedding))
+def embed_file(path: str, embed: Embed) -> Outcome[NewRecording]:
+    """Embeds a file; what is wrong with the file becomes the reason of a refusal."""
 
+    def work(file: BinaryIO, status: os.stat_result) -> NewRecording:
+        clip = embed(file)
+        return NewRecording(recording_of(path, status, clip.clip_id, clip.embedding), clip.embedding)
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Opens a file; a named pipe without a writer does not block."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return outcome_of(path, work)
 
 
 def _size_and_time(path: str) -> tuple[int, int] | None:

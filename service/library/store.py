@@ -5,8 +5,8 @@ under a new number, its generation. Then one commit adds or replaces the row. Fr
 names are left-overs of a killed or failed writer. Searches ignore them, and the next writer removes them.
 """
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -15,10 +15,10 @@ import numpy as np
 
 from service.core.start_errors import LibraryMissing, LibraryModelDiffers, MetadataInvalid
 from service.engine.clip_embedding import ClipEmbedding
-from service.library.frame_blocks import cut_blocks
+from service.library.fragments import StagedRecording, commit_fragments, new_generation
 from service.library.indexes import update_indexes
-from service.library.moments import find_moments
 from service.library.recording import COLUMNS, LibraryModel, Recording
+from service.library.stored_rows import frame_rows, moment_rows
 from service.library.tables import (
     Tables,
     columns_table,
@@ -28,11 +28,9 @@ from service.library.tables import (
     number_list,
     open_tables,
     reporting_damage,
-    vector_column,
 )
 from service.library.write_lock import WriteLock
 
-_GENERATION_BITS = 62
 _KEPT_VERSIONS = timedelta(minutes=10)
 """Age up to which earlier versions of the tables are kept for searches that still read them."""
 
@@ -43,6 +41,10 @@ class NewRecording:
 
     row: Recording
     embedding: ClipEmbedding
+
+    def with_row(self, row: Recording) -> "NewRecording":
+        """The recording with another row."""
+        return replace(self, row=row)
 
 
 class Library:
@@ -115,23 +117,52 @@ class Library:
         Returns:
             How many were written. A recording that another process has just written from the same bytes is not written.
         """
-        wanted = {item.row.id: item for item in new}
+        wanted = {item.row.id: replace(item.row, generation=new_generation()) for item in new}
+        embeddings = {item.row.id: item.embedding for item in new}
+
+        def write(changed: Iterable[str]) -> None:
+            self._write({wanted[id_].generation: embeddings[id_] for id_ in changed})
+
+        return self._commit(wanted, write)
+
+    def add_staged(self, staged: Sequence[StagedRecording]) -> int:
+        """Adds recordings whose frames and moments are in fragments, as `add` does.
+
+        All recordings of a fragment have to come in the same call, and the fragments of a call must not come again.
+        """
+
+        def write(_changed: Iterable[str]) -> None:
+            self._on_step("fragments")
+            commit_fragments(self.location, [item.fragments for item in staged])
+
+        staged_rows = {item.row.id: item.row for item in staged}
+        return self._commit(staged_rows, write, [item.row.generation for item in staged])
+
+    def _commit(
+        self, wanted: Mapping[str, Recording], write: Callable[[Iterable[str]], None], written: Sequence[int] = ()
+    ) -> int:
+        """Adds or replaces recordings in one commit; returns how many rows changed.
+
+        Args:
+            wanted: The rows by id, with new generations.
+            write: Writes the frames and moments of recordings, given their ids.
+            written: The generations that `write` writes for certain; those that no row needs are deleted again.
+        """
         with self._lock.hold(), reporting_damage(self.location):
             self._sweep_if_marked()
             old = {row.id: row for row in self._rows_with_ids(list(wanted))}
-            changed = {
-                id_: item for id_, item in wanted.items() if id_ not in old or old[id_].clip_id != item.row.clip_id
-            }
-            rows = [
-                replace(item.row, generation=_new_generation()) if id_ in changed
-                else replace(item.row, generation=old[id_].generation)
-                for id_, item in wanted.items()
-            ]  # fmt: skip
-            rows = [row for row in rows if row.id in changed or row != old[row.id]]
+            changed = [id_ for id_, row in wanted.items() if id_ not in old or old[id_].clip_id != row.clip_id]
+            kept = {id_: replace(row, generation=old[id_].generation) for id_, row in wanted.items() if id_ in old}
+            rows = [wanted[id_] for id_ in changed]
+            rows += [row for id_, row in kept.items() if row.clip_id == old[id_].clip_id and row != old[id_]]
             if rows:
                 with self._lock.marking():
-                    self._write(rows, {row.generation: changed[row.id].embedding for row in rows if row.id in changed})
-                    self._delete_generations([old[id_].generation for id_ in changed if id_ in old])
+                    if changed:
+                        write(changed)
+                    self._upsert(rows)
+                    needed = {wanted[id_].generation for id_ in changed}
+                    spare = [generation for generation in written if generation not in needed]
+                    self._delete_generations([*(old[id_].generation for id_ in changed if id_ in old), *spare])
             return len(rows)
 
     def update(self, rows: Sequence[Recording]) -> None:
@@ -154,6 +185,10 @@ class Library:
                     self._delete_generations([row.generation for row in rows])
             return len(rows)
 
+    def staging(self) -> AbstractContextManager[None]:
+        """Keeps fragments that are not committed yet while the block runs; `compact` deletes them otherwise."""
+        return self._lock.staging()
+
     def update_indexes(self) -> None:
         """Brings the indexes up to date; see `service.library.indexes`."""
         with self._lock.hold(), reporting_damage(self.location):
@@ -164,9 +199,10 @@ class Library:
         """Removes left-overs, merges small files, brings the indexes up to date and deletes old versions of the tables."""
         with self._lock.hold(), reporting_damage(self.location):
             self._sweep()
+            is_unused = self._lock.is_exclusive and not self._lock.is_staging  # of files that no commit names
             for table in (self.tables.frames, self.tables.moments, self.tables.recordings):
                 self._on_step("compact")
-                table.optimize(cleanup_older_than=_KEPT_VERSIONS, delete_unverified=self._lock.is_exclusive)
+                table.optimize(cleanup_older_than=_KEPT_VERSIONS, delete_unverified=is_unused)
             update_indexes(self.tables)
 
     def _rows_with_ids(self, ids: Sequence[str]) -> list[Recording]:
@@ -177,13 +213,12 @@ class Library:
                 rows += map(Recording.of_row, self.recordings(where=f"id IN ({quoted})").to_pylist())
         return rows
 
-    def _write(self, rows: Sequence[Recording], embeddings: Mapping[int, ClipEmbedding]) -> None:
-        if embeddings:
-            self._on_step("frames")
-            self.tables.frames.add(self._frame_rows(embeddings))
-            self._on_step("moments")
-            self.tables.moments.add(self._moment_rows(embeddings))
-        self._upsert(rows)
+    def _write(self, embeddings: Mapping[int, ClipEmbedding]) -> None:
+        frames, moments = self.tables.frames, self.tables.moments
+        self._on_step("frames")
+        frames.add(frame_rows(frames, embeddings))
+        self._on_step("moments")
+        moments.add(moment_rows(moments, embeddings, self.model.grid))
 
     def _upsert(self, rows: Sequence[Recording]) -> None:
         self._on_step("recordings")
@@ -191,33 +226,6 @@ class Library:
         values = [row.row() for row in rows]
         columns = columns_table(table, {name: [row.get(name) for row in values] for name in table.schema.names})
         table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(columns)
-
-    def _frame_rows(self, embeddings: Mapping[int, ClipEmbedding]) -> Any:
-        blocks = [(generation, block) for generation, item in embeddings.items() for block in cut_blocks(item.stored)]
-        return columns_table(
-            self.tables.frames,
-            {
-                "block_id": [generation + block.number for generation, block in blocks],
-                "generation": [generation for generation, _ in blocks],
-                "crc32": [block.crc32 for _, block in blocks],
-                "frames": [block.content for _, block in blocks],
-            },
-        )
-
-    def _moment_rows(self, embeddings: Mapping[int, ClipEmbedding]) -> Any:
-        found = [(generation, find_moments(item.stored, self.model.grid)) for generation, item in embeddings.items()]
-        vectors = np.concatenate([moments.vectors for _, moments in found])
-        return columns_table(
-            self.tables.moments,
-            {
-                "generation": np.concatenate(
-                    [np.full(len(moments.vectors), generation, np.int64) for generation, moments in found]
-                ),
-                "first_frame": np.concatenate([moments.first_frames for _, moments in found]),
-                "end_frame": np.concatenate([moments.end_frames for _, moments in found]),
-                "vector": vector_column(vectors),
-            },
-        )
 
     def _delete_generations(self, generations: Sequence[int]) -> None:
         for part in in_portions(generations):
@@ -244,10 +252,6 @@ def _distinct_generations(table: Any) -> Iterable[int]:
     for batch in table.search().select(["generation"]).limit(table.count_rows() + 1_000_000).to_batches():
         distinct.update(np.unique(batch["generation"].to_numpy()).tolist())
     return distinct
-
-
-def _new_generation() -> int:
-    return secrets.randbits(_GENERATION_BITS)
 
 
 def open_library(location: str, model: LibraryModel | None = None) -> Library:

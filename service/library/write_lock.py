@@ -11,6 +11,7 @@ from service.library.tables import is_object_store
 
 LOCK_FILE = ".lock"
 MARK_FILE = ".unfinished"
+STAGING_FILE = ".staging"
 
 
 class WriteLock:
@@ -49,6 +50,38 @@ class WriteLock:
             yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def staging(self) -> Generator[None]:
+        """Says while the block runs that fragments are written which no commit names yet; any number of blocks may run.
+
+        Raises:
+            LibraryNotWritable: If the folder of the library cannot be written.
+        """
+        if self._folder is None:
+            yield
+            return
+        with self.hold():  # no compaction runs
+            descriptor = os.open(self._folder / STAGING_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    @property
+    def is_staging(self) -> bool:
+        """Whether a `staging` block runs, in any process."""
+        if self._folder is None or not (self._folder / STAGING_FILE).exists():
+            return False
+        descriptor = os.open(self._folder / STAGING_FILE, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     @contextmanager
     def marking(self) -> Generator[None]:

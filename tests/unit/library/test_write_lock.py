@@ -47,3 +47,15 @@ def test_an_object_store_has_no_lock() -> None:
     assert not lock.is_exclusive
     with lock.hold(), lock.marking():
         assert not lock.is_marked
+
+
+def test_staging_is_seen_until_the_last_block_ends(tmp_path: Path) -> None:
+    lock, other = WriteLock(str(tmp_path)), WriteLock(str(tmp_path))
+    assert not other.is_staging
+    with lock.staging():
+        with other.staging():
+            assert other.is_staging
+        assert other.is_staging
+        with other.hold():  # writers are not held up
+            pass
+    assert not other.is_staging

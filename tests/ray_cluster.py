@@ -1,0 +1,63 @@
+"""A Ray cluster on this machine whose nodes are processes that a test can kill."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+os.environ.update(
+    PYTHONPATH=str(ROOT),  # nodes import this tree, whichever is installed
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_agent_register_timeout_ms="300000",  # the default is too short for a machine that others load
+    RAY_worker_register_timeout_seconds="300",
+)
+OBJECT_STORE_BYTES = 96 << 20
+_ATTEMPTS = 4
+_AGENT_PORTS = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
+
+
+@contextlib.contextmanager
+def running(*cpus: int) -> Generator[Any]:
+    """Runs a cluster of nodes with so many cores each; the first is the head, to which `address` leads."""
+    cluster = _start(cpus)
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def _start(cpus: tuple[int, ...]) -> Any:
+    from ray.cluster_utils import Cluster
+
+    for attempt in range(_ATTEMPTS):
+        cluster = Cluster(shutdown_at_exit=True)
+        try:
+            for n_cpus in cpus:
+                cluster.add_node(num_cpus=n_cpus, **_options())
+        except Exception:  # Ray gives a node 30 s to start, which a busy machine may exceed
+            cluster.shutdown()
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return cluster
+    raise AssertionError
+
+
+def _options() -> dict[str, Any]:
+    """Options of a node. With ports that are known before, a node does not wait for its agents."""
+    return {
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "include_dashboard": False,
+        **dict(zip(_AGENT_PORTS, _free_ports(len(_AGENT_PORTS)), strict=True)),
+    }
+
+
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
