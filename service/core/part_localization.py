@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from service.core import scoring
 from service.core.curves import score_curves
+from service.core.frame_grid import FrameGrid
 from service.core.manifest import Manifest
 from service.core.postprocessing import Postprocessing
 from service.core.scoring import EncodedQueries
-from service.core.segments import Segment, find_segments
+from service.core.segments import Segment, cut_segments
 
 Float32 = NDArray[np.float32]
 
@@ -77,11 +78,9 @@ def localize_part(
     half = grid.odd_frames_for(postprocessing.median_filter_s) // 2
     first = 0 if part.first_frame == 0 else min(half, len(smoothed))
     end = len(smoothed) if part.end_frame == part.n_frames else max(len(smoothed) - half, 0)
-    found = find_segments(
-        _in_recording(extended, part), _in_recording(smoothed, part), grid, part.duration_s, postprocessing
-    )
     reach = np.flatnonzero(smoothed / np.float32(postprocessing.extent_ratio) > postprocessing.threshold_off)  # (R,)
     gap_frames = grid.frames_for(postprocessing.merge_gap_s)
+    found = cut_segments(extended, smoothed, _edges(part, grid), gap_frames, postprocessing)
     closed: list[Segment] = []
     is_open_before = is_open_after = False
     for segment in found:
@@ -95,11 +94,12 @@ def localize_part(
     return PartSegments(tuple(closed), is_open_before, is_open_after)
 
 
-def _in_recording(curve: Float32, part: RecordingPart) -> Float32:
-    """The curve of the whole recording, shape (T,), which is 0 outside the part."""
-    whole = np.zeros(part.n_frames, np.float32)
-    whole[part.first_frame : part.end_frame] = curve
-    return whole
+def _edges(part: RecordingPart, grid: FrameGrid) -> NDArray[np.float64]:
+    """Boundaries of the frames of the part in seconds, shape (F + 1,), as `FrameGrid.edges` gives them for the recording."""
+    edges = np.arange(part.first_frame, part.end_frame + 1) * grid.hop_samples / grid.sample_rate_hz
+    if part.end_frame == part.n_frames:
+        edges[-1] = part.duration_s
+    return edges
 
 
 def _has_gap(reach: NDArray[np.int64], first: int, last: int, gap_frames: int) -> bool:

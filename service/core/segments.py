@@ -47,10 +47,29 @@ def find_segments(
     if extended.max(initial=0) <= postprocessing.threshold:  # the usual case: most queries are not heard
         return []
     edges = grid.edges(len(extended), duration_s)  # (T + 1,)
+    return cut_segments(extended, smoothed, edges, grid.frames_for(postprocessing.merge_gap_s), postprocessing)
+
+
+def cut_segments(
+    extended: Float32,
+    smoothed: Float32,
+    edges: NDArray[np.float64],
+    gap_frames: int,
+    postprocessing: Postprocessing,
+) -> list[Segment]:
+    """Cuts segments from the curve of a clip, or of a part of a clip, that is above the threshold somewhere.
+
+    Args:
+        extended: Smoothed and extended scores in [0, 1], shape (T,), at least one of them above the threshold.
+        smoothed: The scores before extension, shape (T,).
+        edges: Boundaries of the frames, in seconds, shape (T + 1,).
+        gap_frames: Segments at most this far apart are merged.
+        postprocessing: See `find_segments`.
+    """
     starts, stops = _runs_above(extended, postprocessing.threshold_off)  # (S,), (S,)
     peaks = np.maximum.reduceat(extended, _interleave(starts, stops, len(extended)))[::2]  # (S,)
     reached = peaks > postprocessing.threshold
-    starts, stops = _merge(starts[reached], stops[reached], grid.frames_for(postprocessing.merge_gap_s))
+    starts, stops = _merge(starts[reached], stops[reached], gap_frames)
     long_enough = edges[stops] - edges[starts] >= postprocessing.min_duration_s - _TOLERANCE_S
     return [
         _segment(smoothed, edges, int(start), int(stop))

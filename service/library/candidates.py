@@ -1,10 +1,15 @@
-"""The first stage of a search: the moment vectors that are most like a query, from the index or one by one."""
+"""The first stage of a search: the stretches that are most like a query.
+
+The index, or a comparison with each moment vector, gives the stretches whose means are the most similar. Their cells put them in
+order; see `service.library.cells`.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.library.cells import best_similarities
 from service.library.moments import padded_dimension
 from service.library.snapshot import Snapshot
 from service.library.store import Library
@@ -13,6 +18,7 @@ from service.library.tables import number_list, reporting_damage
 MAX_LISTED = 5000
 """Up to this number of recordings, a filter is a list of their generations; beyond it, more candidates are read and filtered."""
 MAX_CANDIDATES = 20_000
+_COLUMNS = ("generation", "first_frame", "end_frame", "cells")
 MIN_PROBES = 24
 """Number of inverted lists that are searched at least. LanceDB searches more of them if a filter leaves too few candidates."""
 
@@ -25,7 +31,7 @@ class Candidates:
         rows: Row of the recording in the snapshot, shape (C,).
         first_frames: First frame of each candidate, shape (C,).
         end_frames: Frame after each candidate, shape (C,).
-        similarities: Mean similarity of each candidate, approximate if there is an index, shape (C,).
+        similarities: Largest similarity of the cells of each candidate, shape (C,).
         is_complete: Whether no other moment vector exists.
     """
 
@@ -37,7 +43,7 @@ class Candidates:
 
 
 def find_candidates(library: Library, snapshot: Snapshot, query: NDArray[np.float32], n_candidates: int) -> Candidates:
-    """Finds the moment vectors with the largest products with a query.
+    """Finds the stretches whose moment vectors have the largest products with a query, and orders them by their cells.
 
     Args:
         library: The library.
@@ -61,9 +67,10 @@ def find_candidates(library: Library, snapshot: Snapshot, query: NDArray[np.floa
         )
         if listed:
             search = search.where(f"generation IN {number_list(snapshot.generations.tolist())}", prefilter=True)
-        found = search.select(["generation", "first_frame", "end_frame", "_distance"]).to_arrow()
+        found = search.select([*_COLUMNS, "_distance"]).to_arrow()
+        similarities = best_similarities(found["cells"].combine_chunks(), query)
     rows = snapshot.rows_of(found["generation"].to_numpy())
-    kept = rows >= 0  # of recordings that a filter leaves out, and left-overs of writers
-    first_frames, end_frames = (found[name].to_numpy()[kept].astype(np.int64) for name in ("first_frame", "end_frame"))
-    similarities = 1 - found["_distance"].to_numpy()[kept]
-    return Candidates(rows[kept], first_frames, end_frames, similarities.astype(np.float32), len(found) < limit)
+    order = np.argsort(-similarities, kind="stable")
+    order = order[rows[order] >= 0]  # without recordings that a filter leaves out, and left-overs of writers
+    first_frames, end_frames = (found[name].to_numpy()[order].astype(np.int64) for name in ("first_frame", "end_frame"))
+    return Candidates(rows[order], first_frames, end_frames, similarities[order], len(found) < limit)

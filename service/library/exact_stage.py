@@ -17,7 +17,7 @@ from service.library.store import Library
 
 WHOLE_BLOCKS = 4
 """Recordings of at most so many blocks are read as a whole."""
-MAX_PART_BLOCKS = 512
+MAX_PART_BLOCKS = 1024
 """Blocks of a recording that an exact search reads at a time, as long as no segment is longer."""
 
 

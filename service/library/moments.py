@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.core.frame_grid import FrameGrid
+from service.library.cells import encode_cells
 
 Float32 = NDArray[np.float32]
 Frames = NDArray[np.float16] | Float32
@@ -35,11 +36,13 @@ class Moments:
         first_frames: First frame of each stretch, shape (M,).
         end_frames: Frame after the last frame of each stretch, shape (M,).
         vectors: Mean frame embeddings, zero-padded to `padded_dimension`, shape (M, P).
+        cells: Codes of the cells of each stretch; see `service.library.cells`. M of them.
     """
 
     first_frames: NDArray[np.int64]
     end_frames: NDArray[np.int64]
     vectors: Float32
+    cells: list[bytes]
 
 
 def padded_dimension(dimension: int) -> int:
@@ -59,7 +62,7 @@ def find_moments(frames: Frames, grid: FrameGrid) -> Moments:
     sums = np.add.reduceat(cells * weights[:, None], starts, axis=0)  # (M, D)
     vectors = np.zeros((len(starts), padded_dimension(frames.shape[1])), np.float32)  # (M, P)
     vectors[:, : frames.shape[1]] = sums / (end_frames - first_frames)[:, None]
-    return Moments(first_frames, end_frames, vectors)
+    return Moments(first_frames, end_frames, vectors, encode_cells(cells, starts))
 
 
 def _cell_means(frames: Frames, cell_frames: int) -> Float32:

@@ -48,5 +48,6 @@ def moment_rows(table: Any, embeddings: Mapping[int, ClipEmbedding], grid: Frame
             "first_frame": np.concatenate([moments.first_frames for _, moments in found]),
             "end_frame": np.concatenate([moments.end_frames for _, moments in found]),
             "vector": vector_column(np.concatenate([moments.vectors for _, moments in found])),
+            "cells": [code for _, moments in found for code in moments.cells],
         },
     )

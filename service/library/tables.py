@@ -18,7 +18,7 @@ from service.core.start_errors import LibraryFormatUnknown, LibraryMissing, Libr
 from service.library.moments import padded_dimension
 from service.library.recording import LibraryModel
 
-FORMAT = "1"
+FORMAT = "2"
 RECORDINGS, FRAMES, MOMENTS = "recordings", "frames", "moments"
 _FORMAT_KEY, _MODEL_KEY = b"earmark.format", b"earmark.model"
 _INDEX_CACHE_BYTES = 256 * 2**20
@@ -117,7 +117,13 @@ def _schemas(model: LibraryModel) -> Mapping[str, Any]:
             }
         ),
         MOMENTS: arrow.schema(
-            {"generation": arrow.int64(), "first_frame": arrow.int32(), "end_frame": arrow.int32(), "vector": vector}
+            {
+                "generation": arrow.int64(),
+                "first_frame": arrow.int32(),
+                "end_frame": arrow.int32(),
+                "vector": vector,
+                "cells": arrow.large_binary(),
+            }
         ),
         RECORDINGS: arrow.schema(
             {

@@ -31,8 +31,8 @@ def test_a_folder_without_tables_is_no_library_and_is_not_created(tmp_path: Path
 
 def test_a_library_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create_tables(str(tmp_path), MODEL)
-    monkeypatch.setattr("service.library.tables.FORMAT", "2")
-    with pytest.raises(LibraryFormatUnknown, match="format 1; accepted: 2"):
+    monkeypatch.setattr("service.library.tables.FORMAT", "3")
+    with pytest.raises(LibraryFormatUnknown, match="format 2; accepted: 3"):
         _ = open_tables(str(tmp_path)).model
 
 
