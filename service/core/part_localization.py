@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.core import scoring
 from service.core.curves import score_curves
 from service.core.frame_grid import FrameGrid
 from service.core.manifest import Manifest
@@ -23,16 +22,16 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordingPart:
-    """Consecutive frames of a recording.
+    """Similarities of a query with consecutive frames of a recording.
 
     Attributes:
-        frames: Unit-norm frame embeddings of the part, shape (F, D), F at least 1.
+        similarity: Similarities of the query with the frames of the part, shape (F,), F at least 1.
         first_frame: Index of the first frame of the part in the recording.
         n_frames: T, the number of frames of the whole recording.
         duration_s: Length of the whole recording, which ends in frame T - 1.
     """
 
-    frames: NDArray[np.float16] | Float32
+    similarity: Float32
     first_frame: int
     n_frames: int
     duration_s: float
@@ -40,7 +39,7 @@ class RecordingPart:
     @property
     def end_frame(self) -> int:
         """Index of the frame after the part."""
-        return self.first_frame + len(self.frames)
+        return self.first_frame + len(self.similarity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +63,13 @@ def localize_part(
     """Computes the segments of one query in a part of a recording.
 
     Args:
-        part: The frames.
+        part: The similarities.
         encoded: The query, as the text tower or examples encode it; Q is 1.
         manifest: The manifest of the bundle, which holds the frame grid and the calibration.
         postprocessing: How scores become segments.
     """
     grid = manifest.grid
-    evidence = encoded.evidence(scoring.similarity(part.frames, encoded.embeddings))  # (1, F)
+    evidence = encoded.evidence(part.similarity[None])  # (1, F)
     curves = score_curves(evidence, manifest.calibration, grid, postprocessing)
     smoothed, extended = curves.smoothed[0], curves.extended[0]  # (F,)
     if extended.max() <= postprocessing.threshold:

@@ -1,8 +1,8 @@
 """Cells: means of about 0.2 s of frames, one byte a number, from which a search estimates the best score inside a stretch.
 
-The mean of a stretch says little about a short sound inside it. The median filter of the scores is about as wide as a cell, so the
-largest similarity of a cell is close to the similarity that decides the score of a moment: 99 % of the moments of five hours of
-scenes exceed it by less than 0.04, where they exceed the mean of their stretch by up to 0.1.
+The mean of a stretch says little about a short sound inside it. The median filter of the scores is about as wide as a cell, so
+the largest similarity of a cell is close to the similarity that decides the score of a moment: 99 % of the moments of five hours
+of scenes exceed it by less than 0.04, where they exceed the mean of their stretch by up to 0.1.
 """
 
 from typing import Any

@@ -22,7 +22,7 @@ Float32 = NDArray[np.float32]
 Find = Callable[[str], Recording | ClipEmbedding]
 """Finds the recording that an example names; raises an `EarmarkError` if there is none."""
 
-BACKGROUND_BLOCKS = 96
+BACKGROUND_BLOCKS = 192
 BACKGROUND_STRIDE = 8
 """Every so many frames of a block are background frames; neighbouring frames are much alike."""
 

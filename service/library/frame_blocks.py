@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_FRAMES = 128
+BLOCK_FRAMES = 64
 """Frames in a block; the last block of a recording may have fewer."""
 
 Float16 = NDArray[np.float16]

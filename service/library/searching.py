@@ -25,12 +25,12 @@ MAX_MOMENTS = 1000
 """Largest number of moments of a search."""
 CANDIDATES_A_MOMENT = 50
 MIN_CANDIDATES = 2000
-LOOKED_AT_A_MOMENT = 8
+LOOKED_AT_A_MOMENT = 5
 """Stretches whose frames are read for each moment that is wanted, at most, unless fewer moments than wanted are found."""
-LOOKED_AT_A_TIME = 40
+LOOKED_AT_A_TIME = 60
 SLACK = 0.04
-"""By how much the similarity of a moment may exceed the best cell of its best stretch. Candidates whose score would be too low even
-with this much more are not looked at. Of the moments in five hours of scenes, 99 % exceed it by less."""
+"""By how much the similarity of a moment may exceed the best cell of its best stretch. Candidates whose score would be too low
+even with this much more are not looked at. Of the moments in five hours of scenes, 99 % exceed it by less."""
 _EXACT_FRAMES = 100_000
 
 
@@ -147,11 +147,11 @@ class Searcher:
         best: list[tuple[float, int, float, int, Segment]] = []
         for number, query in enumerate(queries):
             scored = ScoredQuery(query.encoded, self.manifest, options.postprocessing)
-            stage = ExactStage(self.library, snapshot, scored)
+            stage = ExactStage(self.library, snapshot, scored, options.top)
             if options.exact:
-                self._read_all(stage, options.top, check)
+                self._read_all(stage, check)
             elif len(snapshot.generations):
-                self._follow_candidates(stage, options.top, check)
+                self._follow_candidates(stage, check)
             best += [
                 (-segment.score, int(snapshot.generations[row]), onset_s, number, segment)
                 for (row, onset_s), segment in stage.found.items()
@@ -159,9 +159,9 @@ class Searcher:
         moments = self._moments(heapq.nsmallest(options.top, best))
         return SearchResult(moments, len(snapshot.generations), snapshot.searched_s, options.exact)
 
-    def _follow_candidates(self, stage: ExactStage, top: int, check: Callable[[], object]) -> None:
+    def _follow_candidates(self, stage: ExactStage, check: Callable[[], object]) -> None:
         """Looks at the candidates of the first stage in order, until no other can be among the best."""
-        n_candidates = max(MIN_CANDIDATES, top * CANDIDATES_A_MOMENT)
+        n_candidates = max(MIN_CANDIDATES, stage.top * CANDIDATES_A_MOMENT)
         while True:
             candidates = find_candidates(self.library, stage.snapshot, stage.query.encoded.embeddings[0], n_candidates)
             hopes = _scores(stage.query, candidates.similarities + np.float32(SLACK))
@@ -172,14 +172,14 @@ class Searcher:
                 hopes.tolist(),
                 strict=True,
             )
-            if self._look_until_done(stage, stretches, top, check):
+            if self._look_until_done(stage, stretches, check):
                 return
             if candidates.is_complete or n_candidates >= MAX_CANDIDATES:
                 return
             n_candidates = min(MAX_CANDIDATES, 4 * n_candidates)
 
     def _look_until_done(
-        self, stage: ExactStage, stretches: Iterator[tuple[int, int, int, float]], top: int, check: Callable[[], object]
+        self, stage: ExactStage, stretches: Iterator[tuple[int, int, int, float]], check: Callable[[], object]
     ) -> bool:
         """Looks at stretches in portions, the most similar first.
 
@@ -187,9 +187,9 @@ class Searcher:
             Whether no more candidates are needed: the next one cannot be among the best, or enough have been looked at.
         """
         portion: list[tuple[int, int, int]] = []
-        needed, n_left = _needed(stage, top), LOOKED_AT_A_MOMENT * top
+        needed, n_left = stage.needed_score(), LOOKED_AT_A_MOMENT * stage.top
         for row, first_frame, end_frame, hope in stretches:
-            if hope <= needed or (n_left <= 0 and len(stage.found) >= top):
+            if hope <= needed or (n_left <= 0 and len(stage.found) >= stage.top):
                 stage.look_at(portion)
                 return True
             if not stage.has_read(row, first_frame, end_frame):
@@ -197,11 +197,11 @@ class Searcher:
             if len(portion) == LOOKED_AT_A_TIME:
                 check()
                 stage.look_at(portion)
-                needed, n_left, portion = _needed(stage, top), n_left - len(portion), []
+                needed, n_left, portion = stage.needed_score(), n_left - len(portion), []
         stage.look_at(portion)
-        return len(stage.found) >= top
+        return len(stage.found) >= stage.top
 
-    def _read_all(self, stage: ExactStage, top: int, check: Callable[[], object]) -> None:
+    def _read_all(self, stage: ExactStage, check: Callable[[], object]) -> None:
         """Looks at all frames of all recordings, some at a time."""
         portion: list[tuple[int, int, int]] = []
         n_frames = 0
@@ -214,7 +214,7 @@ class Searcher:
                 if n_frames >= _EXACT_FRAMES:
                     check()
                     stage.look_at(portion)
-                    stage.keep_best(top)
+                    stage.keep_best()
                     portion, n_frames = [], 0
         stage.look_at(portion)
 
@@ -225,14 +225,6 @@ class Searcher:
             for _, generation, _, number, segment in best
             if generation in recordings  # it was removed during the search
         ]
-
-
-def _needed(stage: ExactStage, top: int) -> float:
-    """The score above which a segment is among the best."""
-    threshold = stage.query.postprocessing.threshold
-    if len(stage.found) < top:
-        return threshold
-    return max(threshold, heapq.nlargest(top, (segment.score for segment in stage.found.values()))[-1])
 
 
 def _scores(query: ScoredQuery, similarities: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from service.core import scoring
 from service.core.localization import localize
 from service.core.part_localization import RecordingPart, localize_part
 from service.core.postprocessing import Postprocessing
@@ -18,6 +19,10 @@ def _frames(seed: int, n_frames: int, smoothness: int) -> np.ndarray:
     walk = np.random.default_rng(seed).normal(0.3, 1.2, n_frames + smoothness)
     angle = np.pi / 2 - np.convolve(walk, np.ones(smoothness) / np.sqrt(smoothness), "valid")[:n_frames]
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float16)
+
+
+def _similarity(frames: np.ndarray) -> np.ndarray:
+    return scoring.similarity(frames, QUERY.embeddings)[0]
 
 
 settings_of_cuts = st.builds(
@@ -41,7 +46,7 @@ def test_segments_of_a_part_are_those_of_the_whole_unless_they_are_open(
     (whole,) = localize(frames, ["x"], QUERY, MANIFEST, postprocessing, duration_s)
     first = data.draw(st.integers(0, n_frames - 1)) if data else 0
     end = data.draw(st.integers(first + 1, n_frames)) if data else n_frames
-    part = RecordingPart(frames[first:end], first, n_frames, duration_s)
+    part = RecordingPart(_similarity(frames[first:end]), first, n_frames, duration_s)
     result = localize_part(part, QUERY, MANIFEST, postprocessing)
     expected = {(each.onset_s, each.offset_s): each.score for each in whole.segments}
     for segment in result.segments:
@@ -67,7 +72,7 @@ def test_widening_an_open_part_ends_with_the_segment_of_the_whole() -> None:
     begin, end, n_steps = 500, 520, 0
     while True:
         result = localize_part(
-            RecordingPart(frames[begin:end], begin, 2_000, 80.0), QUERY, MANIFEST, MANIFEST.postprocessing
+            RecordingPart(_similarity(frames[begin:end]), begin, 2_000, 80.0), QUERY, MANIFEST, MANIFEST.postprocessing
         )
         if not result.is_open_before and not result.is_open_after:
             break

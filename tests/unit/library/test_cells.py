@@ -12,7 +12,9 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 @given(st.lists(st.integers(1, MAX_CELLS), min_size=1, max_size=20), st.integers(2, 300), st.integers(0, 10**6))
-def test_the_best_similarity_of_a_stretch_is_that_of_its_best_cell(lengths: list[int], dimension: int, seed: int) -> None:
+def test_the_best_similarity_of_a_stretch_is_that_of_its_best_cell(
+    lengths: list[int], dimension: int, seed: int
+) -> None:
     generator = np.random.default_rng(seed)
     cells = _unit(generator.normal(size=(sum(lengths), dimension)))
     query = _unit(generator.normal(size=dimension))

@@ -31,7 +31,7 @@ def test_any_changed_byte_is_noticed(position: int) -> None:
         [read_block(block, N_FRAMES, 3) for block in blocks]
 
 
-@pytest.mark.parametrize(("number", "n_frames", "dimension"), [(1, 128, 3), (0, 128, 4), (0, 127, 3), (-1, 128, 3)])
+@pytest.mark.parametrize(("number", "n_frames", "dimension"), [(1, 64, 3), (0, 64, 4), (0, 63, 3), (-1, 64, 3)])
 def test_a_block_that_does_not_fit_its_recording_is_damaged(number: int, n_frames: int, dimension: int) -> None:
     (block,) = cut_blocks(_frames(BLOCK_FRAMES))
     with pytest.raises(BlockDamaged):
