@@ -1,12 +1,13 @@
-"""The best moments of each query from all frames of a library, found without its search: by localizing every recording."""
+"""The best moments of each query from all frames of a library, found without its search: by scoring every recording."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from service.core.localization import localize
+from service.core import scoring
+from service.core.curves import score_curves
 from service.core.manifest import Manifest
 from service.core.scoring import EncodedQueries
 from service.library.frame_blocks import n_blocks
@@ -16,6 +17,8 @@ from service.library.store import Library
 
 Key = tuple[str, float]
 """A moment: id of its recording, and its onset in seconds."""
+ROUNDING = 2e-5
+"""Difference of scores that rounding may cause."""
 
 
 def recordings_of(library: Library) -> list[Recording]:
@@ -29,29 +32,28 @@ def embedding_of(library: Library, recording: Recording) -> Any:
     return read_ranges(library, [blocks])[blocks]
 
 
-def exact_tops(library: Library, manifest: Manifest, queries: Sequence[EncodedQueries], top: int) -> list[dict[Key, float]]:
+def exact_tops(
+    library: Library, manifest: Manifest, queries: Sequence[EncodedQueries], top: int
+) -> list[dict[Key, float]]:
     """The moments with the highest scores for each query, with their scores; fewer than `top` if there are no more."""
-    encoded = EncodedQueries.join(queries)
-    names = [str(number) for number in range(len(queries))]
+    encoded, postprocessing = EncodedQueries.join(queries), manifest.postprocessing
     best: list[list[tuple[float, Key]]] = [[] for _ in queries]
     for recording in recordings_of(library):
-        frames = embedding_of(library, recording)
-        results = localize(frames, names, encoded, manifest, manifest.postprocessing, recording.duration_s)
-        for kept, result in zip(best, results, strict=True):
-            for segment in result.segments:
-                heapq.heappush(kept, (segment.score, (recording.id, segment.onset_s)))
-                if len(kept) > top:
-                    heapq.heappop(kept)
+        similarities = scoring.similarity(embedding_of(library, recording), encoded.embeddings)  # (Q, T)
+        evidence = encoded.evidence(similarities)
+        highest = scoring.score(evidence.max(axis=1), manifest.calibration)  # (Q,)
+        needed = [max(kept[0][0] if len(kept) == top else 0, postprocessing.threshold) for kept in best]
+        (rows,) = np.nonzero(highest > np.array(needed) - ROUNDING)  # the median filter makes no score higher
+        curves = score_curves(evidence[rows], manifest.calibration, manifest.grid, postprocessing)
+        for index, row in enumerate(rows.tolist()):
+            for segment in curves.segments(index, recording.duration_s):
+                heapq.heappush(best[row], (segment.score, (recording.id, segment.onset_s)))
+                if len(best[row]) > top:
+                    heapq.heappop(best[row])
     return [{key: score for score, key in kept} for kept in best]
 
 
-def recall(found: dict[Key, float], exact: dict[Key, float], rounding: float = 2e-5) -> float:
-    """Share of the best moments that were found. A moment whose score equals that of a missed one up to rounding counts."""
-    lowest = min(exact.values())
-    hits = sum(score >= lowest - rounding for score in found.values())
-    return min(1.0, hits / len(exact))
-
-
-def quantiles_ms(times_ms: Sequence[float]) -> str:
-    """p50 and p99 of times."""
-    return f"{np.percentile(times_ms, 50):.1f} and {np.percentile(times_ms, 99):.1f}"
+def recall(scores: Sequence[float], exact: Mapping[Key, float]) -> float:
+    """Share of the best moments that a search with these scores has found. Moments with equal scores are as good."""
+    lowest = min(exact.values()) - ROUNDING
+    return min(1.0, sum(score >= lowest for score in scores) / len(exact))
