@@ -1,7 +1,6 @@
 """Latency and memory of searches, and their recall beside an exact scan."""
 
 import json
-import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,8 +59,14 @@ def measure_latency(
         search(words[number // len(labels) % len(words)])
         wall_ms.append(1000 * (time.perf_counter() - began_s))
         cpu_ms.append(1000 * (time.process_time() - cpu_s))
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    return Latency(wall_ms[_WARM_UP:], cpu_ms[_WARM_UP:], memory_mb)
+    return Latency(wall_ms[_WARM_UP:], cpu_ms[_WARM_UP:], peak_memory_mb())
+
+
+def peak_memory_mb() -> float:
+    """Peak memory of this process, in MB. `ru_maxrss` would also count that of the process that has started this one."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def search(location: Path, *, with_recall: bool) -> None:
