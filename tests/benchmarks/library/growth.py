@@ -8,6 +8,7 @@ the page cache more easily.
 
 import csv
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -158,15 +159,16 @@ def draw(table_: Path, picture: Path) -> None:
     with table_.open(newline="") as file:
         rows = [{name: float(value) for name, value in line.items()} for line in csv.DictReader(file)]
     hours = [line["hours"] for line in rows]
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it names each font that is missing
     figure = Figure(PICTURE_IN, layout="constrained")
     times = figure.subplots()
     for name, label in (("p50_ms", "p50"), ("p99_ms", "p99"), ("cpu_p50_ms", "p50 of the CPU time")):
         times.loglog(hours, [line[name] for line in rows], marker="o", label=label)
     times.loglog(*zip(*AIM_MS, strict=True), "kx", label="aim for p50")
-    times.set(xlabel="hours in the library", ylabel="time of a search, ms")
+    times.set(xlabel="hours in the library (10,000: scaled index, see the text)", ylabel="time of a search, ms")
     memory = times.twinx()
     memory.plot(hours, [line["memory_mb"] for line in rows], "k:", label="peak memory")
     memory.set(ylabel="memory, MB", ylim=(0, 1000))
-    times.legend(loc="upper left")
+    times.legend(loc="upper right")
     memory.legend(loc="lower right")
     figure.savefig(picture, metadata={"Date": None})
