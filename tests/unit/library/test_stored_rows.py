@@ -2,13 +2,14 @@ from pathlib import Path
 
 import numpy as np
 
+from service.library.frame_blocks import BLOCK_FRAMES
 from service.library.stored_rows import frame_rows, moment_rows
 from tests.library_parts import MODEL, embedding_of, make_library
 
 
 def test_the_rows_of_several_recordings_carry_their_generations(tmp_path: Path) -> None:
     tables = make_library(tmp_path / "lib").tables
-    embeddings = {1000: embedding_of(b"a", 300), 5000: embedding_of(b"b", 20)}
+    embeddings = {1000: embedding_of(b"a", BLOCK_FRAMES + 44), 5000: embedding_of(b"b", 20)}
     frames = frame_rows(tables.frames, embeddings)
     assert frames["block_id"].to_pylist() == [1000, 1001, 5000]
     assert frames["generation"].to_pylist() == [1000, 1000, 5000]
