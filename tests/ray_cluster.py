@@ -51,11 +51,12 @@ def _options() -> dict[str, Any]:
     return {
         "object_store_memory": OBJECT_STORE_BYTES,
         "include_dashboard": False,
-        **dict(zip(_AGENT_PORTS, _free_ports(len(_AGENT_PORTS)), strict=True)),
+        **dict(zip(_AGENT_PORTS, free_ports(len(_AGENT_PORTS)), strict=True)),
     }
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """TCP ports of this machine that are free now."""
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(socket.socket()) for _ in range(number)]
         for listener in listeners:

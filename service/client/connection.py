@@ -9,6 +9,8 @@ import httpx
 
 from service.client.conversation import Send
 
+ROUTING_HEADER = "X-Session-ID"
+"""Header from which Ray Serve chooses the replica, see `service.ray_app`; other services ignore it."""
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT_S = 330.0
 """A little more than the time that the service takes at most by default, so that its own message arrives."""
@@ -48,8 +50,11 @@ class Address:
     def arguments(self, send: Send) -> Generator[dict[str, Any]]:
         """The arguments of `httpx.Client.request` for a step; the audio file is closed at the end of the block."""
         arguments: dict[str, Any] = {"method": send.method, "url": self.url.rstrip("/") + send.path}
-        if self.key is not None:
-            arguments["headers"] = {"Authorization": f"Bearer {self.key}"}
+        headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        if send.clip_id is not None and send.clip_id.isascii() and send.clip_id.isalnum():
+            headers[ROUTING_HEADER] = send.clip_id
+        if headers:
+            arguments["headers"] = headers
         if send.fields is not None:
             arguments["data"] = send.fields
         if send.audio is None:

@@ -40,12 +40,14 @@ class Send:
         path: The path of the route.
         fields: Text fields of the body.
         audio: The audio file of the body.
+        clip_id: Id of the clip, for proxies that send all requests about a clip to the same replica.
     """
 
     method: str
     path: str
     fields: Mapping[str, str | list[str]] | None = None
     audio: ClipSource | None = None
+    clip_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,11 @@ class Conversation:
         clip_id = yield from self._clip_id(clip)
         if clip_id is not None:
             try:
-                return None, (yield from self._request(Send("POST", "/localize", {**fields, "clip_id": clip_id})))
+                known = Send("POST", "/localize", {**fields, "clip_id": clip_id}, clip_id=clip_id)
+                return None, (yield from self._request(known))
             except ClipNotFound:
                 pass
-        return clip_id, (yield from self._request(Send("POST", "/localize", fields, clip)))
+        return clip_id, (yield from self._request(Send("POST", "/localize", fields, clip, clip_id)))
 
     def info(self) -> Steps[dict[str, Any]]:
         """Reads the model, the defaults and the limits of the service."""
@@ -128,7 +131,7 @@ class Conversation:
     def knows(self, clip_id: str) -> Steps[bool]:
         """Asks whether a clip is cached."""
         try:
-            yield from self._request(Send("HEAD", f"/clips/{quote(clip_id, safe='')}"))
+            yield from self._request(Send("HEAD", f"/clips/{quote(clip_id, safe='')}", clip_id=clip_id))
         except UnexpectedAnswer as error:  # the answer to HEAD has no body, so it is no problem
             if error.status == HTTPStatus.NOT_FOUND:
                 return False

@@ -18,3 +18,9 @@ def test_the_audio_is_closed_when_the_request_is_sent() -> None:
         assert (name, file.read()) == ("clip", b"RIFF")
         assert arguments["headers"] == {"Authorization": "Bearer key"}
     assert file.closed
+
+
+@pytest.mark.parametrize(("clip_id", "headers"), [("ab12", {"X-Session-ID": "ab12"}), ("a\r\nb", None), (None, None)])
+def test_the_id_of_the_clip_is_a_header_by_which_requests_are_routed(clip_id: str | None, headers: object) -> None:
+    with Address("http://host").arguments(Send("POST", "/localize", {}, clip_id=clip_id)) as arguments:
+        assert arguments.get("headers") == headers
