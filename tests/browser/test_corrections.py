@@ -77,7 +77,7 @@ def test_dragging_an_edge_corrects_a_segment_and_can_be_undone(demo: EarmarkPage
     assert after == [(onset, pytest.approx(offset + 0.5, abs=0.1)), *before[1:]]
     expect(demo.lane(DOG)).to_contain_text("corrected")
     demo.set_slider("Threshold", 0.99)
-    expect(demo.lane("something fries in a pan")).to_contain_text("not heard")
+    expect(demo.lane("a car horn honks")).to_contain_text("not heard")
     assert demo.segments() == after  # the sliders leave corrected segments alone
     demo.page.get_by_role("button", name="Undo").click()
     expect(demo.lane(DOG)).not_to_contain_text("corrected")

@@ -40,6 +40,8 @@ class DataConfig:
     """Other wordings of the labels' captions."""
     absent: AbsentConfig = field(default_factory=AbsentConfig)
     """Captions that are trained as absent from every scene in which they cannot be true."""
+    confusions: Path | None = None
+    """File of `training.mine_rivals`: labels that an earlier model confuses are rivals in `[scenes.world]`, too."""
     different: int = 0
     """Number of different scenes, which are then repeated in the same order. 0: every scene is new."""
     label_exponent: float = 0.75

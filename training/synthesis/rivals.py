@@ -11,11 +11,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.data.captions import NEGATIVE
+from training.synthesis.confusions import Confusions
 from training.synthesis.teacher import TeacherScores
 from training.synthesis.vocabulary import Vocabulary
 
 RIVALS_PER_KIND = 8
-"""Number of rivals of each label by its captions, and by the teacher's scores of its recordings."""
+"""Number of rivals of each label by its captions, by the teacher's scores of its recordings, and by a model's confusions."""
 SYNONYM_SIMILARITY = 0.75
 """Two labels whose mean captions have a higher cosine may be the same sound, even if no relation says so: never rivals."""
 
@@ -44,8 +45,13 @@ class Rivals:
         return int(rng.choice(self.recordings[self.labels[recording]]))
 
 
-def find_rivals(vocabulary: Vocabulary, labels: NDArray[np.int64], teacher: TeacherScores | None = None) -> Rivals:
-    """The rivals of each label: by the similarity of captions, and of the teacher's scores if there is a teacher.
+def find_rivals(
+    vocabulary: Vocabulary,
+    labels: NDArray[np.int64],
+    teacher: TeacherScores | None = None,
+    confusions: Confusions | None = None,
+) -> Rivals:
+    """The rivals of each label: by the similarity of captions, by the teacher's scores, and by what a model confuses.
 
     Two labels are rivals only if each is certainly false of the other's recordings (`vocabulary.relation` is NEGATIVE both ways)
     and their captions are not so similar that they may be synonyms.
@@ -53,13 +59,18 @@ def find_rivals(vocabulary: Vocabulary, labels: NDArray[np.int64], teacher: Teac
     Args:
         vocabulary: the labels, their captions and relations.
         labels: label index of each recording, (R,).
-        teacher: the teacher's scores of the recordings.
+        teacher: the teacher's scores of the recordings, or None without a teacher.
+        confusions: what an earlier model confuses, or None if none was mined.
     """
     means = vocabulary.bank.means()
     by_caption = (means @ means.T).numpy()
     false = (vocabulary.relation == NEGATIVE).numpy()
     allowed = false & false.T & (by_caption < SYNONYM_SIMILARITY)
-    similarities = [by_caption] if teacher is None else [by_caption, _teacher_similarity(teacher, labels, len(means))]
+    similarities = [by_caption]
+    if teacher is not None:
+        similarities.append(_teacher_similarity(teacher, labels, len(means)))
+    if confusions is not None:
+        similarities.append(confusions.similarity)
     rivals: list[NDArray[np.int64]] = []
     for label, candidates in enumerate(allowed):
         nearest = [np.argsort(np.where(candidates, -s[label], np.inf), kind="stable") for s in similarities]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from training.data.config import DataConfig
 from training.data.pack import AudioStore, Recording
 from training.synthesis.batches import BatchPlan, RecordingAnnotations, SceneBatches
+from training.synthesis.confusions import Confusions
 from training.synthesis.rivals import Rivals, find_rivals
 from training.synthesis.scene import SceneRecipe, SceneSynthesizer
 from training.synthesis.teacher import TeacherScores
@@ -82,7 +83,9 @@ class SceneSource:
 
     def _rivals(self) -> Rivals:
         """The rivals of the labels of the recordings."""
-        return find_rivals(self.vocabulary, self.recordings.labels, self.recordings.teacher)
+        file = self.data.confusions
+        confusions = Confusions.load(file, self.vocabulary.labels) if file else None
+        return find_rivals(self.vocabulary, self.recordings.labels, self.recordings.teacher, confusions)
 
 
 def label_weights(labels: NDArray[np.int64], exponent: float) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 /** Queries that the page offers; those of the demo are heard in it. */
 
-export const DEMO_QUERIES = ["a dog barks", "a siren wails", "someone is speaking", "something fries in a pan"];
+export const DEMO_QUERIES = ["a dog barks", "a siren wails", "someone is speaking", "a car horn honks"];
 
 export const EXAMPLES = [
   "a dog barks",

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from training.data.captions import NEGATIVE, POSITIVE, UNKNOWN
 from training.synthesis.caption_bank import CaptionBank
+from training.synthesis.confusions import Confusions
 from training.synthesis.rivals import Rivals, find_rivals
 from training.synthesis.teacher import TeacherScores
 from training.synthesis.vocabulary import Vocabulary
@@ -34,6 +35,15 @@ def test_the_teacher_adds_rivals_that_sound_alike(vocabulary: Vocabulary) -> Non
     rivals = find_rivals(vocabulary, np.arange(5), teacher)
     assert set(rivals.rivals[0].tolist()) == {1, 3}
     assert all(label not in rivals.rivals[label] for label in range(5))
+
+
+def test_what_a_model_confuses_adds_rivals(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.synthesis.rivals.RIVALS_PER_KIND", 1)
+    similarity = np.zeros((5, 5), dtype=np.float32)
+    similarity[0] = [0.9, 0.1, 0.8, 0.7, 0.9]  # rain is confused with a dog; a puppy and a hound may not be rivals
+    rivals = find_rivals(vocabulary, np.arange(5), confusions=Confusions(LABELS, similarity))
+    assert rivals.rivals[0].tolist() == [1, 3]
+    assert find_rivals(vocabulary, np.arange(5)).rivals[0].tolist() == [1]
 
 
 def test_a_rival_is_a_recording_of_a_rival_label() -> None:
