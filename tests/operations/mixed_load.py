@@ -31,6 +31,7 @@ SETTINGS = {
 }
 """Settings of a service whose limits this load reaches."""
 _RATE_HZ = 16_000
+_ATTEMPTS = 10
 
 
 class MixedLoad:
@@ -73,6 +74,24 @@ class MixedLoad:
         for headers in ({}, {"Authorization": "Bearer unknown"}, self._limited_headers, self._limited_headers):
             fields = {"clip_id": clip_id, "query": "rain"}
             self._count(httpx.post(f"{self._service.url}/localize", data=fields, headers=headers, timeout=30))
+
+    def use_library(self) -> None:
+        """Recordings are added, found, read and removed; and the mistakes of clients."""
+        recording = self._add_recording(self._new_clip(3.0))
+        for members in ({"query": "rain"}, {"query": "rain", "exact": True}, {"query": "rain", "where": "zone = 1"}):
+            self._count(self._client.post("/search", json=members))
+        path = f"/library/clips/{recording}"
+        for method, target in (("GET", "/library"), ("GET", path), ("DELETE", path), ("GET", path)):
+            self._count(self._client.request(method, target))
+
+    def _add_recording(self, clip: np.ndarray) -> str:
+        """Adds a recording to the library, again if the service is too slow; returns its id."""
+        content = self._flac(clip)
+        for _ in range(_ATTEMPTS):
+            answer = self._count(self._client.post("/library/clips", files=[("audio", ("a", content))]))
+            if answer.status_code == httpx.codes.CREATED:
+                return answer.json()["id"]
+        raise AssertionError(f"no recording was added in {_ATTEMPTS} attempts")
 
     def send_too_many(self) -> None:
         """More requests at once than the service takes."""
