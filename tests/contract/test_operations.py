@@ -18,6 +18,7 @@ def test_ci_installs_every_program_without_starting_daemons_and_runs_the_tests()
     assert "RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install" in CI
     assert "\nmake operations-check || make operations-check ARGS=--last-failed\n" in CI
     assert "\nmake browser-check || make browser-check ARGS=--last-failed\n" in CI
+    assert "\nmake ray-check || make ray-check ARGS=--last-failed\n" in CI
     assert "\nmake image-check ARGS=--if-possible\n" in CI
 
 
@@ -26,4 +27,4 @@ def test_every_folder_of_tests_is_collected_except_those_of_other_commands() -> 
     folders = {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").iterdir() if any(path.glob("**/test_*.py"))
     }
-    assert folders - set(paths) == {"tests/browser", "tests/operations"}
+    assert folders - set(paths) == {"tests/browser", "tests/cluster", "tests/operations"}
