@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from training.claim.design import FIRST_STAGE, SEEDS, VARIANTS, Condition, plan, tuning_plans
 from training.claim.driver import CRITERION, REPORTED, TUNING, Comparison, Figures, criterion
 from training.data.map_batch import load_map_batch
+from training.evaluation.pictures import read_training_curves
 from training.synthesis.recaption import Recaptioner, without_ambiences
 
 CONFIDENCE = 0.95
@@ -34,6 +35,7 @@ DIFFERENCES = (
     ("sigmoid", "global"),
     ("sigmoid", "both"),
 )
+N_QUARTERS = 4
 BATCHES_OF_SHARE = 40
 """Number of cached batches in which the share of captioned frames is measured."""
 Row = Sequence[str]
@@ -140,6 +142,27 @@ def conditions_table(results: Results, name: str, conditions: dict[str, Conditio
     return table(["condition", "variant", "seeds", *figures.values()], rows)
 
 
+def losses_table(results: Results, condition: Condition) -> str:
+    """The training loss of each stage of a run: its mean over the logged steps of each quarter of the stage."""
+    rows: list[list[str]] = []
+    for variant in VARIANTS:
+        if results.of(variant, condition) is None:
+            continue
+        run = plan(variant, condition, results.rates)
+        for stage in (run.start, run):
+            if stage is not None:
+                rows.append([variant, *_quarters(results.comparison.out / stage.name)])
+    return table(["variant", "loss", "first quarter", "second", "third", "last"], rows)
+
+
+def _quarters(folder: Path) -> list[str]:
+    """Name of the loss of a run, and its means over the quarters of the run."""
+    losses = {name: values for name, (_, values) in read_training_curves(folder).items() if name.startswith("loss/")}
+    name, values = next(iter(losses.items()), ("", []))  # every variant has a single loss; short runs log none
+    means = [f"{np.mean(part):.2f}" if len(part) else "" for part in np.array_split(np.array(values), N_QUARTERS)]
+    return [name.removeprefix("loss/"), *means]
+
+
 def captioned_frames(maps: Path, share: float) -> float:
     """The share of a cache's frames that belong to a captioned event, if a share of the ambiences is captioned."""
     recaptioner = Recaptioner((), share, SEEDS[0])
@@ -157,6 +180,7 @@ def report(
     """Writes all tables of the finished runs, one after another."""
     results, main = Results(comparison), Condition(SEEDS[0])
     echo(f"{CRITERION} of each learning rate on the tuning sets\n\n{rates_table(results)}\n")
+    echo(f"training loss of seed {main.seed}\n\n{losses_table(results, main)}\n")
     of_shares = {
         f"{share:g} ({captioned_frames(comparison.maps, share):.2f} of the frames)": Condition(SEEDS[0], share=share)
         for share in shares

@@ -2,11 +2,12 @@ import math
 from pathlib import Path
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 from tests.unit.training.synthesis.test_recaption import scenes
-from training.claim.design import Condition
+from training.claim.design import Condition, plan
 from training.claim.driver import REPORTED, Comparison
-from training.claim.report import Results, captioned_frames, interval, report, shown, table
+from training.claim.report import Results, captioned_frames, interval, losses_table, report, shown, table
 from training.data.map_batch import save_map_batch
 from training.synthesis.map_cache import batch_file
 
@@ -43,6 +44,16 @@ def test_fewer_captioned_ambiences_leave_fewer_captioned_frames(tmp_path: Path) 
         (2 + 2) / 8
     )  # without the rain, barks in two of four frames
     assert 4 / 8 < captioned_frames(tmp_path, 0.5) < 6 / 8
+
+
+def test_the_losses_of_both_stages_are_shown_by_quarters(finished: Comparison) -> None:
+    lines = losses_table(Results(finished), Condition(1)).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| global", "| both", "| both"]
+    run = plan("global", Condition(1), Results(finished).rates)
+    with SummaryWriter(str(finished.out / run.name)) as writer:
+        for step, loss in enumerate((4.0, 2.0, 1.0, 0.5, 0.25)):
+            writer.add_scalar("loss/clip_contrastive", loss, 20 * step)
+    assert "| global | clip_contrastive | 3.00 | 1.00 | 0.50 | 0.25 |" in losses_table(Results(finished), Condition(1))
 
 
 def test_the_report_has_the_finished_runs_and_leaves_out_the_others(finished: Comparison) -> None:
