@@ -51,7 +51,7 @@ async def test_parts_that_do_not_work_are_named_but_the_service_is_ready() -> No
 async def test_every_documented_operation_has_a_unique_id() -> None:
     app = create_app(FakeEngine(), Settings(), version="0", shutdown=Shutdown())
     ids = [operation["operationId"] for path in app.openapi()["paths"].values() for operation in path.values()]
-    assert len(ids) == len(set(ids)) == 12
+    assert len(ids) == len(set(ids)) == 13
 
 
 async def test_a_path_with_a_trailing_slash_is_not_redirected() -> None:
