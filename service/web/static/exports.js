@@ -1,5 +1,6 @@
 /** The segments of all queries in the formats of other programs, as service/formats writes them. Pure functions of a report; see report.js. */
 
+import { oneLine, quoted } from "./file_text.js";
 import { roundHalfEven } from "./segments.js";
 
 const DECIMALS = 1e6;
@@ -11,7 +12,6 @@ function number(value) {
 }
 
 const round = (value) => Math.round(value * DECIMALS) / DECIMALS;
-const oneLine = (text) => text.split(/\s+/u).filter(Boolean).join(" ");
 
 /** All segments with their queries, in order of time. */
 function byTime({ results }) {
@@ -27,10 +27,6 @@ export function asCsv({ results }) {
     segments.map((each) => [quoted(query), ...[each.onset_s, each.offset_s, each.score, each.peak_s].map(number)]),
   );
   return [["query", "onset_s", "offset_s", "score", "peak_s"], ...rows].map((row) => `${row.join(",")}\n`).join("");
-}
-
-function quoted(text) {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** JSON like an answer of POST /localize without curves, with the settings and whether segments were corrected. */

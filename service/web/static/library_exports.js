@@ -1,21 +1,16 @@
 /** The accepted moments as a data set pack, as training/data/pack.py reads it, and as annotations. Pure functions. */
 
+import { oneLine, quoted, stem } from "./file_text.js";
 import { nameOf, stretchOf } from "./moments.js";
 
 const PACK_COLUMNS = ["path", "label", "split", "source", "group", "title", "author", "licence", "duration_s", "rate_hz"];
 const CSV_COLUMNS = ["recording", "id", "query", "onset_s", "offset_s", "score", "peak_s"];
-/** One in so many recordings is for validation. */
+/** One recording of this many is for validation. */
 export const VALIDATION_SHARE = 5;
 const SOURCE = "library";
 
-const oneLine = (text) => text.split(/\s+/u).filter(Boolean).join(" ");
-
 function csv(rows) {
   return rows.map((row) => `${row.map((value) => quoted(String(value))).join(",")}\n`).join("");
-}
-
-function quoted(text) {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** A file name that spreadsheets would compute as a formula begins with "./". */
@@ -72,8 +67,6 @@ export function asPackTable(files) {
   });
   return csv([PACK_COLUMNS, ...rows]);
 }
-
-const stem = (name) => name.replace(/\.[^.\s]{1,5}$/, "") || name;
 
 /** A name of a file that every system accepts. */
 function fileName(text) {

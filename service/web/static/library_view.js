@@ -88,7 +88,7 @@ export class LibraryView {
 
 function summary({ searched_s: searched, n_recordings: nRecordings, exact, next_cursor: next }, nMoments) {
   const where = `in ${counted(nRecordings, "recording")} of ${hours(searched)}`;
-  const how = exact ? "Everything was read." : "The index was asked, which may miss some.";
+  const how = exact ? "Everything was read." : "Found through the index, which may miss some.";
   if (nMoments === 0) return `Not heard ${where}. ${how}`;
   return `${next ? "The best " : ""}${counted(nMoments, "moment")} ${where}. ${how}`;
 }
