@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, required=True, help="share of the second checkpoint, from 0 to 1")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
     options = parser.parse_args(arguments)
-    checkpoint = read_checkpoint(options.second)
     try:
+        checkpoint = read_checkpoint(options.second)
         average = interpolate(read_checkpoint(options.first)["average"], checkpoint["average"], options.share)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     torch.save(checkpoint | {"average": average}, options.out)
 

@@ -6,6 +6,7 @@ A run with `data.confusions = "runs/confusions.npz"` mixes sounds that the model
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,8 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the file to write, with the ending .npz")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override the recipe")
     options = parser.parse_args(arguments)
-    localizer = CheckpointLocalizer.load(options.checkpoint, MEDIAN_FILTER_S, EXTENT_RATIO)
-    mine_confusions(read_recipe(options.recipe, options.set), localizer).save(options.out)
+    try:
+        localizer = CheckpointLocalizer.load(options.checkpoint, MEDIAN_FILTER_S, EXTENT_RATIO)
+        mine_confusions(read_recipe(options.recipe, options.set), localizer).save(options.out)
+    except (ValueError, OSError) as error:
+        sys.exit(f"rivals of {options.checkpoint} cannot be mined: {error}")
 
 
 if __name__ == "__main__":

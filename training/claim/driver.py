@@ -78,7 +78,7 @@ class Comparison:
 
     def recipe(self, run: Planned) -> Recipe:
         """The recipe of a run."""
-        own = read_recipe(run.recipe, self.overrides)
+        base = read_recipe(run.recipe, self.overrides)
         values = {
             "seed": run.seed,
             "data.folder": f"'{self.pack}'",
@@ -87,7 +87,7 @@ class Comparison:
             "data.workers": 0,
             "text.cache": f"'{self.out / 'sentences.pt'}'",
             "optimization.learning_rate": run.rate,
-            "optimization.steps": round(own.optimization.steps * run.length),
+            "optimization.steps": round(base.optimization.steps * run.length),
         }
         start = [f"start='{self.out / run.start.name / CHECKPOINT}'"] if run.start else []
         return read_recipe(run.recipe, [*self.overrides, *(f"{k}={v}" for k, v in values.items()), *start])
@@ -107,12 +107,12 @@ class Comparison:
 
     def figures(self, run: Planned, sets: tuple[str, ...]) -> Figures:
         """The figures of a run on some sets; the run is trained and scored if it is not yet."""
-        file = self.out / run.name / FIGURES
-        saved: Figures = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        saved = self._saved(run)
         missing = [name for name in sets if name not in saved]
         if missing:
             checkpoint = self.train(run)
             saved |= figures_of_checkpoint(checkpoint, {name: self._mapped(name) for name in missing})
+            file = self.out / run.name / FIGURES
             partial = file.with_suffix(".partial")
             partial.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
             partial.replace(file)
@@ -120,8 +120,7 @@ class Comparison:
 
     def finished(self, run: Planned, sets: tuple[str, ...]) -> Figures | None:
         """The figures of a run on some sets, or None if the run has not been scored on them."""
-        file = self.out / run.name / FIGURES
-        saved: Figures = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        saved = self._saved(run)
         return saved if set(sets) <= saved.keys() else None
 
     def train(self, run: Planned) -> Path:
@@ -143,6 +142,11 @@ class Comparison:
         """Chooses the learning rate of a variant, then trains and scores it in a condition."""
         self.prepare()
         return self.figures(plan(variant, condition, self.rates(variant)), REPORTED)
+
+    def _saved(self, run: Planned) -> Figures:
+        """The figures of a run by evaluation set, empty if the run has not been scored."""
+        file = self.out / run.name / FIGURES
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     def _set_file(self, name: str) -> Path:
         return self.out / f"{name}.pt"

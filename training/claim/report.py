@@ -177,8 +177,14 @@ def captioned_frames(maps: Path, share: float) -> float:
 def report(
     comparison: Comparison, shares: Sequence[float], lengths: Sequence[float], echo: Callable[[str], None]
 ) -> None:
-    """Writes all tables of the finished runs, one after another."""
+    """Writes all tables of the finished runs, one after another.
+
+    Raises:
+        ValueError: no variant has finished the runs that choose its learning rate.
+    """
     results, main = Results(comparison), Condition(SEEDS[0])
+    if not results.rates:
+        raise ValueError(f"{comparison.out} has no finished runs; at least one variant has to be run first")
     echo(f"{CRITERION} of each learning rate on the tuning sets\n\n{rates_table(results)}\n")
     echo(f"training loss of seed {main.seed}\n\n{losses_table(results, main)}\n")
     of_shares = {

@@ -130,9 +130,8 @@ class SentenceEncoder(nn.Module):
         if self.config.pooling == "first":
             return states[:, 0]
         weights = attention_mask[:, None, :].to(states.dtype)  # (Q, 1, L)
-        total = (weights @ states)[
-            :, 0
-        ]  # (Q, C); ONNX Runtime adds in an order that does not depend on Q, unlike in sum()
+        # a product, unlike sum(), is added by ONNX Runtime in an order that does not depend on Q
+        total = (weights @ states)[:, 0]  # (Q, C)
         mean = total / weights.sum(dim=2).clamp(min=1e-9)
         return F.normalize(mean, dim=-1)
 

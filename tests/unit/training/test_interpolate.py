@@ -47,3 +47,9 @@ def test_the_command_writes_a_checkpoint_that_can_be_loaded(
     with pytest.raises(SystemExit):
         main([*map(str, files), "--share", "2", "--out", str(out)])
     assert "the share is 2; 0 to 1 is accepted" in capsys.readouterr().err
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "1.pt"), str(tmp_path / "2.pt"), "--share", "0.5", "--out", str(tmp_path / "out.pt")])
+    assert str(tmp_path / "2.pt") in capsys.readouterr().err

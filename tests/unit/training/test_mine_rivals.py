@@ -34,3 +34,9 @@ def test_the_command_hears_the_training_recordings_and_a_run_reads_what_it_found
 
     overrides = [folder, "optimization.steps=1", "scenes.world.rival_rate=1.0", f"data.confusions={file}"]
     assert train(read_recipe(recipe, overrides), tmp_path / "rivals").is_file()
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.pt"
+    with pytest.raises(SystemExit, match=str(missing)):
+        main([str(missing), "training/recipes/tiny.toml", "--out", str(tmp_path / "confusions.npz")])

@@ -66,3 +66,8 @@ def test_the_report_has_the_finished_runs_and_leaves_out_the_others(finished: Co
     assert "| 1 (" in text
     assert "| 0 (" not in text
     assert "| 2 | " not in text
+
+
+def test_a_report_without_finished_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no finished runs; at least one variant has to be run first"):
+        report(Comparison(tmp_path, tmp_path / "comparison"), [1.0], [1.0], print)
