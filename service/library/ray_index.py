@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import socket
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -71,7 +72,10 @@ def connected(address: str) -> Generator[None]:
         return
     _check_address(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+        with warnings.catch_warnings():
+            # LanceDB warns of forks, but what Ray forks is another program at once
+            warnings.filterwarnings("ignore", "lancedb fork support is experimental", RuntimeWarning)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterFailed(address, _last_line(error)) from error
     try:
