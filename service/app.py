@@ -133,13 +133,7 @@ def create_apps(
     )
     metrics.register(EngineMetrics(engine, admission))
     metrics.register(key_metrics)
-    readiness = Readiness(
-        engine.check,
-        metrics,
-        is_shutting_down=lambda: shutdown.has_begun,
-        refusing_for_s=lambda: admission.refusing_for_s,
-        is_ready=parts.model_checked,
-    )
+    readiness = _readiness(engine, metrics, shutdown, admission, parts)
     app = _app_without_routes(version)
     examples = ExampleFinder(engine, parts.library)
     app.include_router(LocalizeRoutes(engine, settings, admission, metrics, lanes, examples).router())
@@ -199,6 +193,18 @@ def _begin_metrics(engine: LocalizationEngine, settings: Settings, version: str,
     metrics.register(CacheMetrics(engine.cache))
     metrics.register(DecoderMetrics(parts.decoders))
     return metrics
+
+
+def _readiness(
+    engine: LocalizationEngine, metrics: Metrics, shutdown: Shutdown, admission: Admission, parts: Parts
+) -> Readiness:
+    return Readiness(
+        engine.check,
+        metrics,
+        is_shutting_down=lambda: shutdown.has_begun,
+        refusing_for_s=lambda: admission.refusing_for_s,
+        is_ready=parts.model_checked,
+    )
 
 
 def _degraded(engine: LocalizationEngine, parts: Parts) -> Callable[[], list[str]]:

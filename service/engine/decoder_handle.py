@@ -195,7 +195,7 @@ class DecoderHandle:
         return self._receive_exactly(n_bytes)
 
     def _receive_exactly(self, n_bytes: int) -> bytearray:
-        """Receives so many bytes, in one system call unless the process hangs."""
+        """Receives the next `n_bytes` bytes, in one system call unless the process hangs."""
         received, n_received = bytearray(n_bytes), 0
         with memoryview(received) as view:
             while n_received < n_bytes:

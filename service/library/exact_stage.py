@@ -28,11 +28,11 @@ from service.library.store import Library
 Float32 = NDArray[np.float32]
 
 WHOLE_BLOCKS = 4
-"""Recordings of at most so many blocks are read as a whole."""
+"""Largest number of blocks of a recording that is read as a whole."""
 MAX_PART_BLOCKS = 2048
 """Blocks of a recording that an exact search reads at a time, as long as no segment is longer."""
 _WIDENING = 2
-"""By how many times its length a part is made longer on each side where a segment goes on."""
+"""Where a segment continues outside of a part, the part grows on that side by this multiple of its length."""
 _ROUNDING = 1e-5
 """Difference of scores that rounding may cause."""
 
@@ -198,7 +198,7 @@ class ExactStage:
         """Adds the segments of the parts that may have some of the best.
 
         Returns:
-            The other parts; and wider places for segments that go on outside their parts.
+            The other parts; and wider places for segments that continue outside of their parts.
         """
         left, wider, open_peaks = list[_Part](), list[_Place](), dict[int, float]()
         for place, curve in sorted(parts, key=lambda part: -part[0].peak):
@@ -210,7 +210,7 @@ class ExactStage:
         return left, wider
 
     def _localize(self, place: _Place, curve: Float32) -> _Place | None:
-        """Adds the segments of a part; returns a wider place if a segment goes on outside, otherwise None."""
+        """Adds the segments of a part; returns a wider place if a segment continues outside, otherwise None."""
         n_frames, query = int(self.snapshot.n_frames[place.row]), self.query
         first_frame = place.begin * BLOCK_FRAMES
         part = RecordingPart(curve, first_frame, n_frames, float(self.snapshot.durations_s[place.row]))

@@ -24,7 +24,7 @@ Find = Callable[[str], Recording | ClipEmbedding]
 
 BACKGROUND_BLOCKS = 192
 BACKGROUND_STRIDE = 8
-"""Every so many frames of a block are background frames; neighbouring frames are much alike."""
+"""Distance between the background frames of a block, in frames; neighbouring frames are much alike."""
 
 
 class Background:

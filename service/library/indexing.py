@@ -17,7 +17,7 @@ from service.library.store import Library, NewRecording
 BATCH_FRAMES = 150_000
 BATCH_RECORDINGS = 256
 BATCH_S = 15.0
-"""A batch is committed when it has so many frames or recordings, or is so old, so a kill loses little work."""
+"""A batch is committed when it has this many frames or recordings, or is this old, so that a kill loses little work."""
 N_WORKERS = 4
 """Recordings that are decoded and embedded at the same time, so that the windows of several fill a batch of the model."""
 

@@ -24,10 +24,12 @@ from service.library.store import Library, check_model
 MAX_MOMENTS = 1000
 """Largest number of moments of a search."""
 CANDIDATES_A_MOMENT = 50
+"""Candidates that the first stage gives for each moment that is wanted, but at least `MIN_CANDIDATES`."""
 MIN_CANDIDATES = 2000
 LOOKED_AT_A_MOMENT = 5
 """Stretches whose frames are read for each moment that is wanted, at most, unless fewer moments than wanted are found."""
 LOOKED_AT_A_TIME = 60
+"""Candidates whose frames are read in one query."""
 SLACK = 0.04
 """By how much the similarity of a moment may exceed the best cell of its best stretch. Candidates whose score would be too low
 even with this much more are not looked at. Of the moments in five hours of scenes, 99 % exceed it by less."""
