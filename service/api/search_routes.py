@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import PurePath
 
@@ -140,8 +140,11 @@ class SearchRoutes:
         n_before = cursor.n_seen if cursor else 0
         top = MAX_MOMENTS if facets else min(MAX_MOMENTS, n_before + body.limit + 1)
         options = SearchOptions(top, body.where, body.exact, manifest.postprocessing.override(**body.overrides))
-        result = library.searcher.search(queries, options, call.check)
-        left = [moment for moment in result.moments if cursor is None or moment.rank > cursor.rank]
+        result, left = _search_behind(cursor, library, queries, options, call)
+        while len(left) <= body.limit and len(result.moments) == options.top < MAX_MOMENTS:
+            # better moments were added since the page before
+            options = replace(options, top=min(MAX_MOMENTS, 2 * options.top))
+            result, left = _search_behind(cursor, library, queries, options, call)
         page, texts = left[: body.limit], [query.text for query in queries]
         more = len(left) > body.limit and n_before + body.limit < MAX_MOMENTS
         next_cursor = Cursor(n_before + len(page), page[-1].rank).to_text(body.digest) if more else None
@@ -172,6 +175,14 @@ class SearchRoutes:
             return [SearchQuery(learnt.text, learnt.learn(nothing))], [learnt.warnings] if words else []
         texts = self._engine.encode(words, call)
         return [SearchQuery(*pair) for pair in zip(words, texts.encoded.split(), strict=True)], texts.warnings
+
+
+def _search_behind(
+    cursor: Cursor | None, library: ServedLibrary, queries: Sequence[SearchQuery], options: SearchOptions, call: Call
+) -> tuple[SearchResult, Sequence[Moment]]:
+    """Searches the library; returns the result, and its moments behind a cursor."""
+    result = library.searcher.search(queries, options, call.check)
+    return result, [moment for moment in result.moments if cursor is None or moment.rank > cursor.rank]
 
 
 def _facet_columns(facets: Sequence[str], library: ServedLibrary) -> list[str]:

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from io import BytesIO
@@ -5,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import Parts, create_app
 from service.engine.clip import Upload
+from service.engine.clip_embedding import ClipEmbedding
+from service.engine.interface import EmbeddedClip
 from service.library.recording import LibraryModel
 from service.library.searching import Searcher
 from service.library.serving import ServedLibrary, open_served_library
@@ -129,6 +133,30 @@ async def test_pages_follow_one_another_without_repetition(client: httpx.AsyncCl
     assert len(seen) == len(set(seen)) == 7
     whole = await search(client, query="a", limit=50)
     assert [(moment["recording"]["id"], moment["onset_s"]) for moment in whole["moments"]] == seen
+
+
+def add_heard(library: ServedLibrary, similarity: float, number: int) -> str:
+    """Adds a recording in which the query "a" is heard with a similarity; returns its id."""
+    frames = np.zeros((50, MANIFEST.dimension), np.float16)
+    frames[:, ord("z") % MANIFEST.dimension] = 1
+    frames[:20, ord("z") % MANIFEST.dimension] = (1 - similarity**2) ** 0.5
+    frames[:20, ord("a") % MANIFEST.dimension] = similarity
+    clip = EmbeddedClip(hashlib.sha256(bytes([number])).hexdigest(), ClipEmbedding(frames, 50 * MANIFEST.grid.hop_s))
+    return library.add(clip, BytesIO(b"x"), 1, {}).id
+
+
+async def test_pages_go_on_although_better_moments_were_added(
+    client: httpx.AsyncClient, library: ServedLibrary
+) -> None:
+    known = [add_heard(library, similarity, number) for number, similarity in enumerate([0.9, 0.85, 0.8])]
+    answer = await search(client, query="a", limit=1, threshold=0.01)
+    pages = [[moment["recording"]["id"] for moment in answer["moments"]]]
+    for number in range(10, 16):
+        add_heard(library, 1.0, number)
+    while answer["next_cursor"]:
+        answer = await search(client, query="a", limit=1, threshold=0.01, cursor=answer["next_cursor"])
+        pages.append([moment["recording"]["id"] for moment in answer["moments"]])
+    assert pages == [[recording_id] for recording_id in known]
 
 
 async def test_facets_count_moments_by_recording_and_column(client: httpx.AsyncClient) -> None:
