@@ -35,6 +35,9 @@ GROUP_BYTES = 64 << 20
 GROUP_FILES = 256
 _GROUPS_PER_TOWER = 4
 _CONNECT_S = 10.0
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""The first bytes of a client, and empty settings (RFC 9113, section 3.4); a server answers with its own settings."""
+_SETTINGS_TYPE = 4
 _MAX_REASON_CHARS = 300
 
 
@@ -85,18 +88,28 @@ def connected(address: str) -> Generator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Refuses addresses at which nothing listens, for which Ray itself waits several minutes."""
-    if "://" in address:
-        raise ClusterFailed(
-            address, "accepted are HOST:PORT, auto and local; run the command on a machine of the cluster"
-        )
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
+    """Refuses addresses at which no cluster listens, for which Ray itself waits several minutes."""
+    if address in ("auto", "local"):
         return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        raise ClusterFailed(
+            address or "''", "accepted are HOST:PORT, auto and local; run the command on a machine of the cluster"
+        )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
-    except (OSError, OverflowError) as error:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S) as connection:
+            speaks_http2 = _speaks_http2(connection)
+    except (OSError, OverflowError, UnicodeError) as error:
         raise ClusterFailed(address, f"it cannot be reached: {error}") from error
+    if not speaks_http2:
+        raise ClusterFailed(address, "another program listens there; the head of a cluster usually has port 6379")
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether a server answers like the head of a cluster, which speaks gRPC over HTTP/2."""
+    connection.sendall(_HTTP2_PREFACE)
+    frame = connection.recv(4)  # 3 bytes of the length, and the type
+    return len(frame) == 4 and frame[3] == _SETTINGS_TYPE
 
 
 def resources_of(address: str, device: Device) -> Resources:

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,8 +53,32 @@ def test_an_address_without_a_cluster_is_refused_at_once(monkeypatch: pytest.Mon
         port = listener.getsockname()[1]
     with pytest.raises(ClusterFailed, match="cannot be reached"), connected(f"127.0.0.1:{port}"):
         pass
-    with pytest.raises(ClusterFailed, match="HOST:PORT"), connected("ray://127.0.0.1:1"):
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:1", "", "head", ":6379", "head:port"])
+def test_an_address_in_another_form_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
+    with pytest.raises(ClusterFailed, match="HOST:PORT"), connected(address):
         pass
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_an_address_at_which_another_program_listens_is_refused(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
+
+    def reply(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=reply, args=[listener])
+        thread.start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ClusterFailed, match="another program listens there"), connected(address):
+            pass
+        thread.join()
 
 
 def test_the_service_and_the_command_do_not_import_ray_unless_they_need_it() -> None:
