@@ -224,7 +224,10 @@ class LibraryFormatUnknown(StartError):
     location: str
     came: str
     accepted: str
-    template = "library {location} has format {came}; accepted: {accepted}"
+    template = (
+        "library {location} has format {came}; accepted: {accepted}. Index the recordings again into a new folder, or use the "
+        "version of Earmark that wrote the library"
+    )
 
 
 class LibraryModelDiffers(StartError):
