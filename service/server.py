@@ -212,6 +212,7 @@ def _config(app: FastAPI, limits: ConnectionLimits, grace_s: int) -> uvicorn.Con
     return uvicorn.Config(
         app,
         http=protocol,
+        loop="asyncio",  # uvloop, if something has installed it, does not report used-up descriptors
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,5 +1,7 @@
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,12 @@ def tiny_bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_pack(tmp_path_factory.mktemp("pack"))
+
+
+@pytest.fixture(autouse=True)
+def plain_log_records() -> Iterator[None]:
+    """Log records as Python makes them; Ray, once imported, adds a time to those of the whole process."""
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
+    yield
+    logging.setLogRecordFactory(before)

@@ -232,7 +232,7 @@ def test_a_killed_run_is_continued_and_nothing_is_twice(
 
 def _length_s(index: int) -> float:
     """Length of a clip; a long one near the end leaves time to kill the run before its end."""
-    return 240.0 if index == N_FILES - 2 else 3.0
+    return 1800.0 if index == N_FILES - 2 else 3.0
 
 
 def _has_rows(path: Path, number: int) -> bool:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -24,9 +26,10 @@ def test_a_clip_is_always_the_same_and_its_events_can_be_found() -> None:
     assert np.mean(rises) > 0.05
 
 
-def test_a_small_replica_has_the_figures_of_sed_scores_eval(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--clips", "40", "--labels", "8", "--check-clips", "30", "--check-labels", "5"])
-    report = json.loads(capsys.readouterr().out)
+def test_a_small_replica_has_the_figures_of_sed_scores_eval() -> None:
+    options = ["--clips", "40", "--labels", "8", "--check-clips", "30", "--check-labels", "5"]
+    command = [sys.executable, "-m", "training.evaluation.replica", *options]  # alone, because it measures its memory
+    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     assert report["clips"] == 40
     assert 0 < report["psds1_macro"] < 1
     assert max(report["differences"].values()) < 1e-6
