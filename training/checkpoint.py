@@ -1,6 +1,8 @@
 """The checkpoints of a training run, and the weights that a run or an evaluation reads from a checkpoint or a bundle."""
 
 import math
+import pickle
+import struct
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,8 +94,19 @@ class Run:
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """The content of a checkpoint on the CPU: `recipe`, `commit`, `step`, `best`, and a `state_dict` for each of `STATES`."""
-    return torch.load(file, map_location="cpu", weights_only=True)
+    """The content of a checkpoint on the CPU: `recipe`, `commit`, `step`, `best`, and a `state_dict` for each of `STATES`.
+
+    Raises:
+        ValueError: the file is no checkpoint of training.train.
+        FileNotFoundError: the file does not exist.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, struct.error, EOFError, RuntimeError, LookupError, TypeError) as error:
+        raise ValueError(f"{file} is no checkpoint of training.train ({type(error).__name__})") from error
+    if not isinstance(checkpoint, dict) or "average" not in checkpoint:
+        raise ValueError(f"{file} is no checkpoint of training.train")
+    return checkpoint
 
 
 def load_checkpoint(file: Path) -> tuple[LanguageAudioModel, SentenceEncoder, Recipe]:

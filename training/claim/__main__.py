@@ -11,12 +11,13 @@ skipped, and the same command continues a stopped one. `report` prints the table
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from training.claim.design import SEEDS, VARIANTS, Condition
+from training.claim.design import RATES, SEEDS, VARIANTS, Condition, Planned, plan
 from training.claim.driver import CRITERION, Comparison, Size
 from training.claim.report import report
 
@@ -60,6 +61,31 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def check(comparison: Comparison, options: argparse.Namespace) -> None:
+    """Refuses numbers that cannot be used, before any work is done.
+
+    Raises:
+        ValueError: a share, a length, a number of scenes or an override of the recipes cannot be used.
+    """
+    for share in options.shares:
+        if not 0 <= share <= 1:
+            raise ValueError(f"--shares has {share:g}; 0 to 1 is accepted")
+    for name in ("cached", "reported", "tuning"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} is {getattr(options, name)}; at least 1 is accepted")
+    for variant, length in product(options.what, options.lengths):
+        if not 0 < length < math.inf:
+            raise ValueError(f"--lengths has {length:g}; numbers above 0 are accepted")
+        rates = dict.fromkeys(VARIANTS, RATES[0])
+        planned: Planned | None = plan(variant, Condition(options.seeds[0], length), rates)
+        while planned:
+            if comparison.recipe(planned).optimization.steps < 1:
+                raise ValueError(
+                    f"--lengths has {length:g}, which leaves {planned.variant} no step; at least 1 is needed"
+                )
+            planned = planned.start
+
+
 def echo(text: str) -> None:
     """Writes a line to the standard output at once, so that a log shows the progress of a long run."""
     sys.stdout.write(f"{text}\n")
@@ -76,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.what == [REPORT]:
             report(comparison, options.shares, options.lengths, echo)
             return
+        check(comparison, options)
         for seed, share, length in product(options.seeds, options.shares, options.lengths):
             for variant in options.what:
                 figures = comparison.run(variant, Condition(seed, length, share))

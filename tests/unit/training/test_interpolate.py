@@ -53,3 +53,22 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         main([str(tmp_path / "1.pt"), str(tmp_path / "2.pt"), "--share", "0.5", "--out", str(tmp_path / "out.pt")])
     assert str(tmp_path / "2.pt") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"junk\n" * 50])
+def test_a_file_that_is_no_checkpoint_is_named(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.pt"
+    file.write_bytes(content)
+    with pytest.raises(SystemExit):
+        main([str(file), str(file), "--share", "0.5", "--out", str(tmp_path / "out.pt")])
+    assert "wrong.pt is no checkpoint of training.train" in capsys.readouterr().err
+
+
+def test_a_file_of_other_weights_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "weights.pt"
+    torch.save({"weight": torch.zeros(2)}, file)
+    with pytest.raises(SystemExit):
+        main([str(file), str(file), "--share", "0.5", "--out", str(tmp_path / "out.pt")])
+    assert "weights.pt is no checkpoint of training.train" in capsys.readouterr().err

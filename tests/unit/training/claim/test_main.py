@@ -37,3 +37,21 @@ def test_the_report_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_folder_without_a_pack_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"global cannot be run on .*clips\.csv"):
         main(["global", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--shares", "1.5", r"--shares has 1\.5; 0 to 1 is accepted"),
+        ("--lengths", "-1", "--lengths has -1; numbers above 0"),
+        ("--lengths", "nan", "--lengths has nan; numbers above 0"),
+        ("--lengths", "1e-9", "leaves both no step"),
+        ("--cached", "0", "--cached is 0; at least 1"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused_before_any_work(
+    option: str, value: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        main(["both", "--data", str(tmp_path), "--out", str(tmp_path / "out"), f"{option}={value}"])
+    assert not (tmp_path / "out").exists()
