@@ -219,8 +219,9 @@ def test_a_killed_run_is_continued_and_nothing_is_twice(
                 time.sleep(0.001)
             process.send_signal(number)
             _, err = process.communicate()
-        assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), err
-        assert number == signal.SIGKILL or "the same command does the rest" in err
+        # the second run may have its rows from the first, and be killed while Python itself still starts
+        assert process.returncode in (-number, 130), err
+        assert process.returncode < 0 or "the same command does the rest" in err
     with (tmp_path / "out.csv").open("a") as file:
         file.write(f"many/{N_FILES - 1:03d}.wav,low,0.")  # as if the last row was written in part
     assert localize(*arguments[1:3], "--csv", "out.csv")[0] == 1
