@@ -198,7 +198,7 @@ def test_a_name_that_is_not_utf8_is_an_error_of_this_file(localize: Run, recordi
     assert [row[1] for row in rows("out.errors.csv")[1:]] == ["UnsupportedAudio", "NameNotUtf8"]
 
 
-N_FILES = 40
+N_FILES = 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -233,7 +233,7 @@ def test_a_killed_run_is_continued_and_nothing_is_twice(
 
 def _length_s(index: int) -> float:
     """Length of a clip; a long one near the end leaves time to kill the run before its end."""
-    return 600.0 if index == N_FILES - 2 else 3.0
+    return 240.0 if index == N_FILES - 2 else 3.0
 
 
 def _n_rows(path: Path) -> int:
