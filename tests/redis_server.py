@@ -3,8 +3,6 @@
 import importlib.util
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from redis import ConnectionError as RedisConnectionError
@@ -12,7 +10,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-_TIMEOUT_S = 10.0
+from tests.waiting import wait_until
 
 
 class RedisServer:
@@ -66,14 +64,6 @@ class RedisServer:
             return bool(self.client.ping())
         except RedisConnectionError:
             return False
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Waits until a condition is true; fails after 10 seconds."""
-    deadline_s = time.monotonic() + _TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"the condition was not true within {_TIMEOUT_S} s"
-        time.sleep(0.005)
 
 
 def _executable() -> str:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.redis_server import RedisServer, wait_until
+from tests.redis_server import RedisServer
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 5.0

@@ -1,7 +1,7 @@
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -11,6 +11,7 @@ from service.core.start_errors import TracingUnusable
 from service.logs import Throttle
 from service.span_export import LastMessage, ReportingExporter, check_variables, open_span_export
 from tests.otlp_collector import Collector, otlp_collector
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -28,13 +29,6 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    end_s = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
 
 
 def test_spans_are_exported_when_the_export_is_closed(collector: Collector) -> None:

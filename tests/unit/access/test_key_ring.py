@@ -9,7 +9,7 @@ from service.access.key_ring import MAX_KEY_BYTES, KeyRing, Reloads
 from service.access.keys import ApiKey, hash_of
 from service.access.keys_file import add_key, remove_key
 from service.core.start_errors import KeysFileInvalid
-from tests.redis_server import wait_until
+from tests.waiting import wait_until
 
 
 def test_keys_are_found_by_their_text_only(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from service.engine.engine import Engine, open_engine
 from service.engine.interface import Localization
 from service.engine.options import EngineOptions
 from tests.clips import tones, wav
-from tests.redis_server import RedisServer, wait_until
+from tests.redis_server import RedisServer
+from tests.waiting import wait_until
 
 QUERIES = ["low", "middle", "high"]
 CLIP = wav(tones([("low", 0.4, 1.2), ("high", 1.0, 2.3)], 3.3))

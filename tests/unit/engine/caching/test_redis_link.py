@@ -14,7 +14,8 @@ from service.engine.caching.redis_link import (
     without_secrets,
 )
 from service.engine.caching.reporting import CacheCounts
-from tests.redis_server import RedisServer, wait_until
+from tests.redis_server import RedisServer
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from service.core.warnings import AnswerWarning
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.caching.value import PART_BYTES
 from service.engine.clip_embedding import ClipEmbedding
-from tests.redis_server import RedisServer, wait_until
+from tests.redis_server import RedisServer
 from tests.unit.engine.caching.conftest import CacheOn, open_on
 from tests.unit.engine.caching.embeddings import VALUE_BYTES, clip_id, equal, make_embedding
+from tests.waiting import wait_until
 
 EXTRA_S = 0.15
 CLIP_ID = clip_id("dog")

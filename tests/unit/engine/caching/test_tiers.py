@@ -1,7 +1,8 @@
 from service.engine.caching.tiers import memory_cache
-from tests.redis_server import RedisServer, wait_until
+from tests.redis_server import RedisServer
 from tests.unit.engine.caching.conftest import CacheOn, open_on
 from tests.unit.engine.caching.embeddings import clip_id, equal, make_embedding
+from tests.waiting import wait_until
 
 CLIP_ID, OTHER_ID = clip_id("dog"), clip_id("wind")
 
