@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import socket
 from collections.abc import Generator
 from pathlib import Path
@@ -16,6 +17,7 @@ os.environ.update(
 )
 OBJECT_STORE_BYTES = 96 << 20
 _ATTEMPTS = 4
+_PORTS = range(20_000, 32_000)  # above the ports of Ray's workers, below those that Linux gives to connections
 _AGENT_PORTS = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
 
 
@@ -56,9 +58,14 @@ def _options() -> dict[str, Any]:
 
 
 def free_ports(number: int) -> list[int]:
-    """TCP ports of this machine that are free now."""
+    """TCP ports of this machine that are free now, and that Linux gives to no connection of its own accord."""
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
+        for port in random.sample(_PORTS, len(_PORTS)):
+            listener = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                ports.append(port)
+            if len(ports) == number:
+                return ports
+    raise AssertionError

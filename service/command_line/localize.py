@@ -73,6 +73,10 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     postprocessing = parser.add_argument_group("post-processing", "each option defaults to the value of the model")
     for name, help_text in POSTPROCESSING.items():
         postprocessing.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)
+    _add_output_options(parser)
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
         "--json", dest="form", action="store_const", const="json", help="print the answer with its curves"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from service.core.bundle_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.errors import ParameterInvalid
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
@@ -16,7 +17,6 @@ from service.core.presence import PresenceRule
 from service.core.queries import QueryNormalization
 from service.core.query_wording import NEWEST_NORMALIZER
 from service.core.scoring import Calibration
-from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.windows import WindowPlan
 
 SHARED_SIGMOID_FORMAT, TEXT_DEPENDENT_SIGMOID_FORMAT = 2, 3

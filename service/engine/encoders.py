@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.bundle_errors import GraphMismatch
 from service.core.manifest import AUDIO_GRAPH, Manifest
-from service.core.start_errors import GraphMismatch
 from service.engine.options import EngineOptions
 from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mismatch
 

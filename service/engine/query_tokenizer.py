@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from service.core.start_errors import TokenizerInvalid
+from service.core.bundle_errors import TokenizerInvalid
 
 _MAX_REASON_CHARS = 200
 _CHECKED_TEXT = "a dog barks"

@@ -21,7 +21,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read by the import below;
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from service.core.start_errors import DeviceUnavailable, GraphMismatch
+from service.core.bundle_errors import GraphMismatch
+from service.core.start_errors import DeviceUnavailable
 from service.engine.cpu_features import has_exact_int8
 from service.engine.options import EngineOptions
 

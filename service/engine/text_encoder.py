@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
+from service.core.bundle_errors import GraphMismatch
 from service.core.manifest import TEXT_GRAPH, TOKENIZER, Manifest
 from service.core.queries import normalize_query
 from service.core.query_warnings import cut_warning, language_warning, negation_warning, order_warning
 from service.core.scoring import EncodedQueries
-from service.core.start_errors import GraphMismatch
 from service.core.warnings import AnswerWarning
 from service.engine.encoders import check_embeddings
 from service.engine.options import EngineOptions

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from service.core.start_errors import LibraryNotWritable
@@ -40,16 +40,8 @@ class WriteLock:
         if self._folder is None:
             yield
             return
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise LibraryNotWritable(self._location, error.strerror or str(error)) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with self._locked(self._folder / LOCK_FILE, fcntl.LOCK_EX):
             yield
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def staging(self) -> Generator[None]:
@@ -61,13 +53,10 @@ class WriteLock:
         if self._folder is None:
             yield
             return
-        with self.hold():  # no compaction runs
-            descriptor = os.open(self._folder / STAGING_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        try:
+        with ExitStack() as stack:
+            with self.hold():  # no compaction runs
+                stack.enter_context(self._locked(self._folder / STAGING_FILE, fcntl.LOCK_SH))
             yield
-        finally:
-            os.close(descriptor)
 
     @property
     def is_staging(self) -> bool:
@@ -100,3 +89,17 @@ class WriteLock:
     def is_marked(self) -> bool:
         """Whether an earlier change was not finished."""
         return self._folder is not None and (self._folder / MARK_FILE).exists()
+
+    @contextmanager
+    def _locked(self, file: Path, operation: int) -> Generator[None]:
+        """Holds the lock of a file, which is made with its folder if it does not exist."""
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise LibraryNotWritable(self._location, error.strerror or str(error)) from error
+        try:
+            fcntl.flock(descriptor, operation)
+            yield
+        finally:
+            os.close(descriptor)

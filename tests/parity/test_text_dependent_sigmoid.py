@@ -14,11 +14,11 @@ from model_export.__main__ import main
 from model_export.bundle import round_to_half
 from model_export.errors import ValuesDiffer
 from model_export.verification import QUERIES, SIGMOID_TOLERANCE, example_waveforms, verify
+from service.core.bundle_errors import GraphMismatch
 from service.core.curves import score_curves
 from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
 from service.core.scoring import UNCALIBRATED, similarity
 from service.core.segments import find_segments
-from service.core.start_errors import GraphMismatch
 from service.engine.call import Call
 from service.engine.clip import Upload
 from service.engine.engine import open_engine

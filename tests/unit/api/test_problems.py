@@ -10,10 +10,11 @@ import service
 from service.api.problems import MEDIA_TYPE, PROBLEMS, Problem, all_problems, problem_body, problem_of
 from service.core import access_errors, errors, library_errors, request_errors, start_errors
 from service.core.access_errors import AccessError
+from service.core.bundle_errors import BundleFileMissing
 from service.core.errors import AudioTooLong, EarmarkError, ParameterInvalid
 from service.core.library_errors import LibraryError
 from service.core.request_errors import RequestError
-from service.core.start_errors import BundleFileMissing, StartError
+from service.core.start_errors import StartError
 from tests.unit.api.conftest import Post
 from tests.unit.api.fake_engine import FakeEngine
 

@@ -199,6 +199,22 @@ def test_a_name_that_is_not_utf8_is_an_error_of_this_file(localize: Run, recordi
 
 
 N_FILES = 40
+# a run that slows down after some recordings, so that it cannot end before it is killed
+SLOW_RUN = """
+import sys, time
+from service.__main__ import main
+from service.command_line.journal import Journal
+
+add, enough = Journal.add, int(sys.argv.pop(1))
+
+def add_slowly(journal, *outcome):
+    if len(journal.done) > enough:
+        time.sleep(0.5)
+    add(journal, *outcome)
+
+Journal.add = add_slowly
+main()
+"""
 
 
 @pytest.fixture
@@ -216,13 +232,13 @@ def test_a_killed_run_is_continued_and_nothing_is_twice(
 ) -> None:
     (tmp_path / "many").mkdir()
     for index in range(N_FILES):
-        clip = b"broken" if index % 10 == 5 else encoded(tones([("low", 0.4, 0.6 + 0.01 * index)], _length_s(index)))
+        clip = b"broken" if index % 10 == 5 else encoded(tones([("low", 0.4, 0.6 + 0.01 * index)], 3.0))
         (tmp_path / "many" / f"{index:03d}.wav").write_bytes(clip)
     monkeypatch.chdir(tmp_path)
     arguments = ["localize", "many/*.wav", "low", "--bundle", str(tiny_bundle), "--csv", "out.csv"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for enough in (3, 15):  # killed twice
-        command = [sys.executable, "-m", "service", *arguments]
+        command = [sys.executable, "-c", SLOW_RUN, str(enough), *arguments]
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             while process.poll() is None and not _has_rows(tmp_path / "out.csv", enough):
                 time.sleep(0.001)
@@ -237,11 +253,6 @@ def test_a_killed_run_is_continued_and_nothing_is_twice(
     assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
     assert Path("out.errors.csv").read_bytes() == Path("whole.errors.csv").read_bytes()
     assert len(rows("out.errors.csv")) == 1 + N_FILES // 10
-
-
-def _length_s(index: int) -> float:
-    """Length of a clip; a long one near the end leaves time to kill the run before its end."""
-    return 240.0 if index == N_FILES - 2 else 3.0
 
 
 def _has_rows(path: Path, number: int) -> bool:

@@ -4,14 +4,17 @@ from types import ModuleType
 
 import pytest
 
-from service.core import access_errors, errors, library_errors, request_errors, start_errors
+from service.core import access_errors, bundle_errors, errors, library_errors, request_errors, start_errors
 from service.core.access_errors import AccessError
+from service.core.bundle_errors import BundleError
 from service.core.errors import EarmarkError
 from service.core.library_errors import LibraryError
 from service.core.request_errors import RequestError
 from service.core.start_errors import StartError
 
-MODULES = tuple(module.__name__ for module in (access_errors, errors, library_errors, request_errors, start_errors))
+MODULES = tuple(
+    module.__name__ for module in (access_errors, bundle_errors, errors, library_errors, request_errors, start_errors)
+)
 
 
 def _leaves(kind: type[EarmarkError]) -> list[type[EarmarkError]]:
@@ -58,7 +61,8 @@ def test_the_trees_in_the_docstrings_are_the_trees_of_the_modules() -> None:
     assert _drawn_names(access_errors) == _defined_names(access_errors)
     assert _drawn_names(library_errors) == _defined_names(library_errors)
     assert _drawn_names(request_errors) == _defined_names(request_errors)
-    assert _drawn_names(start_errors) == _defined_names(start_errors)
+    assert _drawn_names(bundle_errors) == _defined_names(bundle_errors)
+    assert _drawn_names(start_errors) == _defined_names(start_errors) | {BundleError.__name__}
 
 
 def test_a_message_names_the_setting_that_decides() -> None:

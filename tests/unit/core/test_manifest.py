@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from service.core.bundle_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.frame_grid import FrameGrid
 from service.core.manifest import BUNDLE_FILES, OPTIONAL_FIELDS, Manifest, verify_bundle
 from service.core.presence import PresenceRule
 from service.core.query_wording import NEWEST_NORMALIZER
-from service.core.start_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest()

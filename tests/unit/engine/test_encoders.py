@@ -5,8 +5,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from service.core.bundle_errors import GraphMismatch
 from service.core.manifest import PACKAGED_BUNDLE, Manifest, verify_bundle
-from service.core.start_errors import DeviceUnavailable, GraphMismatch
+from service.core.start_errors import DeviceUnavailable
 from service.engine import encoders
 from service.engine.encoders import AudioEncoder, buckets
 from service.engine.options import EngineOptions

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.core.start_errors import ChecksumMismatch
+from service.core.bundle_errors import ChecksumMismatch
 from service.engine.loaded_model import load_model
 from service.engine.options import EngineOptions
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.start_errors import TokenizerInvalid
+from service.core.bundle_errors import TokenizerInvalid
 from service.engine.query_tokenizer import open_tokenizer
 
 EMPTY = {

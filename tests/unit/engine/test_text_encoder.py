@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.core.bundle_errors import GraphMismatch
 from service.core.manifest import PACKAGED_BUNDLE, Manifest, verify_bundle
-from service.core.start_errors import GraphMismatch
 from service.core.warnings import AnswerWarning
 from service.engine.call import CallAbandoned
 from service.engine.options import EngineOptions
