@@ -1,12 +1,13 @@
 """How slowly a client may send its request and read its answer."""
 
+import asyncio
 import math
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
-import anyio
+T = TypeVar("T")
 
 SLOW_START_S = 20.0
 """Time that a client may always take, whatever its speed, in seconds."""
@@ -46,17 +47,20 @@ class Transfer:
     n_bytes: int = 0
     waited_s: float = 0.0
 
-    @contextmanager
-    def wait(self, at_most_s: float = math.inf) -> Generator[None]:
-        """Limits the time of the block, which waits for the client.
+    async def wait_for(self, client: Awaitable[T], at_most_s: float = math.inf) -> T:
+        """Waits for the client, and returns the result.
+
+        Args:
+            client: What the client has to do, such as sending the next piece; cancelled after the limit.
+            at_most_s: Limit on the wait beside the pace, in seconds.
 
         Raises:
-            TimeoutError: If the client is slower than the pace, or the block takes longer than `at_most_s`.
+            TimeoutError: If the client is slower than the pace, or takes longer than `at_most_s`.
         """
         began_s = time.monotonic()
         limit_s = max(0.0, min(self.pace.allowed_s(self.n_bytes) - self.waited_s, at_most_s))
         try:
-            with anyio.fail_after(limit_s):
-                yield
+            async with asyncio.timeout(None if math.isinf(limit_s) else limit_s):
+                return await client
         finally:
             self.waited_s += time.monotonic() - began_s

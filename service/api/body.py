@@ -30,8 +30,7 @@ async def receive_body(request: Request, pace: Pace, call: Call) -> AsyncGenerat
     while True:
         remaining_s = math.inf if call.remaining_s is None else call.remaining_s
         try:
-            with transfer.wait(remaining_s):
-                piece = await anext(pieces, None)
+            piece = await transfer.wait_for(anext(pieces, None), remaining_s)
         except TimeoutError as error:
             if call.remaining_s == 0 or transfer.waited_s >= pace.timeout_s:
                 raise UploadTimedOut(transfer.n_bytes, pace.timeout_s) from error

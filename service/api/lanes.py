@@ -29,19 +29,16 @@ class Lane:
     Attributes:
         n_slots: Number of requests that have a slot at the same time.
         slot_s: Moving average of the time for which a request has a slot while others wait, in seconds.
+        n_waiting: Number of requests that wait for a slot.
     """
 
     n_slots: int
     slot_s: float = 0.0
+    n_waiting: int = field(default=0, init=False)
     _limiter: anyio.CapacityLimiter = field(init=False)
 
     def __post_init__(self) -> None:
         self._limiter = anyio.CapacityLimiter(self.n_slots)
-
-    @property
-    def n_waiting(self) -> int:
-        """Number of requests that wait for a slot."""
-        return self._limiter.statistics().tasks_waiting
 
     @property
     def turn_s(self) -> float:
@@ -54,8 +51,14 @@ class Lane:
         return self.n_waiting * self.turn_s
 
     async def acquire(self, slot: "Slot") -> None:
-        """Waits for a slot."""
-        await self._limiter.acquire_on_behalf_of(slot)
+        """Waits for a slot; takes a free one at once, without a turn of the event loop."""
+        if self.try_acquire(slot):
+            return
+        self.n_waiting += 1
+        try:
+            await self._limiter.acquire_on_behalf_of(slot)
+        finally:
+            self.n_waiting -= 1
 
     def try_acquire(self, slot: "Slot") -> bool:
         """Takes a slot if one is free and no request waits for it."""
@@ -80,10 +83,12 @@ class Slot:
     Attributes:
         lane: The lane that the slot belongs to.
         since_s: Monotonic time at which the request got the slot.
+        mover: Timer that moves the request to the lane of long clips.
     """
 
     lane: Lane
     since_s: float = 0.0
+    mover: asyncio.TimerHandle | None = None
 
 
 class Lanes:
@@ -129,17 +134,21 @@ class Lanes:
         slot = Slot(lane)
         await lane.acquire(slot)
         slot.since_s = time.monotonic()
-        mover = asyncio.create_task(self._move_when_slow(slot)) if lane is self.short else None
+        if lane is self.short:
+            self._move_later(slot)
         try:
             yield
         finally:
-            if mover:
-                mover.cancel()
+            if slot.mover:
+                slot.mover.cancel()
             slot.lane.release(slot)
 
-    async def _move_when_slow(self, slot: Slot) -> None:
-        while slot.lane is not self.long:
-            await asyncio.sleep(_SHORT_S)
-            if self.long.try_acquire(slot):
-                slot.lane.release(slot)
-                slot.lane = self.long
+    def _move_later(self, slot: Slot) -> None:
+        slot.mover = asyncio.get_running_loop().call_later(_SHORT_S, self._move, slot)
+
+    def _move(self, slot: Slot) -> None:
+        if self.long.try_acquire(slot):
+            slot.lane.release(slot)
+            slot.lane = self.long
+        else:
+            self._move_later(slot)

@@ -116,8 +116,7 @@ class Metrics:
 
     def _declare_clip_labels(self) -> None:
         """Creates the series of all stages, of cached and new clips, and of all warnings about a clip."""
-        for stage in UPLOAD_AND_STAGES:
-            self._stage_seconds.labels(stage)
+        self._seconds_of_stage = {stage: self._stage_seconds.labels(stage) for stage in UPLOAD_AND_STAGES}
         for cached in ("true", "false"):
             self._clips.labels(cached)
             self._audio_seconds.labels(cached)
@@ -155,8 +154,9 @@ class Metrics:
 
     def count_stages(self, seconds: Mapping[str, float]) -> None:
         """Records the seconds that each stage of a localization took."""
+        exemplar = self._exemplar()
         for stage, value in seconds.items():
-            self._stage_seconds.labels(stage).observe(value, self._exemplar())
+            self._seconds_of_stage[stage].observe(value, exemplar)
 
     def count_clip(self, duration_s: float, cached: bool, n_queries: int, warning_codes: Iterable[str] = ()) -> None:
         """Counts a clip that was localized, its duration, its queries, and each code that its warnings have."""

@@ -50,16 +50,26 @@ class SlicedResponse(Response):
         Raises:
             ClientDisconnect: If the client disconnects, or reads more slowly than the pace.
         """
-        gone = asyncio.create_task(_wait_until_gone(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send_parts(send, gone)
-            await send({"type": "http.response.body"})
+            if self._rest is None and len(self._beginning) <= SLICE_BYTES:
+                body = {"type": "http.response.body", "body": self._beginning}
+                await Transfer(self._pace).wait_for(send(body))
+            else:
+                await self._send_slices(send, receive)
         except TimeoutError as error:
             raise ClientDisconnect from error
         finally:
-            gone.cancel()
             self._held.release()
+
+    async def _send_slices(self, send: Send, receive: Receive) -> None:
+        """Sends a long body, and stops if the client disconnects."""
+        gone = asyncio.create_task(_wait_until_gone(receive))
+        try:
+            await self._send_parts(send, gone)
+            await send({"type": "http.response.body"})
+        finally:
+            gone.cancel()
 
     async def _send_parts(self, send: Send, gone: "asyncio.Task[None]") -> None:
         transfer, part = Transfer(self._pace), self._beginning
@@ -68,8 +78,7 @@ class SlicedResponse(Response):
                 if gone.done():
                     raise ClientDisconnect
                 piece = part[start : start + SLICE_BYTES]
-                with transfer.wait():
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await transfer.wait_for(send({"type": "http.response.body", "body": piece, "more_body": True}))
                 transfer.n_bytes += len(piece)
             part = b""
             if self._rest is not None:

@@ -61,8 +61,6 @@ class WindowCutter:
             return []
         n_frames = self.grid.n_frames(self.n_samples)
         start = max(0, n_frames - self.plan.window_frames)
-        missing = self.grid.n_samples(start) + self._window_samples - self.n_samples
-        self._held.append(np.zeros(missing, np.float32))
         return [(start, self._slice(start))]
 
     def _joined(self) -> Float32:
@@ -71,8 +69,14 @@ class WindowCutter:
         return self._held[0]
 
     def _slice(self, start_frame: int) -> Float32:
-        begin = self.grid.n_samples(start_frame) - self._held_start
-        return self._joined()[begin : begin + self._window_samples].copy()
+        """Copies a window out of the blocks that are held; zeros follow behind their end."""
+        window = np.zeros(self._window_samples, np.float32)
+        position = self._held_start - self.grid.n_samples(start_frame)  # of a block in the window
+        for block in self._held:
+            part = block[max(0, -position) : max(0, len(window) - position)]
+            window[max(0, position) :][: len(part)] = part
+            position += len(block)
+        return window
 
     def _drop_used(self) -> None:
         """Drops samples that no later window needs; the last window may be shifted back by almost its length."""

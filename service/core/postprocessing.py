@@ -59,7 +59,7 @@ class Postprocessing:
         min_duration_s: float | None = None,
         merge_gap_s: float | None = None,
     ) -> "Postprocessing":
-        """Returns a copy with some values replaced; None keeps a value.
+        """Returns these settings with some values replaced; None keeps a value.
 
         If `threshold` is replaced and `threshold_off` is not, `threshold_off` keeps its ratio to `threshold`.
 
@@ -74,7 +74,10 @@ class Postprocessing:
             "min_duration_s": min_duration_s,
             "merge_gap_s": merge_gap_s,
         }
-        values = asdict(self) | {name: value for name, value in replacements.items() if value is not None}
+        changed = {name: value for name, value in replacements.items() if value is not None}
+        if not changed:
+            return self
+        values = asdict(self) | changed
         if threshold is not None and threshold_off is None:
             ratio = self.threshold_off / self.threshold if self.threshold > 0 else 1.0
             values["threshold_off"] = min(threshold * ratio, threshold)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from service.core.half_precision import to_single
+
 Float32 = NDArray[np.float32]
 
 ALL_ROWS = slice(None)
@@ -88,7 +90,8 @@ def similarity(frames: NDArray[np.float16] | Float32, queries: Float32, rows: sl
     """
     similarities = np.empty((len(range(len(queries))[rows]), len(frames)), np.float32)
     for begin in range(0, len(frames), _CHUNK_FRAMES):
-        chunk = frames[begin : begin + _CHUNK_FRAMES].astype(np.float32, copy=False)
+        part = frames[begin : begin + _CHUNK_FRAMES]
+        chunk = to_single(part.view(np.float16)) if part.dtype == np.float16 else part.view(np.float32)
         similarities[:, begin : begin + _CHUNK_FRAMES] = (queries @ chunk.T)[rows]
     return np.clip(similarities, -1, 1, out=similarities)
 

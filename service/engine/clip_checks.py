@@ -57,8 +57,16 @@ class ClipChecks:
         if max(high, -low) > HIGHEST_PEAK:
             self._report.samples_clipped(onset_s, offset_s)
             samples, low, high = np.clip(samples, -1, 1), max(low, -1), min(high, 1)
-        mono = samples[:, 0] if samples.shape[1] == 1 else self._mixed(samples, section.rate_hz, onset_s, offset_s)
-        self._check(mono, low, high, section.rate_hz)
+        self._peak = max(self._peak, high, -low)
+        is_mono = samples.shape[1] == 1
+        mono = samples[:, 0] if is_mono else self._mixed(samples, section.rate_hz, onset_s, offset_s)
+        if high - low > _LOWEST_CLIPPED_RANGE:
+            extremes = (low, high) if is_mono else (float(mono.min()), float(mono.max()))
+            self._n_clipped += _count_clipped(mono, *extremes)
+        self._n_samples += len(mono)
+        self._sum += float(mono.sum())
+        if not self._has_high:
+            self._has_high = _has_high_frequencies(mono, section.rate_hz)
         return mono
 
     def _mixed(self, samples: Float32, rate_hz: int, onset_s: float, offset_s: float) -> Float32:
@@ -80,16 +88,6 @@ class ClipChecks:
             mixed[: len(fade)] += (1 - fade) * (old - mixed[: len(fade)])
         return mixed
 
-    def _check(self, mono: Float32, low: float, high: float, rate_hz: int) -> None:
-        """Checks a section, given its mix and the lowest and highest sample of its channels."""
-        self._peak = max(self._peak, high, -low)
-        self._n_samples += len(mono)
-        self._sum += float(mono.sum(dtype=np.float64))
-        if high - low > _LOWEST_CLIPPED_RANGE:
-            self._n_clipped += _count_clipped(mono)
-        if not self._has_high:
-            self._has_high = _has_high_frequencies(mono, rate_hz)
-
     def finish(self) -> None:
         """Reports the faults of the whole clip."""
         report = self._report
@@ -108,19 +106,22 @@ class ClipChecks:
             report.add("narrow-band", "the clip has no energy above 2 kHz, so many sounds cannot be recognized in it")
 
 
-def _count_clipped(mono: Float32) -> int:
-    """Number of samples at the extremes of a section, if many samples are at each extreme; otherwise 0."""
-    low, high = float(mono.min()), float(mono.max())
-    margin = _EXTREME * (high - low)
-    n_high, n_low = int(np.count_nonzero(mono >= high - margin)), int(np.count_nonzero(mono <= low + margin))
-    return n_high + n_low if min(n_high, n_low) > _EACH_EXTREME_SHARE * len(mono) else 0
+def _count_clipped(mono: Float32, low: float, high: float) -> int:
+    """Number of samples at the extremes `low` and `high` of a section, if many samples are at each; otherwise 0."""
+    margin, fewest = _EXTREME * (high - low), _EACH_EXTREME_SHARE * len(mono)
+    n_high = int(np.count_nonzero(mono >= high - margin))
+    if n_high <= fewest:
+        return 0
+    n_low = int(np.count_nonzero(mono <= low + margin))
+    return n_high + n_low if n_low > fewest else 0
 
 
 def _has_high_frequencies(mono: Float32, rate_hz: int) -> bool:
     """Whether a section has energy above 2 kHz: more than a millionth of all its energy."""
     if rate_hz <= 2 * _NARROW_HZ or len(mono) < 64:
         return False
-    power = np.abs(np.fft.rfft(mono * _hann(len(mono)))) ** 2
+    spectrum = np.fft.rfft(mono * _hann(len(mono)))
+    power = spectrum.real**2 + spectrum.imag**2
     first = int(np.ceil(_NARROW_HZ * len(mono) / rate_hz))
     total = float(power[1:].sum())
     return total > _SILENT_PEAK**2 and float(power[first:].sum()) > _NARROW_RATIO * total

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.half_precision import to_single
 from service.core.warnings import AnswerWarning
 
 NORM_TOLERANCE = 0.02
@@ -51,7 +52,7 @@ class ClipEmbedding:
     def is_sound(self) -> bool:
         """Whether all frames are finite and have norm 1, within `NORM_TOLERANCE`."""
         for begin in range(0, len(self.stored), _FRAMES_AT_A_TIME):
-            frames = self.stored[begin : begin + _FRAMES_AT_A_TIME].astype(np.float32)  # (F, D)
+            frames = to_single(self.stored[begin : begin + _FRAMES_AT_A_TIME])  # (F, D)
             squares = np.einsum("td,td->t", frames, frames)
             if not (np.abs(np.sqrt(squares) - 1) <= NORM_TOLERANCE).all():  # false also for NaN
                 return False

@@ -60,7 +60,9 @@ def to_float(content: bytes, codec: str, width_bytes: int, byte_order: str) -> N
         wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)[:, :: 1 if byte_order == "<" else -1]
         return wide.view("<i4").ravel().astype(np.float32) / np.float32(2**31)
     integers = np.frombuffer(content, f"{byte_order}i{width_bytes}")
-    return integers.astype(np.float32) / np.float32(2 ** (8 * width_bytes - 1))
+    samples = integers.astype(np.float32)
+    samples /= np.float32(2 ** (8 * width_bytes - 1))
+    return samples
 
 
 def _mu_law() -> NDArray[np.float32]:

@@ -27,6 +27,8 @@ class SoundBlock:
 def regroup(blocks: Iterable[SoundBlock], block_samples: Callable[[int], int]) -> Iterator[SoundBlock]:
     """Joins and cuts blocks to a given length; a block is shorter at the end and before the format changes.
 
+    A new block that is a part of a single old one shares its memory.
+
     Args:
         blocks: Blocks of any length.
         block_samples: Returns the number of samples of a new block for a sample rate.
@@ -37,15 +39,20 @@ def regroup(blocks: Iterable[SoundBlock], block_samples: Callable[[int], int]) -
         samples = block.samples
         if block.rate_hz != rate_hz or (parts and samples.shape[1] != parts[0].shape[1]):
             if parts:
-                yield SoundBlock(np.concatenate(parts), rate_hz)
+                yield SoundBlock(_joined(parts), rate_hz)
                 parts, n_samples = [], 0
             rate_hz, length = block.rate_hz, block_samples(block.rate_hz)
         while n_samples + len(samples) >= length:
             missing = length - n_samples
-            yield SoundBlock(np.concatenate([*parts, samples[:missing]]), rate_hz)
+            yield SoundBlock(_joined([*parts, samples[:missing]]), rate_hz)
             parts, n_samples, samples = [], 0, samples[missing:]
         if len(samples):
             parts.append(samples)
             n_samples += len(samples)
     if parts:
-        yield SoundBlock(np.concatenate(parts), rate_hz)
+        yield SoundBlock(_joined(parts), rate_hz)
+
+
+def _joined(parts: list[Float32]) -> Float32:
+    """Concatenates parts; a single part is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -53,6 +53,8 @@ FORMATS: Mapping[str, Format] = {
 }
 """Where an Accept header leaves a choice, the first of these formats is taken."""
 
+_ANY_FORMAT = ("", "*/*")
+"""Headers of most clients, which leave the choice of the format."""
 _WRITERS: Mapping[str, Callable[[Document], str]] = {
     "csv": as_csv,
     "dcase": as_dcase,
@@ -78,6 +80,8 @@ def negotiate(accept: str) -> Format:
     >>> [negotiate(accept).name for accept in ("text/csv", "*/*", "text/vtt;q=0.5, text/csv;q=0.4", "image/png")]
     ['csv', 'json', 'webvtt', 'json']
     """
+    if accept in _ANY_FORMAT:
+        return FORMATS["json"]
     ranges = [_read_range(item) for item in accept.lower().split(",") if item.strip()]
     best, best_quality = FORMATS["json"], 0.0
     for each in FORMATS.values():

@@ -26,22 +26,40 @@ async def test_waits_add_up_over_the_whole_transfer() -> None:
     transfer = Transfer(Pace(timeout_s=0.1, min_bytes_per_s=0))
     began_s = time.monotonic()
     for _ in range(3):
-        with transfer.wait():
-            await anyio.sleep(0.03)
-    with pytest.raises(TimeoutError), transfer.wait():
-        await anyio.sleep_forever()
+        await transfer.wait_for(anyio.sleep(0.03))
+    with pytest.raises(TimeoutError):
+        await transfer.wait_for(anyio.sleep_forever())
     assert 0.09 < time.monotonic() - began_s < 0.5
 
 
 async def test_work_between_the_waits_does_not_count() -> None:
     transfer = Transfer(Pace(timeout_s=0.1, min_bytes_per_s=0))
     for _ in range(3):
-        with transfer.wait():
-            await anyio.sleep(0)
+        await transfer.wait_for(anyio.sleep(0))
         await anyio.sleep(0.06)
     assert transfer.waited_s < 0.1
 
 
 async def test_a_wait_has_its_own_limit() -> None:
-    with pytest.raises(TimeoutError), Transfer(Pace(60.0, 0)).wait(at_most_s=0.01):
-        await anyio.sleep_forever()
+    with pytest.raises(TimeoutError):
+        await Transfer(Pace(60.0, 0)).wait_for(anyio.sleep_forever(), at_most_s=0.01)
+
+
+async def test_a_wait_returns_what_the_client_sent_and_passes_its_failure_on() -> None:
+    async def client(sends: str) -> str:
+        await anyio.sleep(0)
+        if not sends:
+            raise EOFError
+        return sends
+
+    transfer = Transfer(Pace(60.0, 0))
+    assert await transfer.wait_for(client("piece")) == "piece"
+    with pytest.raises(EOFError):
+        await transfer.wait_for(client(""))
+
+
+async def test_a_cancelled_wait_is_no_timeout() -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await Transfer(Pace(60.0, 0)).wait_for(anyio.sleep_forever())
+    assert scope.cancelled_caught
