@@ -4,14 +4,14 @@ The other formats have no curves; `service.formats` writes them.
 """
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from service.core.localization import QueryResult
+from service.core.localization import GroupedResults, QueryResult
 from service.core.manifest import Manifest
 from service.core.segments import Segment
 from service.core.warnings import AnswerWarning
@@ -52,8 +52,8 @@ def encode_answer_in_parts(
     """
     yield orjson.dumps(_head(localization, manifest))[:-1] + b',"results":['
     separator = b""
-    for result in localization.results:
-        yield separator + _encode_result(result, curves, curve_format)
+    for result, clip_score in _with_rounded_scores(localization.results):
+        yield separator + _encode_result(result, clip_score, curves, curve_format)
         separator = b","
     yield b"]}"
 
@@ -66,8 +66,8 @@ def encode_lines(
     Each result is taken from `localization.results` when its line is made, and kept no longer.
     """
     head = orjson.dumps(_head(localization, manifest))[:-1]
-    for result in localization.results:
-        yield head + b"," + _encode_result(result, curves, curve_format)[1:] + b"\n"
+    for result, clip_score in _with_rounded_scores(localization.results):
+        yield head + b"," + _encode_result(result, clip_score, curves, curve_format)[1:] + b"\n"
 
 
 def document_of(
@@ -91,8 +91,15 @@ def document_of(
     )
 
 
-def _encode_result(result: QueryResult, curves: Curves, curve_format: CurveFormat) -> bytes:
-    clip_score = np.round(np.float32(result.clip_score), SCORE_DECIMALS)
+def _with_rounded_scores(results: Sequence[QueryResult]) -> Iterator[tuple[QueryResult, np.float32]]:
+    """Yields each result with its rounded clip score. Results that are in memory already are rounded together."""
+    if isinstance(results, GroupedResults):
+        return ((result, np.float32(result.clip_score).round(SCORE_DECIMALS)) for result in results)
+    clip_scores = np.array([result.clip_score for result in results], np.float32)
+    return zip(results, clip_scores.round(SCORE_DECIMALS), strict=True)
+
+
+def _encode_result(result: QueryResult, clip_score: np.float32, curves: Curves, curve_format: CurveFormat) -> bytes:
     return orjson.dumps(_result(result, clip_score, curves, curve_format), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -129,7 +136,7 @@ def _warning(warning: AnswerWarning) -> dict[str, Any]:
 
 
 def _curve(values: NDArray[np.float32], decimals: int, curve_format: CurveFormat) -> NDArray[np.float32] | str:
-    rounded = np.ascontiguousarray(np.round(values, decimals))  # (T,), contiguous, as orjson requires
+    rounded = np.ascontiguousarray(values.round(decimals))  # (T,), contiguous, as orjson requires
     return rounded if curve_format == "json" else base64.b64encode(rounded.astype("<f4").tobytes()).decode()
 
 

@@ -4,7 +4,7 @@ Starlette's form reader does not limit file parts, and decodes text that is not 
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -127,9 +127,11 @@ def _boundary(request: Request) -> bytes:
 
 
 @lru_cache(maxsize=64)  # all query parts of a form have the same header
-def _parse_disposition(header: bytes) -> Mapping[bytes, bytes]:
+def _parse_disposition(header: bytes) -> tuple[str | None, bool]:
+    """The name of a part, None if it has none, and whether the part is a file with a name."""
     _, options = parse_options_header(header)
-    return options
+    name = options[b"name"].decode(errors="replace") if b"name" in options else None
+    return name, b"filename" in options or bool(_EXTENDED_FILE_NAME.search(header))
 
 
 async def _feed(body: AsyncIterator[bytes], boundary: bytes, builder: "_FormBuilder") -> None:
@@ -206,11 +208,10 @@ class _FormBuilder:
 
     def _open_part(self) -> None:
         disposition = self._part.headers.get(b"content-disposition", b"")
-        options = _parse_disposition(disposition)
-        is_file = b"filename" in options or bool(_EXTENDED_FILE_NAME.search(disposition))
-        if b"name" not in options:
+        name, is_file = _parse_disposition(disposition)
+        if name is None:
             raise FormMalformed("a part has no name in its Content-Disposition")
-        name = self._part.name = options[b"name"].decode(errors="replace")
+        self._part.name = name
         if name == self.limits.file_field:
             self._open_file(is_file=is_file or b"content-type" in self._part.headers)
         elif name not in self.limits.text_fields:

@@ -76,7 +76,8 @@ class _Search:
         clip_scores = scoring.clip_score(curves.extended)  # (R,)
         threshold, results = self.postprocessing.threshold, list[QueryResult]()
         for index, (query, warnings) in enumerate(zip(self.queries[rows], self.warnings[rows], strict=True)):
-            segments = curves.segments(index, self.duration_s)
+            is_heard = clip_scores[index] > threshold  # most queries are not heard anywhere
+            segments = curves.segments(index, self.duration_s) if is_heard else []
             results.append(
                 QueryResult(
                     query=query,
