@@ -30,6 +30,7 @@ from service.core.localization import GroupedResults
 from service.core.postprocessing import Postprocessing
 from service.engine.call import Call
 from service.engine.clip import Clip, KnownClip
+from service.engine.containers import is_compressed_from_start
 from service.engine.interface import Localization, LocalizationEngine
 from service.engine.plain_wav import plain_wav
 from service.pace import Pace
@@ -173,11 +174,11 @@ class LocalizeRoutes:
     async def _expected_windows(self, clip: Clip) -> int | None:
         """Expected number of windows of an upload; None for a known clip. Reads the header of the upload.
 
-        The header of a plain WAV clip is 1 KiB at most; others are searched in a thread.
+        A header that may have to be searched for, or that may have many parts, is read in a thread.
         """
         if isinstance(clip, KnownClip):
             return None
-        if plain_wav(clip.file):
+        if plain_wav(clip.file) or is_compressed_from_start(clip.file):
             return self._engine.expected_windows(clip)
         return await anyio.to_thread.run_sync(self._engine.expected_windows, clip, limiter=self._header_threads)
 

@@ -7,15 +7,16 @@ named here. As players do, bytes in front of a clip that are no part of it (tags
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, NewType
+from typing import BinaryIO, Generic, NewType, TypeVar
 
 from service.core.errors import UnsupportedAudio
 from service.engine.chunks import id3_bytes
 from service.engine.mpeg_frames import find_frames, frame_kind
 from service.engine.pcm_layout import NotAcceptedError, PcmLayout, read_aiff, read_au, read_caf, read_w64, read_wav
 
+T = TypeVar("T")
 Container = NewType("Container", str)
 """Name of an accepted container and codec, for example "WAV PCM", "Ogg Opus" or "MP3"; only this module makes it."""
 
@@ -26,14 +27,36 @@ ACCEPTED = (
 )
 _OGG_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC"}
 _OGG_REFUSED = {b"Speex": "Speex", b"\x80theora": "Theora video", b"fishead": "a skeleton"}
-_PCM_SIGNATURES: dict[bytes, Callable[[BinaryIO, int], PcmLayout | None]] = {
-    rb"(?:RIFF|RF64|BW64|RIFX)....WAVE": read_wav,
-    rb"riff\x2e\x91\xcf\x11": read_w64,
-    rb"FORM....AIF[FC]": read_aiff,
-    rb"\.snd\0\0": read_au,
-    rb"caff\0\x01": read_caf,
-}
-_COMPRESSED_SIGNATURES = {
+
+
+class _Signatures(Generic[T]):
+    """What the signatures at the beginning of a file mean.
+
+    Args:
+        meanings: Meaning of each signature, a regular expression without capturing groups; the first that matches counts.
+    """
+
+    def __init__(self, meanings: Mapping[bytes, T]) -> None:
+        self.expressions = list(meanings)
+        self._meanings = list(meanings.values())
+        self._any = re.compile(b"|".join(b"(%b)" % expression for expression in meanings), re.DOTALL)
+
+    def meaning_of(self, head: bytes) -> T | None:
+        """The meaning of the signature with which a file begins; None if there is none."""
+        match = self._any.match(head)
+        return self._meanings[match.lastindex - 1] if match and match.lastindex else None
+
+
+_PCM_SIGNATURES: _Signatures[Callable[[BinaryIO, int], PcmLayout | None]] = _Signatures(
+    {
+        rb"(?:RIFF|RF64|BW64|RIFX)....WAVE": read_wav,
+        rb"riff\x2e\x91\xcf\x11": read_w64,
+        rb"FORM....AIF[FC]": read_aiff,
+        rb"\.snd\0\0": read_au,
+        rb"caff\0\x01": read_caf,
+    }
+)
+_COMPRESSED = {
     rb"fLaC": "FLAC",
     rb"OggS\0[\x02\x06]": "Ogg",
     rb"\0\0..ftyp": "MP4",
@@ -42,7 +65,8 @@ _COMPRESSED_SIGNATURES = {
 }
 _ONLY_AT_START = {rb"....(?:moov|mdat|wide|free|skip|pnot)": "MP4", rb"OggS": "Ogg"}
 """Signatures too weak to be searched for behind junk."""
-_REFUSED_FORMATS = {
+_COMPRESSED_SIGNATURES = _Signatures(_COMPRESSED | _ONLY_AT_START)
+_REFUSED = {
     rb"\x30\x26\xb2\x75": "WMA or ASF",
     rb"RIFF....AVI ": "AVI",
     rb"MThd": "MIDI, which holds no sound",
@@ -59,8 +83,9 @@ _REFUSED_FORMATS = {
     rb"\0\0\x01\xba": "an MPEG program stream",
     rb"\x47.{187}\x47.{187}\x47": "an MPEG transport stream",
 }
-_TEXT = rb"\s*[<{\[]"
-_ANY = re.compile(b"|".join([*_PCM_SIGNATURES, *_COMPRESSED_SIGNATURES]), re.DOTALL)
+_REFUSED_SIGNATURES = _Signatures(_REFUSED)
+_REFUSED_OR_TEXT = _Signatures(_REFUSED | {rb"\s*[<{\[]": "text"})
+_ANY = re.compile(b"|".join([*_PCM_SIGNATURES.expressions, *_COMPRESSED]), re.DOTALL)
 _HEAD_BYTES = 512
 _MAX_TAGS = 8
 _SEARCHED_BYTES = 1 << 18
@@ -118,38 +143,51 @@ def locate(clip: BinaryIO) -> Source:
 def _located(clip: BinaryIO) -> Source | None:
     clip.seek(0)
     head = clip.read(_HEAD_BYTES)
-    if _matches(_REFUSED_FORMATS, head):
+    if _REFUSED_SIGNATURES.meaning_of(head):
         return None
-    start = _after_tags(clip)
+    if start := _after_tags(clip):
+        clip.seek(start)
+        head = clip.read(_HEAD_BYTES)
+    if source := _source_at(clip, start, head):
+        return source
     clip.seek(start)
     content = clip.read(_SEARCHED_BYTES)
-    if source := _source_at(clip, start, content[:64], content):
-        return source
     match, frames = _ANY.search(content), find_frames(content)
     if match and (frames is None or match.start() < frames[0]):
-        return _source_at(clip, start + match.start(), content[match.start() :][:64], content[match.start() :])
+        return _source_at(clip, start + match.start(), content[match.start() :][:_HEAD_BYTES])
     return Source(Container(frames[1]), start + frames[0]) if frames else None
 
 
-def _source_at(clip: BinaryIO, offset: int, head: bytes, content: bytes) -> Source | None:
-    """Identifies the clip that begins at an offset of the file; None if none begins there."""
-    for signature, read_layout in _PCM_SIGNATURES.items():
-        if re.match(signature, head, re.DOTALL):
-            layout = read_layout(clip, offset)
-            return Source(Container("CAF" if layout is None else layout.name), offset, layout)
-    kind = _matches(_COMPRESSED_SIGNATURES | _ONLY_AT_START, head) or frame_kind(head)
+def is_compressed_from_start(clip: BinaryIO) -> bool:
+    """Whether a compressed clip begins with the first byte of its file or behind tags, so that `locate` need not search.
+
+    Args:
+        clip: The clip, seekable; it is left rewound.
+    """
+    clip.seek(_after_tags(clip))
+    head = clip.read(_HEAD_BYTES)
+    clip.seek(0)
+    return _compressed_kind(head) is not None and _PCM_SIGNATURES.meaning_of(head) is None
+
+
+def _source_at(clip: BinaryIO, offset: int, head: bytes) -> Source | None:
+    """Identifies the clip that begins at an offset of the file with the bytes `head`; None if none begins there."""
+    if read_layout := _PCM_SIGNATURES.meaning_of(head):
+        layout = read_layout(clip, offset)
+        return Source(Container("CAF" if layout is None else layout.name), offset, layout)
+    kind = _compressed_kind(head)
     if kind is None:
         return None
-    return Source(Container(f"Ogg {_ogg_codec(content)}" if kind == "Ogg" else kind), offset)
+    return Source(Container(f"Ogg {_ogg_codec(head)}" if kind == "Ogg" else kind), offset)
 
 
-def _matches(signatures: dict[bytes, str], head: bytes) -> str | None:
-    return next((name for signature, name in signatures.items() if re.match(signature, head, re.DOTALL)), None)
+def _compressed_kind(head: bytes) -> str | None:
+    return _COMPRESSED_SIGNATURES.meaning_of(head) or frame_kind(head)
 
 
 def _refused_format(head: bytes) -> str:
     """Names the format of a clip that is not accepted, for the error message."""
-    if name := _matches(_REFUSED_FORMATS | {_TEXT: "text"}, head):
+    if name := _REFUSED_OR_TEXT.meaning_of(head):
         return name
     return f"in no known audio container (first bytes {head[:8].hex(' ')})"
 

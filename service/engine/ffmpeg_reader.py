@@ -1,13 +1,8 @@
-"""Reads compressed clips with FFmpeg (PyAV), restricted to the demuxer and the decoders of an allow-list.
-
-FFmpeg does not choose: the container is identified from its content before, and only its demuxer is opened. Only codecs of
-`_FORMATS` are decoded, in one thread; other streams, such as video, are never decoded. FFmpeg reads the clip through this
-module only, so it opens neither files nor sockets.
-"""
+"""Reads compressed clips packet by packet, and puts silence where sound is lost; `ffmpeg_stream` opens them."""
 
 import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -17,7 +12,6 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Discard
 from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioUndecodable, UnsupportedAudio
@@ -27,36 +21,19 @@ from service.engine.chunks import is_tag_or_padding
 from service.engine.claimed_length import check_claimed_length
 from service.engine.clip_report import ClipReport
 from service.engine.clip_view import ClipView
-from service.engine.containers import ACCEPTED, Source
+from service.engine.containers import Source
+from service.engine.ffmpeg_stream import FORMATS, open_container, reason_of, sound_stream
 from service.engine.flac_frames import bytes_behind_frame
 from service.engine.header_length import header_length_s
 from service.engine.links import split_links
 from service.engine.matroska import is_cut_off
 from service.engine.mpeg_frames import frame_kind
-from service.engine.sound_block import MAX_CHANNELS, SoundBlock, regroup
+from service.engine.packet_run import PacketRun
+from service.engine.sound_block import SoundBlock, regroup
 from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, TimestampTimeline, flac_sample_number
 
 Float32 = NDArray[np.float32]
 
-_PCM = (
-    *("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_u8", "pcm_s8"),
-    *("pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be", "pcm_mulaw", "pcm_alaw"),
-)
-_FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "FLAC": ("flac", ("flac",)),
-    "MP3": ("mp3", ("mp3float",)),
-    "AAC": ("aac", ("aac",)),
-    "Ogg": ("ogg", ("vorbis", "opus", "flac")),
-    "MP4": ("mp4", ("aac", "alac", "mp3float", "opus", "flac", "amrnb", "amrwb", *_PCM)),
-    "WebM": ("matroska", ("opus", "vorbis", "aac", "flac", "mp3float", "alac", *_PCM)),
-    "AMR": ("amr", ("amrnb", "amrwb")),
-    "CAF": ("caf", ("aac", "alac", "opus")),
-}
-"""Demuxer and accepted decoders by the first word of a container's name."""
-
-_PROBED_BYTES = 1 << 20
-_PROBED_US = 5_000_000
-_MAX_STREAMS = 64
 _BLOCK_SAMPLES = 1 << 13  # frames of a codec are shorter, and every block has a cost
 _SILENCE_S = 1.0
 _MAX_READ_FAILURES = 100
@@ -83,7 +60,8 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip
         AudioUndecodable: If no sound can be decoded because the clip is damaged.
         AudioEmpty: If the clip holds no sample.
     """
-    logging.set_level(None)
+    if logging.get_level() is not None:
+        logging.set_level(None)  # takes a tenth of the time of a short clip
     position_s = 0.0
     links = split_links(clip, source.container, source.offset, clip.seek(0, os.SEEK_END))
     for index, (start, end) in enumerate(links):
@@ -95,45 +73,6 @@ def read_compressed(clip: BinaryIO, source: Source, report: ClipReport, max_clip
                 raise
             report.data_after_end(end - start)
         position_s = decoding.position_s
-
-
-def _open(view: ClipView, source: Source) -> InputContainer:
-    demuxer, decoders = _FORMATS[source.container.split()[0]]
-    options = {
-        "format_whitelist": demuxer,
-        "codec_whitelist": ",".join(decoders),
-        "protocol_whitelist": "none",
-        "probesize": str(_PROBED_BYTES),
-        "analyzeduration": str(_PROBED_US),
-        "max_streams": str(_MAX_STREAMS),
-    }
-    try:
-        opened = av.open(cast(Any, view), "r", format=demuxer, options=options, metadata_errors="replace")
-    except (FFmpegError, UnicodeError, MemoryError) as error:
-        is_cut = demuxer == "mp4" and not view.has_mp4_index()
-        reason = "its index is missing, as in a file that is cut short" if is_cut else _reason(error)
-        raise AudioUndecodable(source.container, reason) from error
-    return cast(InputContainer, opened)
-
-
-def _stream(container: InputContainer, source: Source) -> AudioStream:
-    """Chooses the audio stream that players choose, and leaves all other streams undecoded."""
-    _, decoders = _FORMATS[source.container.split()[0]]
-    stream = container.streams.best("audio")
-    if not isinstance(stream, AudioStream):
-        raise UnsupportedAudio(f"{source.container} without sound", ACCEPTED)
-    codec = cast(Any, stream.codec_context)
-    if codec is None or codec.codec.name not in decoders:
-        raise UnsupportedAudio(f"{source.container} with {codec.codec.name if codec else 'an unknown codec'}", ACCEPTED)
-    if codec.layout.nb_channels > MAX_CHANNELS:
-        raise UnsupportedAudio(f"of {codec.layout.nb_channels} channels", ACCEPTED)
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
-    codec.thread_count = 1
-    if codec.codec.name == "flac":
-        codec.options = {"err_detect": "crccheck+explode"}  # a damaged frame would be loud noise
-    return stream
 
 
 class _Decoding:
@@ -150,22 +89,26 @@ class _Decoding:
         self._block_samples = 0
         self._failure: str | None = None
         self._failed_packet = b""
+        self._run: PacketRun | None = None
         self._longest_packet_bytes, self._last_packet = 0, b""
 
     def blocks(self, max_clip_s: float) -> Iterator[SoundBlock]:
         """Yields the sound of the stream, with silence where sound is lost."""
-        with _open(self._view, self._source) as container:
-            stream = _stream(container, self._source)
+        with open_container(self._view, self._source) as container:
+            stream = sound_stream(container, self._source)
             self._tick_s = float(stream.time_base or 0)
             position = self._view.tell()  # reading the header moves it, and FFmpeg continues to read from it
             check_claimed_length(self._header_s(container, stream), max_clip_s - self._start_s)
             self._view.seek(position)
             timeline, codec = self._timeline(container, stream), stream.codec_context.codec.name
+            self._run = PacketRun(timeline) if isinstance(timeline, ByteTimeline) else None
             for packet in self._packets(container, stream):
-                facts = PacketFacts(bytes(packet), None)
-                if timeline.skip(facts):
+                content = bytes(packet)
+                if timeline.skip(content):
+                    yield from self._of_run(timeline)
+                    timeline.skipped(content)
                     continue
-                n_pause, rate_hz = pause_samples(codec, facts.content)
+                n_pause, rate_hz = pause_samples(codec, content)
                 if n_pause:
                     self.position_s += n_pause / rate_hz
                     yield from _silence(n_pause, 1, rate_hz)
@@ -173,17 +116,19 @@ class _Decoding:
                 try:
                     frames = accepted(packet.decode())
                 except (FFmpegError, MemoryError, TooManyChannelsError) as error:
-                    self._failure, self._failed_packet = _reason(error), facts.content or b"\0"
-                    timeline.failed(facts)
+                    yield from self._of_run(timeline)
+                    self._failure, self._failed_packet = reason_of(error), content or b"\0"
+                    timeline.failed(content)
                     continue
                 if frames:
                     self._failed_packet = b""
-                    if len(self._last_packet) > self._longest_packet_bytes:
-                        self._longest_packet_bytes = len(self._last_packet)
-                    self._last_packet = facts.content
-                    yield from self._placed(frames, facts.content, timeline)
-                elif facts.content:
-                    timeline.dropped(facts)
+                    if not (len(frames) == 1 and self._run and self._run.add(content, frames[0])):
+                        yield from self._of_run(timeline)
+                        yield from self._sound_of(frames, content, timeline)
+                elif content:
+                    yield from self._of_run(timeline)
+                    timeline.dropped(content)
+            yield from self._of_run(timeline)
             self._finish(self._header_s(container, stream), timeline)
 
     def _packets(self, container: InputContainer, stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
@@ -193,15 +138,35 @@ class _Decoding:
                 yield from container.demux(stream)
                 return
             except (FFmpegError, MemoryError) as error:
-                self._failure = _reason(error)
+                self._failure = reason_of(error)
 
-    def _placed(self, frames: list[AudioFrame], content: bytes, timeline: Timeline) -> Iterator[SoundBlock]:
-        """Yields the sound of a packet, behind silence of the length that is lost before it."""
+    def _of_run(self, timeline: Timeline) -> Iterator[SoundBlock]:
+        """Yields the sound of the packets that were collected."""
+        if not self._run or not self._run.n_packets:
+            return
+        durations_s = self._run.durations_s
+        if sound := self._run.place():
+            for duration_s in durations_s:
+                self.position_s += duration_s
+            yield sound
+            return
+        for content, block in self._run.take():
+            yield from self._placed([block], PacketFacts(content, None), timeline)
+
+    def _sound_of(self, frames: list[AudioFrame], content: bytes, timeline: Timeline) -> Iterator[SoundBlock]:
+        """Yields the sound of a packet, or collects it if the next packets may follow without a gap."""
+        if len(self._last_packet) > self._longest_packet_bytes:
+            self._longest_packet_bytes = len(self._last_packet)
+        self._last_packet = content
         blocks = [SoundBlock(samples_of(frame), frame.sample_rate) for frame in frames]
+        if len(blocks) == 1 and self._run and self._run.begin(content, blocks[0]):
+            return
+        self._block_samples = max(self._block_samples, len(blocks[0].samples))
+        yield from self._placed(blocks, PacketFacts(content, self._time_s(frames[0], content)), timeline)
+
+    def _placed(self, blocks: list[SoundBlock], facts: PacketFacts, timeline: Timeline) -> Iterator[SoundBlock]:
+        """Yields the sound of a packet, behind silence of the length that is lost before it."""
         rate_hz, n_samples = blocks[0].rate_hz, len(blocks[0].samples)
-        if n_samples > self._block_samples:
-            self._block_samples = n_samples
-        facts = PacketFacts(content, self._time_s(frames[0], content))
         gap = round(timeline.gap_s(facts, self.position_s) * rate_hz)
         if gap > 0:
             self._report.lost(self.position_s, self.position_s + gap / rate_hz)
@@ -210,7 +175,7 @@ class _Decoding:
         for block in blocks[1:]:
             duration_s += len(block.samples) / block.rate_hz
         self.position_s += gap / rate_hz + duration_s
-        timeline.decoded(facts, duration_s)
+        timeline.decoded(facts.content, duration_s)
         for block in blocks:
             if len(block.samples):
                 yield block
@@ -228,7 +193,7 @@ class _Decoding:
             end_s = self._start_s + (self._header_s(container, stream) or 0)
             return TimestampTimeline(0.0, end_s, _EXACT_S, _EXACT_S)
         base_s = None if stream.start_time is None else stream.start_time * self._tick_s - self._start_s
-        names = stream.codec_context.codec.name, _FORMATS[self._kind][0]
+        names = stream.codec_context.codec.name, FORMATS[self._kind][0]
         tolerance_s = max(_TOLERANCE_S.get(name, _USUAL_TOLERANCE_S) for name in names)
         end_s = self._start_s + (0 if container.duration is None else container.duration / av.time_base)
         return TimestampTimeline(base_s, end_s, tolerance_s, min(tolerance_s, _USUAL_TOLERANCE_S))
@@ -281,8 +246,3 @@ def _silence(n_samples: int, channels: int, rate_hz: int) -> Iterator[SoundBlock
     step = max(1, round(_SILENCE_S * rate_hz))
     for first in range(0, n_samples, step):
         yield SoundBlock(np.zeros((min(step, n_samples - first), channels), np.float32), rate_hz)
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, FFmpegError) else str(error)
-    return (text or type(error).__name__).rstrip(".")

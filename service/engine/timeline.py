@@ -1,5 +1,6 @@
 """Times of packets: computes how much sound is lost before a packet, so that silence of that length replaces it."""
 
+from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
 from service.engine.chunks import is_tag
@@ -26,11 +27,15 @@ class PacketFacts(NamedTuple):
 class Timeline(Protocol):
     """Computes the sound that is lost before each packet. Its methods are called for the packets in their order."""
 
-    def skip(self, packet: PacketFacts) -> bool:
+    def skip(self, content: bytes) -> bool:
         """Whether a packet holds no sound and is not decoded."""
         ...
 
-    def failed(self, packet: PacketFacts) -> None:
+    def skipped(self, content: bytes) -> None:
+        """Notes a packet for which `skip` is true."""
+        ...
+
+    def failed(self, content: bytes) -> None:
         """Notes a packet that could not be decoded."""
         ...
 
@@ -43,11 +48,11 @@ class Timeline(Protocol):
         """
         ...
 
-    def decoded(self, packet: PacketFacts, duration_s: float) -> None:
+    def decoded(self, content: bytes, duration_s: float) -> None:
         """Notes the length of the sound of a packet, in seconds."""
         ...
 
-    def dropped(self, packet: PacketFacts) -> None:
+    def dropped(self, content: bytes) -> None:
         """Notes a good packet without sound: all of it is padding of the encoder."""
         ...
 
@@ -70,14 +75,17 @@ class TimestampTimeline:
         self._tolerance_s, self._failed_tolerance_s = tolerance_s, failed_tolerance_s
         self._has_failed = False
 
-    def skip(self, packet: PacketFacts) -> bool:
+    def skip(self, content: bytes) -> bool:
         """Never skips a packet."""
-        del packet
+        del content
         return False
 
-    def failed(self, packet: PacketFacts) -> None:
+    def skipped(self, content: bytes) -> None:
+        """Has nothing to note."""
+
+    def failed(self, content: bytes) -> None:
         """Notes that sound is missing."""
-        del packet
+        del content
         self._has_failed = True
 
     def gap_s(self, packet: PacketFacts, position_s: float) -> float:
@@ -94,10 +102,10 @@ class TimestampTimeline:
             return 0.0
         return gap_s if gap_s > tolerance_s else 0.0
 
-    def decoded(self, packet: PacketFacts, duration_s: float) -> None:
+    def decoded(self, content: bytes, duration_s: float) -> None:
         """Has nothing to note."""
 
-    def dropped(self, packet: PacketFacts) -> None:
+    def dropped(self, content: bytes) -> None:
         """Has nothing to note."""
 
     def _is_plausible(self, gap_s: float, position_s: float) -> bool:
@@ -105,55 +113,76 @@ class TimestampTimeline:
 
 
 class ByteTimeline:
-    """Timeline of a stream of MPEG frames, which have no timestamps: lost bytes are converted to lost frames.
-
-    Attributes:
-        is_cut: Whether the last packet that was decoded has fewer bytes than its header gives.
-    """
+    """Timeline of a stream of MPEG frames, which have no timestamps: lost bytes are converted to lost frames."""
 
     def __init__(self, clip: BinaryIO) -> None:
         self._clip = clip
-        self.is_cut = False
+        self._last = b""
         self._end: int | None = None  # position behind the last packet whose place is known
         self._good_end: int | None = None
         self._mean_bytes, self._packet_s = 0.0, 0.0
         self._lost_packets = 0.0
         self._held, self._held_start = b"", 0
 
-    def skip(self, packet: PacketFacts) -> bool:
+    def skip(self, content: bytes) -> bool:
         """Whether a packet is the header frame of a stream that was appended to another."""
-        if not (is_info_frame(packet.content) and mp3_frame_bytes(packet.content)):
-            return False
-        self._place(packet)
-        return True
+        return is_info_frame(content) and mp3_frame_bytes(content) > 0
 
-    def failed(self, packet: PacketFacts) -> None:
+    def skipped(self, content: bytes) -> None:
+        """Notes where a header frame ends."""
+        self._place(content)
+
+    def failed(self, content: bytes) -> None:
         """Counts the frames in a packet: 1 if it is a whole frame, otherwise the number that fits into its bytes."""
-        self._place(packet)
-        length = mp3_frame_bytes(packet.content) or adts_frame_bytes(packet.content)
-        if not packet.content.startswith((b"ID3", b"TAG", b"APETAGEX")):
-            self._lost_packets += 1 if length == len(packet.content) else self._packets_in(len(packet.content))
+        self._place(content)
+        length = mp3_frame_bytes(content) or adts_frame_bytes(content)
+        if not content.startswith((b"ID3", b"TAG", b"APETAGEX")):
+            self._lost_packets += 1 if length == len(content) else self._packets_in(len(content))
 
     def gap_s(self, packet: PacketFacts, position_s: float) -> float:
         """Converts the frames lost since the last good packet to seconds; see `Timeline.gap_s`."""
         del position_s
-        self._place(packet)
+        self._place(packet.content)
         gap_s = round(self._lost_packets) * self._packet_s
         self._lost_packets = 0.0
         return gap_s
 
-    def decoded(self, packet: PacketFacts, duration_s: float) -> None:
+    def decoded(self, content: bytes, duration_s: float) -> None:
         """Notes a good packet, which gives the recent mean size and the duration of packets."""
-        n_bytes = len(packet.content)
+        n_bytes = len(content)
         self._mean_bytes += (n_bytes - self._mean_bytes) * (_NEW_WEIGHT if self._mean_bytes else 1)
-        self._packet_s = max(self._packet_s, duration_s)
-        self._good_end = self._end
-        self.is_cut = mp3_frame_bytes(packet.content) > n_bytes
+        if duration_s > self._packet_s:
+            self._packet_s = duration_s
+        self._good_end, self._last = self._end, content
 
-    def dropped(self, packet: PacketFacts) -> None:
+    def place_run(self, contents: Sequence[bytes], durations_s: Sequence[float]) -> bool:
+        """Does what `gap_s` and `decoded` do for good packets that follow the packets before them without a gap.
+
+        Args:
+            contents: The packets.
+            durations_s: Length of the sound of each packet, in seconds.
+
+        Returns:
+            False, and notes nothing, if there may be a gap before or between the packets.
+        """
+        end, joined = self._end or 0, b"".join(contents)
+        if self._lost_packets or self._read(end, len(joined)) != joined:
+            return False
+        for content, duration_s in zip(contents, durations_s, strict=True):
+            end += len(content)
+            self._end = end
+            self.decoded(content, duration_s)
+        return True
+
+    def dropped(self, content: bytes) -> None:
         """Notes where a packet of padding ends."""
-        self._place(packet)
+        self._place(content)
         self._good_end = self._end
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last packet that was decoded has fewer bytes than its header gives."""
+        return mp3_frame_bytes(self._last) > len(self._last)
 
     @property
     def end(self) -> int:
@@ -163,18 +192,18 @@ class ByteTimeline:
     def _packets_in(self, n_bytes: int) -> float:
         return n_bytes / self._mean_bytes if self._mean_bytes else 0.0
 
-    def _place(self, packet: PacketFacts) -> None:
+    def _place(self, packet: bytes) -> None:
         """Locates a packet in the file, and counts the bytes that FFmpeg skipped before it as lost."""
         end = self._end or 0
-        if self._read(end, len(packet.content)) != packet.content:
-            content = self._read(end, len(packet.content) + _SEARCHED_BYTES)
-            skipped = content.find(packet.content)
+        if self._read(end, len(packet)) != packet:
+            content = self._read(end, len(packet) + _SEARCHED_BYTES)
+            skipped = content.find(packet)
             if skipped < 0:
                 skipped = 0
             elif self._end is not None and not is_tag(content):
                 self._lost_packets += self._packets_in(skipped)
             end += skipped
-        self._end = end + len(packet.content)
+        self._end = end + len(packet)
 
     def _read(self, position: int, n_bytes: int) -> bytes:
         """Bytes of the clip from a position on, fewer at its end; leaves the position where FFmpeg continues to read."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.errors import UnsupportedAudio
-from service.engine.containers import identify, locate
+from service.engine.containers import identify, is_compressed_from_start, locate
 from tests.clips import encoded, tones
 
 TONE = tones([("low", 0, 1)], 1)
@@ -139,3 +139,18 @@ def test_a_chunk_that_claims_a_huge_size_ends_the_search() -> None:
     clip = b"RIFF\xff\xff\xff\xffWAVE" + b"JUNK\xff\xff\xff\xff" + np.zeros(50, np.uint8).tobytes()
     with pytest.raises(UnsupportedAudio, match="without a fmt chunk"):
         identify(io.BytesIO(clip))
+
+
+@pytest.mark.parametrize("front", [b"", _id3(300), _id3(3) + _id3(70_000)])
+@pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")])
+def test_a_compressed_clip_is_seen_at_its_start_and_behind_tags(front: bytes, container: str, subtype: str) -> None:
+    clip = io.BytesIO(front + encoded(TONE, container=container, subtype=subtype))
+    assert is_compressed_from_start(clip)
+    assert clip.tell() == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"\0" * 600, _wav((b"fmt ", _fmt(1)), (b"data", bytes(4)))])
+def test_plain_sound_and_anything_that_has_to_be_searched_is_not_compressed_from_its_start(content: bytes) -> None:
+    flac = encoded(TONE, container="FLAC", subtype="PCM_16")
+    assert not is_compressed_from_start(io.BytesIO(content))
+    assert not is_compressed_from_start(io.BytesIO(b"junk" + flac))

@@ -25,7 +25,7 @@ def test_a_packet_in_its_place_leaves_no_gap_and_a_late_packet_does() -> None:
 
 def test_behind_a_failure_short_gaps_count() -> None:
     timeline = timestamps()
-    timeline.failed(at(None))
+    timeline.failed(b"")
     assert timeline.gap_s(at(1.04), 1.0) == pytest.approx(0.04)
     assert timeline.gap_s(at(1.04), 1.0) == 0
 
@@ -68,7 +68,7 @@ def test_lost_bytes_become_lost_frames() -> None:
     timeline = ByteTimeline(io.BytesIO(content))
     for part in parts[:20]:
         assert timeline.gap_s(PacketFacts(part, None), 0.0) == 0
-        timeline.decoded(PacketFacts(part, None), 0.026)
+        timeline.decoded(part, 0.026)
     assert timeline.gap_s(PacketFacts(parts[24], None), 0.0) == pytest.approx(4 * 0.026)
     assert timeline.gap_s(PacketFacts(parts[25], None), 0.0) == 0
 
@@ -78,15 +78,15 @@ def test_a_whole_frame_that_fails_counts_as_one_and_a_tag_as_none() -> None:
     timeline = ByteTimeline(io.BytesIO(b"".join([*parts[:10], b"TAG" + bytes(125), *parts[10:]])))
     for part in parts[:9]:
         timeline.gap_s(PacketFacts(part, None), 0.0)
-        timeline.decoded(PacketFacts(part, None), 0.026)
-    timeline.failed(PacketFacts(parts[9], None))
+        timeline.decoded(part, 0.026)
+    timeline.failed(parts[9])
     assert timeline.gap_s(PacketFacts(parts[10], None), 0.0) == pytest.approx(0.026)
 
 
 def test_the_header_frame_of_an_appended_mp3_is_skipped() -> None:
     clip = av_encoded(chirps(1.0, 44_100), 44_100, "mp3", "libmp3lame", 128_000, None, {"id3v2_version": "0"})
-    assert ByteTimeline(io.BytesIO(clip)).skip(PacketFacts(clip[:417], None))
-    assert not ByteTimeline(io.BytesIO(MP3)).skip(PacketFacts(frames()[0], None))
+    assert ByteTimeline(io.BytesIO(clip)).skip(clip[:417])
+    assert not ByteTimeline(io.BytesIO(MP3)).skip(frames()[0])
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,40 @@ def test_numbers_in_flac_frames(coded: bytes, number: int) -> None:
 )
 def test_a_damaged_flac_frame_has_no_number(frame: bytes) -> None:
     assert flac_sample_number(frame, 4096) is None
+
+
+def noted(timeline: ByteTimeline, part: bytes, behind: bytes) -> tuple[float, float, int, bool]:
+    """The gap before a later packet, and what is known of the last packet, to compare two timelines."""
+    gap_s = timeline.gap_s(PacketFacts(behind, None), 0.0)
+    timeline.decoded(behind, 0.026)
+    return gap_s, timeline.gap_s(PacketFacts(part, None), 0.0), timeline.end, timeline.is_cut
+
+
+def test_a_run_of_packets_is_placed_as_its_packets_are_one_by_one() -> None:
+    parts = frames()
+    damaged = b"".join([*parts[:20], b"\x07" * sum(map(len, parts[20:23])), *parts[23:]])
+    together, singly = ByteTimeline(io.BytesIO(damaged)), ByteTimeline(io.BytesIO(damaged))
+    assert together.place_run(parts[:20], [0.026] * 20)
+    for part in parts[:20]:
+        assert singly.gap_s(PacketFacts(part, None), 0.0) == 0
+        singly.decoded(part, 0.026)
+    assert noted(together, parts[25], parts[23]) == noted(singly, parts[25], parts[23])
+
+
+@pytest.mark.parametrize("lost", [range(9, 11), range(1)])
+def test_packets_with_a_gap_between_or_before_them_are_no_run(lost: range) -> None:
+    parts = frames()
+    content = b"".join(b"\x07" * len(part) if number in lost else part for number, part in enumerate(parts))
+    timeline, good = (
+        ByteTimeline(io.BytesIO(content)),
+        [part for number, part in enumerate(parts[:20]) if number not in lost],
+    )
+    assert not timeline.place_run(good, [0.026] * len(good))
+    assert timeline.end == 0
+
+
+def test_packets_behind_a_packet_that_failed_are_no_run() -> None:
+    parts = frames()
+    timeline = ByteTimeline(io.BytesIO(MP3))
+    timeline.failed(parts[0])
+    assert not timeline.place_run(parts[1:5], [0.026] * 4)
