@@ -8,9 +8,9 @@ import pytest
 
 import service
 from service.api.problems import MEDIA_TYPE, PROBLEMS, Problem, all_problems, problem_body, problem_of
-from service.core import access_errors, errors, library_errors, request_errors, start_errors
+from service.core import access_errors, bundle_errors, errors, library_errors, request_errors, start_errors
 from service.core.access_errors import AccessError
-from service.core.bundle_errors import BundleFileMissing
+from service.core.bundle_errors import BundleError, BundleFileMissing
 from service.core.errors import AudioTooLong, EarmarkError, ParameterInvalid
 from service.core.library_errors import LibraryError
 from service.core.request_errors import RequestError
@@ -38,6 +38,7 @@ def test_every_error_class_has_its_problem_type_or_stops_the_start(
 ) -> None:
     special = {
         LibraryError: library_errors,
+        BundleError: bundle_errors,
         StartError: start_errors,
         RequestError: request_errors,
         AccessError: access_errors,
