@@ -118,6 +118,8 @@ def test_a_decoder_has_no_secret_and_no_descriptor_of_the_service(hostile: Decod
         "LC_ALL",
         "LC_CTYPE",
         "LD_LIBRARY_PATH",
+        "MALLOC_MMAP_THRESHOLD_",
+        "MALLOC_TRIM_THRESHOLD_",
         "OPENBLAS_NUM_THREADS",
         "PYTHONPATH",
     }

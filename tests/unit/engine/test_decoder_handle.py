@@ -1,5 +1,6 @@
 import io
 import os
+import platform
 import select
 import socket
 import struct
@@ -16,7 +17,7 @@ from service.engine.containers import identify
 from service.engine.decoder_handle import FAILURES, DecoderHandle, DecoderRequest, clip_content
 from service.engine.decoder_log import DecoderLog
 from service.engine.decoder_process import MAX_MESSAGE_BYTES
-from tests.clips import tones, wav
+from tests.clips import encoded, tones, wav
 
 CLIP = wav(tones([("low", 0, 1)], 1.0))
 
@@ -41,6 +42,19 @@ def test_a_process_decodes_several_clips_and_reports_errors_of_a_clip(handle: De
     with pytest.raises(AudioTooLong):
         list(handle.decode(request(max_clip_s=0.5), Call()))
     assert handle.is_alive
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are those of glibc")
+def test_a_process_keeps_its_memory_for_the_next_clip(handle: DecoderHandle) -> None:
+    stat = Path(f"/proc/{handle._process.pid}/stat")
+    clip = encoded(tones([("low", 0, 10)], 10.0), container="FLAC", subtype="PCM_16")
+    flac = DecoderRequest(clip, identify(io.BytesIO(clip)), 16_000, 10)
+    new_pages = list[int]()
+    for _ in range(10):
+        before = int(stat.read_text().rpartition(")")[2].split()[7])  # minor faults
+        assert sum(map(len, handle.decode(flac, Call()))) == 160_000
+        new_pages.append(int(stat.read_text().rpartition(")")[2].split()[7]) - before)
+    assert np.median(new_pages[3:]) < 50  # the samples alone fill 156 pages
 
 
 def test_ending_is_repeatable_and_a_later_clip_fails(handle: DecoderHandle) -> None:

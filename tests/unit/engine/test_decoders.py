@@ -36,9 +36,17 @@ def decoders() -> Iterator[Decoders]:
 
 def children() -> list[psutil.Process]:
     processes = psutil.Process().children()
-    while not all(child.cmdline() for child in processes if child.status() != psutil.STATUS_ZOMBIE):
+    while not all(command_of(child) for child in processes if child.status() != psutil.STATUS_ZOMBIE):
         time.sleep(0.001)  # a process has only just been started
-    return [child for child in processes if "service.engine.decoder_process" in child.cmdline()]
+    return [child for child in processes if "service.engine.decoder_process" in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Command line of a process; empty if the process has just been started or has ended."""
+    try:
+        return process.cmdline()
+    except psutil.ZombieProcess:
+        return []
 
 
 def decoded(decoders: Decoders, clip: bytes, call: Call | None = None) -> np.ndarray:
