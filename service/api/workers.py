@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 import anyio
@@ -54,18 +55,12 @@ class WorkerThreads:
         waiting = anyio.CancelScope(deadline=anyio.current_time() + remaining_s + _AFTER_DEADLINE_S)
         watch = asyncio.create_task(_abandon_on_disconnect(request, call, waiting))
         try:
-            with call.stage("queue"):
-                slot = self._lanes.take(lane)
-                if slot is None:
-                    with waiting:
-                        slot = await self._lanes.wait(lane)
-            if slot is None:  # the wait was cancelled
-                call.check()
-                raise CallAbandoned
-            try:
+            async with AsyncExitStack() as stack:
+                with waiting, call.stage("queue"):
+                    await stack.enter_async_context(self._lanes.slot(lane))
+                if waiting.cancelled_caught:
+                    call.check()
                 return await anyio.to_thread.run_sync(begin, limiter=self._threads, abandon_on_cancel=True)
-            finally:
-                self._lanes.give_back(slot)
         except CallAbandoned as error:
             raise ClientDisconnect from error
         finally:

@@ -24,7 +24,9 @@ def add_library_parser(subparsers: "Subparsers") -> None:
     info = commands.add_parser("info", help="what a library holds", description="Prints what a library holds.")
     info.set_defaults(run=run_info)
     info.add_argument(
-        "--check", action="store_true", help="also read all frames, and compare them with their checksums"
+        "--check",
+        action="store_true",
+        help="also read all frames and moments, and check that none is damaged or missing",
     )
     info.add_argument("--json", action="store_true", help="print JSON")
     remove = commands.add_parser(
@@ -50,12 +52,13 @@ def run_info(args: argparse.Namespace) -> None:
         EarmarkError: If the library cannot be read.
     """
     from service.library.contents import check_frames, describe
+    from service.library.moment_check import check_moments
     from service.library.store import open_library
 
     library = open_library(args.library)
     facts: dict[str, Any] = describe(library)
     if args.check:
-        facts["checked_frames"] = check_frames(library)
+        facts["checked_frames"], facts["checked_moments"] = check_frames(library), check_moments(library)
     if args.json:
         write_line(sys.stdout, json.dumps(facts))
         return

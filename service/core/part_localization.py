@@ -48,13 +48,13 @@ class PartSegments:
 
     Attributes:
         segments: The segments that are as in the whole recording.
-        is_open_before: Whether there is a segment that needs frames before the part.
-        is_open_after: Whether there is a segment that needs frames after the part.
+        open_before: The segments that need frames before the part, as they are without these frames.
+        open_after: The segments that need frames after the part, as they are without these frames.
     """
 
     segments: tuple[Segment, ...]
-    is_open_before: bool
-    is_open_after: bool
+    open_before: tuple[Segment, ...]
+    open_after: tuple[Segment, ...]
 
 
 def localize_part(
@@ -73,24 +73,26 @@ def localize_part(
     curves = score_curves(evidence, manifest.calibration, grid, postprocessing)
     smoothed, extended = curves.smoothed[0], curves.extended[0]  # (F,)
     if extended.max() <= postprocessing.threshold:
-        return PartSegments((), False, False)
+        return PartSegments((), (), ())
     half = grid.odd_frames_for(postprocessing.median_filter_s) // 2
     first = 0 if part.first_frame == 0 else min(half, len(smoothed))
     end = len(smoothed) if part.end_frame == part.n_frames else max(len(smoothed) - half, 0)
     reach = np.flatnonzero(smoothed / np.float32(postprocessing.extent_ratio) > postprocessing.threshold_off)  # (R,)
     gap_frames = grid.frames_for(postprocessing.merge_gap_s)
     found = cut_segments(extended, smoothed, _edges(part, grid), gap_frames, postprocessing)
-    closed: list[Segment] = []
-    is_open_before = is_open_after = False
+    closed, open_before, open_after = list[Segment](), list[Segment](), list[Segment]()
     for segment in found:
         begins, stops = grid.frames_touched(segment.onset_s, segment.offset_s)
         begins, stops = begins - part.first_frame, min(stops - part.first_frame, len(smoothed))
         before = part.first_frame > 0 and not _has_gap(reach, first - 1, begins, gap_frames)
         after = part.end_frame < part.n_frames and not _has_gap(reach, stops - 1, end, gap_frames)
-        is_open_before, is_open_after = is_open_before or before, is_open_after or after
+        if before:
+            open_before.append(segment)
+        if after:
+            open_after.append(segment)
         if not before and not after:
             closed.append(segment)
-    return PartSegments(tuple(closed), is_open_before, is_open_after)
+    return PartSegments(tuple(closed), tuple(open_before), tuple(open_after))
 
 
 def _edges(part: RecordingPart, grid: FrameGrid) -> NDArray[np.float64]:

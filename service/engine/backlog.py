@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from service.engine.call import Call
 
@@ -20,7 +19,8 @@ class _Expected:
     is_short: bool
 
 
-class Queued(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Queued:
     """The windows of one call that wait in the batcher or are being embedded."""
 
     call: Call

@@ -15,6 +15,8 @@ Float32 = NDArray[np.float32]
 MAX_CELLS = 5
 """Cells that are kept of each stretch. A longer stretch hardly changes; the mean of its further cells is kept as one more."""
 _STEPS = 127
+QUANTIZATION = 0.5 / _STEPS + 1e-4
+"""Largest error of a number of a cell, with rounding."""
 
 
 def encode_cells(cells: Float32, starts: NDArray[np.int64]) -> list[bytes]:
@@ -48,14 +50,43 @@ def best_similarities(encoded: Any, query: Float32) -> Float32:
     """
     if not len(encoded):
         return np.zeros(0, np.float32)
+    codes, starts = decode_cells(encoded, len(query))
+    similarities = codes.astype(np.float32) @ (query / _STEPS)  # (cells,)
+    return np.maximum.reduceat(similarities, starts)
+
+
+def decode_cells(encoded: Any, dimension: int) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Reads the cells of stretches: the codes of all cells, shape (C, D), and the first cell of each stretch, shape (M,).
+
+    Args:
+        encoded: An Arrow array of M codes, of type large_binary, M at least 1.
+        dimension: D.
+
+    Raises:
+        ValueError: If a code is no sequence of rows of D bytes, or is empty.
+    """
     _, offsets, values = encoded.buffers()
     ends = np.frombuffer(offsets, np.int64)[encoded.offset : encoded.offset + len(encoded) + 1]
     lengths = np.diff(ends)
-    if (lengths < len(query)).any() or (lengths % len(query)).any():
-        raise ValueError(f"cells of {len(query)} dimensions are missing or damaged")
-    codes = np.frombuffer(values, np.int8)[ends[0] : ends[-1]].reshape(-1, len(query))
-    similarities = codes.astype(np.float32) @ (query / _STEPS)  # (cells,)
-    return np.maximum.reduceat(similarities, (ends[:-1] - ends[0]) // len(query))
+    if (lengths < dimension).any() or (lengths % dimension).any():
+        raise ValueError(f"cells of {dimension} dimensions are missing or damaged")
+    codes = np.frombuffer(values, np.int8)[ends[0] : ends[-1]].reshape(-1, dimension)
+    return codes, (ends[:-1] - ends[0]) // dimension
+
+
+def means_of_cells(codes: NDArray[np.int8], starts: NDArray[np.int64], n_cells: NDArray[np.int64]) -> Float32:
+    """Computes the mean of each stretch from its cells, shape (M, D), within `QUANTIZATION`; see `decode_cells`.
+
+    Args:
+        codes: The codes of all cells, shape (C, D).
+        starts: First code of each stretch, shape (M,).
+        n_cells: Number of cells of each stretch before those after the first `MAX_CELLS` were joined, shape (M,).
+    """
+    n_codes = np.diff(np.append(starts, len(codes)))
+    place = np.arange(len(codes)) - np.repeat(starts, n_codes)
+    weights = np.where(place < MAX_CELLS, 1, np.repeat(n_cells, n_codes) - MAX_CELLS).astype(np.float32)  # (C,)
+    sums: Float32 = np.add.reduceat(codes * weights[:, None], starts, axis=0)  # (M, D)
+    return sums / np.float32(_STEPS) / n_cells[:, None].astype(np.float32)
 
 
 def _quantized(cells: Float32) -> NDArray[np.int8]:

@@ -31,8 +31,12 @@ WHOLE_BLOCKS = 4
 """Largest number of blocks of a recording that is read as a whole."""
 MAX_PART_BLOCKS = 2048
 """Blocks of a recording that an exact search reads at a time, as long as no segment is longer."""
-_WIDENING = 2
-"""Where a segment continues outside of a part, the part grows on that side by this multiple of its length."""
+_WIDENED_BLOCKS = 128
+"""Blocks by which all parts together grow at a time, where segments continue outside of their parts.
+
+Each part grows by half of its length to twice its length: few parts quickly, because each read takes time; many parts slowly,
+because most of them turn out to be short, or not to be among the best.
+"""
 _ROUNDING = 1e-5
 """Difference of scores that rounding may cause."""
 
@@ -108,6 +112,8 @@ class _Place:
 
 _Part = tuple[_Place, Float32]
 """A place and the similarity curve of its blocks, shape (F,)."""
+_Open = tuple[_Place, bool, bool]
+"""A place with a segment that continues before it or after it."""
 
 
 @dataclass(slots=True)
@@ -122,6 +128,7 @@ class ExactStage:
         found: The segments so far: all that are among the best of those looked at, and some more.
         gone: Rows of recordings that were removed during the search.
         read: Ranges of frames that need no further look, by row.
+        curves: The similarity curves of the blocks that were read.
     """
 
     library: Library
@@ -131,6 +138,10 @@ class ExactStage:
     found: Found = field(default_factory=Found)
     gone: set[int] = field(default_factory=set[int])
     read: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    curves: BlockCurves = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._forget_curves()
 
     def has_read(self, row: int, first_frame: int, end_frame: int) -> bool:
         """Whether nothing more can be learnt about these frames."""
@@ -149,23 +160,26 @@ class ExactStage:
         Raises:
             LibraryDamaged: If frames are missing or damaged.
         """
-        curves = BlockCurves(self.library, self.snapshot, self.query.encoded.embeddings)
-        parts = self._parts(_merged([self._place(*stretch) for stretch in stretches]), curves)
+        parts = self._parts(_merged([self._place(*stretch) for stretch in stretches]))
         while parts:
             parts, wider = self._localize_best(parts)
             if not wider:
                 break
             moved = {place.row for place in wider}  # places in the same recording may now overlap
             merged = _merged([*wider, *(place for place, _ in parts if place.row in moved)])
-            parts = [*(part for part in parts if part[0].row not in moved), *self._parts(merged, curves)]
+            parts = [*(part for part in parts if part[0].row not in moved), *self._parts(merged)]
         for place, _ in parts:  # no better segment is in them
             self.read[place.row].append((place.first_frame, place.end_frame))
 
     def keep_best(self) -> None:
-        """Forgets all but the segments with the highest scores."""
+        """Forgets all but the segments with the highest scores, so that memory does not grow with the frames that were read."""
+        self._forget_curves()
         if len(self.found) > self.top:
             best = heapq.nlargest(self.top, self.found.items(), key=lambda item: item[1].score)
             self.found = dict(best)
+
+    def _forget_curves(self) -> None:
+        self.curves = BlockCurves(self.library, self.snapshot, self.query.encoded.embeddings)
 
     def _bound(self, open_peaks: Iterable[float]) -> float:
         """The score that a segment needs to be among the best, if each open peak belongs to a further segment."""
@@ -180,11 +194,11 @@ class ExactStage:
             return _Place(row, first_frame, end_frame, 0, n_blocks(n_frames))
         return _Place(row, first_frame, end_frame, first_frame // BLOCK_FRAMES, n_blocks(end_frame))
 
-    def _parts(self, places: Sequence[_Place], curves: BlockCurves) -> list[_Part]:
+    def _parts(self, places: Sequence[_Place]) -> list[_Part]:
         """Reads the curves of places, and computes the peaks that are not known yet."""
         parts: list[_Part] = []
         ranges = [(place.row, place.begin, place.end) for place in places]
-        for place, curve in zip(places, curves.read(ranges), strict=True):
+        for place, curve in zip(places, self.curves.read(ranges), strict=True):
             if curve is None:
                 self.gone.add(place.row)
             else:
@@ -200,30 +214,62 @@ class ExactStage:
         Returns:
             The other parts; and wider places for segments that continue outside of their parts.
         """
-        left, wider, open_peaks = list[_Part](), list[_Place](), dict[int, float]()
+        left, opened, open_peaks = list[_Part](), list[_Open](), dict[int, float]()
         for place, curve in sorted(parts, key=lambda part: -part[0].peak):
-            if place.peak < self._bound(open_peaks.values()) - _ROUNDING:
+            # a part waits while segments that continue may fill the ranking: fewer parts are followed in vain
+            is_waiting = opened and self._n_better(place.peak) + len(opened) >= self.top
+            needed = self._bound(open_peaks.values()) - _ROUNDING
+            if is_waiting or place.peak < needed:
                 left.append((place, curve))
-            elif (more := self._localize(place, curve)) is not None:
-                wider.append(more)
+            elif (more := self._localize(place, curve, needed)) is not None:
+                opened.append(more)
                 open_peaks[place.row] = max(place.peak, open_peaks.get(place.row, 0))
-        return left, wider
+        return left, [self._wider(*each, n_blocks_more=_WIDENED_BLOCKS // len(opened)) for each in opened]
 
-    def _localize(self, place: _Place, curve: Float32) -> _Place | None:
-        """Adds the segments of a part; returns a wider place if a segment continues outside, otherwise None."""
+    def _n_better(self, peak: float) -> int:
+        """Number of segments so far with a score of at least `peak`."""
+        return sum(segment.score >= peak for segment in self.found.values())
+
+    def _localize(self, place: _Place, curve: Float32, needed: float) -> _Open | None:
+        """Adds the segments of a part.
+
+        Args:
+            place: The place.
+            curve: The similarity curve of its blocks.
+            needed: The score that a segment needs to be followed.
+
+        Returns:
+            The sides on which a segment at the frames that are looked at continues outside of the part; None if there is no such
+            segment. Other segments that continue, in the neighbourhood, have candidates of their own.
+        """
         n_frames, query = int(self.snapshot.n_frames[place.row]), self.query
         first_frame = place.begin * BLOCK_FRAMES
         part = RecordingPart(curve, first_frame, n_frames, float(self.snapshot.durations_s[place.row]))
         result = localize_part(part, query.encoded, query.manifest, query.postprocessing)
         self.found.update({(place.row, segment.onset_s): segment for segment in result.segments})
-        if not result.is_open_before and not result.is_open_after:
+
+        def matters(segment: Segment) -> bool:
+            begins, stops = query.manifest.grid.frames_touched(segment.onset_s, segment.offset_s)
+            return segment.score >= needed and begins < place.end_frame and stops > place.first_frame
+
+        is_open_before, is_open_after = (any(map(matters, side)) for side in (result.open_before, result.open_after))
+        if is_open_before or is_open_after:
+            return place, is_open_before, is_open_after
+        if result.open_before or result.open_after:
+            self.read[place.row].append((place.first_frame, place.end_frame))
+        else:
             self.read[place.row].append((first_frame, first_frame + len(curve)))
-            return None
-        more = _WIDENING * (place.end - place.begin)
+        return None
+
+    def _wider(self, place: _Place, is_open_before: bool, is_open_after: bool, *, n_blocks_more: int) -> _Place:
+        """The place with more blocks on the sides on which a segment continues."""
+        length = place.end - place.begin
+        more = max(1, length // 2, min(2 * length, n_blocks_more))
+        end = n_blocks(int(self.snapshot.n_frames[place.row]))
         return replace(
             place,
-            begin=max(0, place.begin - more) if result.is_open_before else place.begin,
-            end=min(n_blocks(n_frames), place.end + more) if result.is_open_after else place.end,
+            begin=max(0, place.begin - more) if is_open_before else place.begin,
+            end=min(end, place.end + more) if is_open_after else place.end,
         )
 
 

@@ -33,7 +33,7 @@ class FrameBlock:
     """
 
     number: int
-    content: bytes
+    content: bytes | memoryview
     crc32: int
 
 

@@ -50,9 +50,14 @@ def padded_dimension(dimension: int) -> int:
     return -(-dimension // _LANES) * _LANES
 
 
+def cell_frames_of(grid: FrameGrid) -> int:
+    """Number of frames of a cell."""
+    return max(1, round(CELL_S / grid.hop_s))
+
+
 def find_moments(frames: Frames, grid: FrameGrid) -> Moments:
     """Computes the moment vectors of a recording from its frames, shape (T, D), T at least 1."""
-    cell_frames = max(1, round(CELL_S / grid.hop_s))
+    cell_frames = cell_frames_of(grid)
     cells = _cell_means(frames, cell_frames)  # (C, D)
     starts = _stretch_starts(cells, max(1, round(MAX_STRETCH_S / CELL_S)), max(1, round(MAX_STATIC_S / CELL_S)))  # (M,)
     first_frames = starts * cell_frames

@@ -13,6 +13,7 @@ from service.library.store import Library
 from service.library.tables import in_portions, number_list, reporting_damage
 
 _KEPT = 8
+_KEPT_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +56,8 @@ class Snapshots:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._kept: OrderedDict[tuple[int, str], Snapshot] = OrderedDict()
+        self._rows: dict[int, Recording] = {}
+        self._rows_version = -1
         self._lock = threading.Lock()
 
     def read(self, condition: str = "") -> Snapshot:
@@ -82,8 +85,17 @@ class Snapshots:
 
     def recordings(self, generations: Sequence[int]) -> dict[int, Recording]:
         """The recordings of some generations, by generation; without those that were removed."""
-        found: dict[int, Recording] = {}
-        for part in in_portions(sorted(set(generations))):
+        with reporting_damage(self._library.location):
+            version = self._library.tables.recordings.version
+        with self._lock:
+            rows = self._rows if self._rows_version == version else {}
+            found = {generation: rows[generation] for generation in generations if generation in rows}
+        unknown = sorted(set(generations) - set(found))
+        for part in in_portions(unknown):
             for row in self._library.recordings(where=f"generation IN {number_list(part)}").to_pylist():
                 found[row["generation"]] = Recording.of_row(row)
+        if unknown:
+            with self._lock:
+                is_current = self._rows_version == version and len(self._rows) + len(found) <= _KEPT_ROWS
+                self._rows, self._rows_version = {**self._rows, **found} if is_current else dict(found), version
         return found

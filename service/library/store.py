@@ -15,11 +15,14 @@ import numpy as np
 
 from service.core.start_errors import LibraryMissing, LibraryModelDiffers, MetadataInvalid
 from service.engine.clip_embedding import ClipEmbedding
+from service.library.block_rows import BlockRows
 from service.library.fragments import StagedRecording, commit_fragments, new_generation
 from service.library.indexes import update_indexes
+from service.library.pinned_table import PinnedTable
 from service.library.recording import COLUMNS, LibraryModel, Recording
 from service.library.stored_rows import frame_rows, moment_rows
 from service.library.tables import (
+    MOMENTS,
     Tables,
     columns_table,
     create_tables,
@@ -56,9 +59,9 @@ class Library:
     """
 
     def __init__(self, tables: Tables, on_step: Callable[[str], object] = lambda _: None) -> None:
-        self.location = tables.location
-        self.model = tables.model
-        self.tables = tables
+        self.location, self.model, self.tables = tables.location, tables.model, tables
+        self.blocks = BlockRows(tables)
+        self.moments = PinnedTable(tables, MOMENTS)
         self._lock = WriteLock(tables.location)
         self._on_step = on_step
 

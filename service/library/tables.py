@@ -23,6 +23,8 @@ RECORDINGS, FRAMES, MOMENTS = "recordings", "frames", "moments"
 _FORMAT_KEY, _MODEL_KEY = b"earmark.format", b"earmark.model"
 _INDEX_CACHE_BYTES = 256 * 2**20
 _METADATA_CACHE_BYTES = 64 * 2**20
+_UNCOMPRESSED = {"lance-encoding:compression": "none"}
+"""LanceDB compresses long binary values otherwise. That makes frames 8 % smaller, but reading them takes 2.5 times as long."""
 _MAX_REASON_CHARS = 200
 
 
@@ -35,12 +37,24 @@ class Tables:
         recordings: One row for each recording.
         frames: Blocks of frame embeddings; see `service.library.frame_blocks`.
         moments: Moment vectors; see `service.library.moments`.
+        database: The connection that the tables belong to.
     """
 
     location: str
     recordings: Any
     frames: Any
     moments: Any
+    database: Any
+
+    def version(self, name: str) -> int:
+        """The latest version of a table."""
+        return getattr(self, name).version
+
+    def open_at(self, name: str, version: int) -> Any:
+        """A table as it is at a version, whatever is written later."""
+        table = self.database.open_table(name)
+        table.checkout(version)
+        return table
 
     @property
     def model(self) -> LibraryModel:
@@ -73,7 +87,8 @@ def open_tables(location: str) -> Tables:
         names = set(database.list_tables(limit=100).tables)
         if RECORDINGS not in names:
             raise LibraryMissing(location)
-        return Tables(location, *(database.open_table(name) for name in (RECORDINGS, FRAMES, MOMENTS)))
+        recordings, frames, moments = (database.open_table(name) for name in (RECORDINGS, FRAMES, MOMENTS))
+        return Tables(location, recordings, frames, moments, database)
 
 
 def create_tables(location: str, model: LibraryModel) -> Tables:
@@ -107,23 +122,19 @@ def _schemas(model: LibraryModel) -> Mapping[str, Any]:
 
     arrow: Any = pa
     vector = arrow.list_(arrow.float32(), padded_dimension(model.dimension))
+    frames, cells = (arrow.field(name, arrow.large_binary(), metadata=_UNCOMPRESSED) for name in ("frames", "cells"))
     return {
         FRAMES: arrow.schema(
-            {
-                "block_id": arrow.int64(),
-                "generation": arrow.int64(),
-                "crc32": arrow.int64(),
-                "frames": arrow.large_binary(),
-            }
+            [("block_id", arrow.int64()), ("generation", arrow.int64()), ("crc32", arrow.int64()), frames]
         ),
         MOMENTS: arrow.schema(
-            {
-                "generation": arrow.int64(),
-                "first_frame": arrow.int32(),
-                "end_frame": arrow.int32(),
-                "vector": vector,
-                "cells": arrow.large_binary(),
-            }
+            [
+                ("generation", arrow.int64()),
+                ("first_frame", arrow.int32()),
+                ("end_frame", arrow.int32()),
+                ("vector", vector),
+                cells,
+            ]
         ),
         RECORDINGS: arrow.schema(
             {

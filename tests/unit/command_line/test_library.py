@@ -14,6 +14,7 @@ def test_info_names_the_columns_and_damage_is_an_error(tmp_path: Path, capfd: py
     out = capfd.readouterr().out
     assert "recordings: 1\n" in out
     assert "checked_frames: 600\n" in out
+    assert f"checked_moments: {library.tables.moments.count_rows()}\n" in out
     assert "metadata: site (text), gain (number)\n" in out
     (data,) = (tmp_path / "frames.lance/data").iterdir()
     data.write_bytes(b"")

@@ -51,7 +51,7 @@ def test_segments_of_a_part_are_those_of_the_whole_unless_they_are_open(
     expected = {(each.onset_s, each.offset_s): each.score for each in whole.segments}
     for segment in result.segments:
         np.testing.assert_allclose(segment.score, expected[segment.onset_s, segment.offset_s], atol=1e-6)
-    if not result.is_open_before and not result.is_open_after:
+    if not result.open_before and not result.open_after:
         margin_s = (9 + 12) * MANIFEST.grid.hop_s  # half of the widest filter and the longest gap
         inner = (
             first * MANIFEST.grid.hop_s + margin_s * (first > 0),
@@ -61,8 +61,8 @@ def test_segments_of_a_part_are_those_of_the_whole_unless_they_are_open(
         assert {times for times in expected if inner[0] <= times[0] and times[1] <= inner[1]} <= seen
     if (first, end) == (0, n_frames):
         assert result.segments == whole.segments
-        assert not result.is_open_before
-        assert not result.is_open_after
+        assert not result.open_before
+        assert not result.open_after
 
 
 def test_widening_an_open_part_ends_with_the_segment_of_the_whole() -> None:
@@ -74,11 +74,11 @@ def test_widening_an_open_part_ends_with_the_segment_of_the_whole() -> None:
         result = localize_part(
             RecordingPart(_similarity(frames[begin:end]), begin, 2_000, 80.0), QUERY, MANIFEST, MANIFEST.postprocessing
         )
-        if not result.is_open_before and not result.is_open_after:
+        if not result.open_before and not result.open_after:
             break
         assert result.segments == ()
         size, n_steps = end - begin, n_steps + 1
-        begin = max(0, begin - size) if result.is_open_before else begin
-        end = min(2_000, end + size) if result.is_open_after else end
+        begin = max(0, begin - size) if result.open_before else begin
+        end = min(2_000, end + size) if result.open_after else end
     assert result.segments == whole.segments
     assert n_steps < 7

@@ -1,6 +1,10 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from service.core.library_errors import LibraryDamaged
 from service.library import candidates
 from service.library.candidates import find_candidates
 from service.library.snapshot import Snapshots
@@ -27,7 +31,37 @@ def test_the_most_similar_stretches_come_first(library: Library) -> None:
     assert found.first_frames[0] <= 130 < found.end_frames[0]
     frames = frames_of(bytes([3]), 500)[found.first_frames[0] : found.end_frames[0]].astype(np.float32)
     cells = frames.reshape(-1, 5, 9).mean(axis=1)
-    assert found.similarities[0] == pytest.approx(float((cells @ query).max()), abs=0.01)
+    assert found.similarities[0] == pytest.approx(float(frames.mean(axis=0) @ query), abs=0.01)
+    assert found.best_cells(np.array([0]), query)[0] == pytest.approx(float((cells @ query).max()), abs=0.01)
+
+
+def test_cells_are_those_of_the_candidates_in_any_order(library: Library) -> None:
+    query = np.eye(9, dtype=np.float32)[2]
+    found = find_candidates(library, Snapshots(library).read(), query, 60)
+    every = found.best_cells(np.arange(60), query)
+    some = np.array([41, 3, 59, 0])
+    np.testing.assert_array_equal(found.best_cells(some, query), every[some])
+    assert found.best_cells(np.zeros(0, np.int64), query).tolist() == []
+
+
+def test_candidates_keep_their_cells_when_the_library_changes_during_the_search(tmp_path: Path) -> None:
+    library = make_library(tmp_path)
+    library.add([new_recording("/a", b"a", 500), new_recording("/b", b"b", 500)])
+    query = np.eye(9, dtype=np.float32)[1]
+    found = find_candidates(library, Snapshots(library).read(), query, 100)
+    numbers = np.arange(len(found.rows))
+    before = found.best_cells(numbers, query)
+    library.remove(library.recordings(["id"], "path = '/a'")["id"].to_pylist())
+    library.add([new_recording("/c", b"c", 500)])
+    library.compact()
+    np.testing.assert_array_equal(found.best_cells(numbers, query), before)
+
+
+def test_missing_moments_are_damage(library: Library) -> None:
+    query = np.eye(9, dtype=np.float32)[1]
+    found = find_candidates(library, Snapshots(library).read(), query, 10)
+    with pytest.raises(LibraryDamaged):
+        replace(found, addresses=found.addresses + 10**9).best_cells(np.arange(10), query)
 
 
 @pytest.mark.parametrize("max_listed", [5000, 1])

@@ -1,3 +1,4 @@
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,11 +6,13 @@ import numpy as np
 import pytest
 
 from service.core.scoring import EncodedQueries
-from service.library import exact_stage
+from service.library import block_curves, exact_stage
 from service.library.exact_stage import ExactStage, ScoredQuery
-from service.library.frame_blocks import BLOCK_FRAMES
+from service.library.frame_blocks import BLOCK_FRAMES, n_blocks
+from service.library.frame_reader import BlockRange, Float16
 from service.library.recording import LibraryModel
 from service.library.snapshot import Snapshots
+from service.library.store import Library
 from tests.library_parts import frames_of, make_library, new_recording
 from tests.manifests import make_manifest
 
@@ -32,6 +35,35 @@ def test_only_the_blocks_around_a_candidate_are_read(stage: ExactStage) -> None:
     assert not stage.has_read(0, 4_000, 4_010)
     ((begin, end),) = stage.read[0]
     assert end - begin <= 8 * BLOCK_FRAMES
+
+
+def test_only_segments_that_may_be_among_the_best_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = make_library(tmp_path, model=LibraryModel.of(MANIFEST))
+    query = np.eye(9, dtype=np.float32)[:1]
+    for number, similarity in enumerate([0.7, 0.9, 0.8]):  # each recording is a sound of 400 s
+        recording = new_recording(f"/{number}", bytes([number]), 10_000)
+        frame = np.array([similarity, np.sqrt(1 - similarity**2), *np.zeros(7)], np.float16)
+        library.add([replace(recording, embedding=replace(recording.embedding, stored=np.tile(frame, (10_000, 1))))])
+    snapshot = Snapshots(library).read()
+    rows = [
+        Snapshots(library).recordings([generation])[generation].path for generation in snapshot.generations.tolist()
+    ]
+    read: list[tuple[int, int]] = []
+    read_ranges = block_curves.read_ranges
+
+    def counting(library: Library, ranges: Sequence[BlockRange]) -> Mapping[BlockRange, Float16 | None]:
+        read.extend((each.generation, each.end - each.begin) for each in ranges)
+        return read_ranges(library, ranges)
+
+    monkeypatch.setattr(block_curves, "read_ranges", counting)
+    scored = ScoredQuery(EncodedQueries(query), MANIFEST, MANIFEST.postprocessing)
+    stage = ExactStage(library, snapshot, scored, 1)
+    stage.look_at([(row, 5_000, 5_010) for row in range(3)])
+    best = int(snapshot.generations[rows.index("/1")])
+    ((row, onset_s), segment), *_ = sorted(stage.found.items(), key=lambda item: -item[1].score)
+    assert (int(snapshot.generations[row]), onset_s, segment.offset_s) == (best, 0.0, 400.0)
+    assert sum(n for generation, n in read if generation == best) == n_blocks(10_000)  # each block once
+    assert sum(n for generation, n in read if generation != best) <= 6
 
 
 def test_only_the_best_are_kept(stage: ExactStage) -> None:

@@ -103,7 +103,11 @@ def test_a_condition_limits_the_search_and_its_hours(
         Searcher(library, MANIFEST).search([query], _options(10, "half ="))
 
 
-def test_the_index_finds_nearly_all_of_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first_cells", [searching.FIRST_CELLS, 60])
+def test_the_index_finds_nearly_all_of_the_best(
+    first_cells: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "FIRST_CELLS", first_cells)
     monkeypatch.setattr(indexes, "MIN_MOMENTS", 300)
     monkeypatch.setattr(indexes, "MIN_BLOCKS", 10)
     library = make_library(tmp_path, model=LibraryModel.of(MANIFEST))
@@ -116,6 +120,27 @@ def test_the_index_finds_nearly_all_of_the_best(tmp_path: Path, monkeypatch: pyt
         result, exact = (searcher.search([query], _options(10, exact=exact)) for exact in (False, True))
         n_found += len(set(_moments(result)) & set(_moments(exact)))
     assert n_found >= 90
+
+
+def test_cells_of_candidates_that_cannot_matter_are_not_read(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "FIRST_CELLS", 50)
+    monkeypatch.setattr(searching, "LOOKED_AT_A_TIME", 20)
+    n_read = 0
+    best_cells = candidates.Candidates.best_cells
+
+    def counting(self: candidates.Candidates, numbers: np.ndarray, query: np.ndarray) -> np.ndarray:
+        nonlocal n_read
+        n_read += len(numbers)
+        return best_cells(self, numbers, query)
+
+    monkeypatch.setattr(candidates.Candidates, "best_cells", counting)
+    sound = embedding_of(b"/long", LENGTHS["/long"]).stored[1_000:1_001].astype(np.float32)
+    query = SearchQuery("a sound of the library", EncodedQueries(sound))
+    result = Searcher(library, MANIFEST).search([query], _options(1))
+    assert (
+        _moments(result).keys() == _moments(Searcher(library, MANIFEST).search([query], _options(1, exact=True))).keys()
+    )
+    assert 50 <= n_read < 0.5 * library.tables.moments.count_rows()
 
 
 def test_parts_of_long_recordings_are_read_one_after_another(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

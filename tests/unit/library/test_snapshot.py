@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,3 +30,17 @@ def test_only_a_few_snapshots_are_kept(tmp_path: Path) -> None:
     for number in range(20):
         snapshots.read(f"(`path` = '{number}')")
     assert len(snapshots._kept) == 8
+
+
+def test_rows_are_read_again_when_they_change(tmp_path: Path) -> None:
+    library = make_library(tmp_path)
+    library.add([new_recording("/a", b"a", 30), new_recording("/b", b"b", 50)])
+    snapshots = Snapshots(library)
+    generations = snapshots.read().generations.tolist()
+    rows = snapshots.recordings(generations)
+    assert snapshots.recordings(generations[:1]) == {generations[0]: rows[generations[0]]}
+    library.add_metadata_columns({"site": str}, "t.csv")
+    library.update([replace(row, metadata={"site": "north"}) for row in rows.values()])
+    assert {row.metadata["site"] for row in snapshots.recordings(generations).values()} == {"north"}
+    library.remove([rows[generations[0]].id])
+    assert set(snapshots.recordings(generations)) == {generations[1]}

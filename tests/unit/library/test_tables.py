@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.core.library_errors import LibraryDamaged
@@ -15,7 +17,7 @@ from service.library.tables import (
     open_tables,
     reporting_damage,
 )
-from tests.library_parts import MODEL
+from tests.library_parts import MODEL, make_library, new_recording
 
 
 def test_a_library_remembers_its_model(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_crash_in_the_native_code_is_damage_and_an_interruption_is_not() -> No
 def test_without_lancedb_the_message_names_the_extra(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['lancedb'] = None; from service.library.tables import create_tables;"
-        "from tests.library_parts import MODEL\n"
+        "from tests.library_parts import MODEL, make_library, new_recording\n"
         "try: create_tables(sys.argv[1], MODEL)\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
@@ -81,3 +83,13 @@ def test_lists_for_conditions_and_portions() -> None:
     assert [list(part) for part in in_portions([1, 2, 3], 2)] == [[1, 2], [3]]
     assert is_object_store("s3://bucket/x")
     assert not is_object_store("/folder")
+
+
+def test_frames_and_cells_are_not_compressed(tmp_path: Path) -> None:
+    library = make_library(tmp_path)
+    recording = new_recording("/a", b"a", 20_000)
+    frames = np.zeros_like(recording.embedding.stored)  # zeros compress well
+    frames[::64] = recording.embedding.stored[::64]  # but no block is like another
+    library.add([replace(recording, embedding=replace(recording.embedding, stored=frames))])
+    library.compact()
+    assert min(file.stat().st_size for file in (tmp_path / "frames.lance/data").iterdir()) > frames.nbytes
