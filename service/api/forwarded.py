@@ -7,6 +7,7 @@ removed from every request, so that nothing else can believe them.
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -19,6 +20,8 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 _PREFIX = re.compile(rb"(?:/[A-Za-z0-9._~-]+)+")
 _MAX_PREFIX_CHARS = 200
 _PEER = "earmark.peer"
+_REMEMBERED_ADDRESSES = 256
+_MAX_ADDRESS_CHARS = 64
 
 
 class ForwardedHeaders:
@@ -35,7 +38,7 @@ class ForwardedHeaders:
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network], accepts_prefix: bool) -> None:
-        self._app, self._trusted, self._accepts_prefix = app, trusted, accepts_prefix
+        self._app, self._trusted, self._accepts_prefix = app, tuple(trusted), accepts_prefix
         self._with_client = ProxyHeadersMiddleware(self._without_headers, [str(network) for network in trusted])  # pyright: ignore[reportArgumentType] - uvicorn has types of ASGI of its own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +47,7 @@ class ForwardedHeaders:
             await self._app(scope, receive, send)
             return
         peer = _plain(scope.get("client"))
-        if peer is None or not any(ipaddress.ip_address(peer[0]) in network for network in self._trusted):
+        if peer is None or not _is_in(peer[0], self._trusted):
             await self._without_headers(scope, receive, send)
             return
         scope[_PEER] = scope["client"] = peer
@@ -70,14 +73,26 @@ class ForwardedHeaders:
 
 def _plain(client: tuple[str, int] | None) -> tuple[str, int] | None:
     """An address without the IPv6 form of IPv4 addresses; None if it is no IP address."""
-    if client is None:
+    if client is None or len(client[0]) > _MAX_ADDRESS_CHARS:
         return None
+    host = _plain_host(client[0])
+    return None if host is None else (host, client[1])
+
+
+@lru_cache(maxsize=_REMEMBERED_ADDRESSES)
+def _plain_host(host: str) -> str | None:
     try:
-        address = ipaddress.ip_address(client[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address), client[1]
+    return str(mapped or address)
+
+
+@lru_cache(maxsize=_REMEMBERED_ADDRESSES)
+def _is_in(host: str, networks: tuple[Network, ...]) -> bool:
+    """Whether an IP address is in one of the networks."""
+    return any(ipaddress.ip_address(host) in network for network in networks)
 
 
 def _last_value(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes:

@@ -51,9 +51,7 @@ class Lane:
         return self.n_waiting * self.turn_s
 
     async def acquire(self, slot: "Slot") -> None:
-        """Waits for a slot; takes a free one at once, without a turn of the event loop."""
-        if self.try_acquire(slot):
-            return
+        """Waits for a slot."""
         self.n_waiting += 1
         try:
             await self._limiter.acquire_on_behalf_of(slot)
@@ -126,22 +124,40 @@ class Lanes:
 
     @asynccontextmanager
     async def slot(self, lane: Lane) -> AsyncGenerator[None]:
-        """Waits for a slot of a lane, and holds it during the block.
+        """Waits for a slot of a lane, and holds it during the block."""
+        slot = self.take(lane) or await self.wait(lane)
+        try:
+            yield
+        finally:
+            self.give_back(slot)
+
+    def take(self, lane: Lane) -> Slot | None:
+        """Takes a slot of a lane if one is free and no request waits for it; the caller gives it back."""
+        slot = Slot(lane)
+        return self._begun(slot) if lane.try_acquire(slot) else None
+
+    async def wait(self, lane: Lane) -> Slot:
+        """Waits for a slot of a lane; the caller gives it back."""
+        slot = Slot(lane)
+        await lane.acquire(slot)
+        return self._begun(slot)
+
+    def give_back(self, slot: Slot) -> None:
+        """Gives a slot back."""
+        if slot.mover:
+            slot.mover.cancel()
+        slot.lane.release(slot)
+
+    def _begun(self, slot: Slot) -> Slot:
+        """Begins the time of a slot.
 
         A clip that takes longer than a short clip moves to the lane of long clips as soon as a slot is free there: its
         length was not known before it was decoded.
         """
-        slot = Slot(lane)
-        await lane.acquire(slot)
         slot.since_s = time.monotonic()
-        if lane is self.short:
+        if slot.lane is self.short:
             self._move_later(slot)
-        try:
-            yield
-        finally:
-            if slot.mover:
-                slot.mover.cancel()
-            slot.lane.release(slot)
+        return slot
 
     def _move_later(self, slot: Slot) -> None:
         slot.mover = asyncio.get_running_loop().call_later(_SHORT_S, self._move, slot)

@@ -31,6 +31,7 @@ class Metrics:
     def __init__(self, trace_id: Callable[[], str | None] = lambda: None) -> None:
         self._trace_id = trace_id
         self._registry = CollectorRegistry()
+        self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._add_request_metrics()
         self._add_clip_metrics()
         self._add_state_metrics()
@@ -149,8 +150,13 @@ class Metrics:
     def end_request(self, route: str, status: int, seconds: float) -> None:
         """Counts a request that was answered, with its duration in seconds."""
         self._in_flight.dec()
-        self._requests.labels(route, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds, self._exemplar())
+        answered = self._answered.get((route, status))
+        if answered is None:
+            answered = self._requests.labels(route, str(status)), self._request_seconds.labels(route)
+            self._answered[route, status] = answered
+        counter, histogram = answered
+        counter.inc()
+        histogram.observe(seconds, self._exemplar())
 
     def count_stages(self, seconds: Mapping[str, float]) -> None:
         """Records the seconds that each stage of a localization took."""

@@ -3,11 +3,11 @@
 import asyncio
 import math
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
@@ -29,7 +29,7 @@ class WorkerThreads:
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        self._threads = anyio.CapacityLimiter(lanes.n_slots)
+        self._threads = ThreadPoolExecutor(lanes.n_slots, "request")
 
     async def run(self, request: Request, call: Call, work: Callable[[], T], lane: Lane) -> T:
         """Runs blocking work in a thread, and abandons the call if the client disconnects.
@@ -55,12 +55,19 @@ class WorkerThreads:
         waiting = anyio.CancelScope(deadline=anyio.current_time() + remaining_s + _AFTER_DEADLINE_S)
         watch = asyncio.create_task(_abandon_on_disconnect(request, call, waiting))
         try:
-            async with AsyncExitStack() as stack:
-                with waiting, call.stage("queue"):
-                    await stack.enter_async_context(self._lanes.slot(lane))
-                if waiting.cancelled_caught:
-                    call.check()
-                return await anyio.to_thread.run_sync(begin, limiter=self._threads, abandon_on_cancel=True)
+            with call.stage("queue"):
+                slot = self._lanes.take(lane)
+                if slot is None:
+                    with waiting:
+                        slot = await self._lanes.wait(lane)
+            if slot is None:  # the wait was cancelled
+                call.check()
+                raise CallAbandoned
+            try:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, copy_context().run, begin)
+            finally:
+                self._lanes.give_back(slot)
         except CallAbandoned as error:
             raise ClientDisconnect from error
         finally:

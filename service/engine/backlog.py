@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.engine.call import Call
 
@@ -19,8 +20,7 @@ class _Expected:
     is_short: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """The windows of one call that wait in the batcher or are being embedded."""
 
     call: Call

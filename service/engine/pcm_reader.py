@@ -61,7 +61,7 @@ def to_float(content: bytes, codec: str, width_bytes: int, byte_order: str) -> N
         return wide.view("<i4").ravel().astype(np.float32) / np.float32(2**31)
     integers = np.frombuffer(content, f"{byte_order}i{width_bytes}")
     samples = integers.astype(np.float32)
-    samples /= np.float32(2 ** (8 * width_bytes - 1))
+    samples *= np.float32(0.5 ** (8 * width_bytes - 1))  # exact, as the factor is a power of two
     return samples
 
 

@@ -73,7 +73,9 @@ class Turns:
 
     def queued(self) -> list[Queued]:
         """The number of windows of each wanted call that wait or are being embedded."""
-        counts = Counter({call: len(windows) for call, windows in self._waiting.items()}) + self._running
+        counts = dict(self._running)
+        for call, windows in self._waiting.items():
+            counts[call] = counts.get(call, 0) + len(windows)
         return [Queued(call, n_windows) for call, n_windows in counts.items() if call.is_wanted]
 
     def _drop(self, call: Call, windows: deque[PendingWindow]) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 import anyio
@@ -206,3 +207,18 @@ async def test_no_more_work_runs_at_a_time_than_there_are_threads() -> None:
         for _ in range(5):
             tasks.start_soon(workers.run, Client().request, Call(), work)
     assert most == [2]
+
+
+async def test_all_requests_that_have_a_slot_are_worked_on_at_the_same_time() -> None:
+    lanes = Lanes(parallel_windows=1)
+    workers, together = WorkerThreads(lanes), threading.Barrier(lanes.n_slots)
+    async with anyio.create_task_group() as tasks:
+        for lane in (lanes.known, lanes.short, lanes.long):
+            for _ in range(lane.n_slots):
+                tasks.start_soon(workers.run, Client().request, Call(), lambda: together.wait(10), lane)
+
+
+async def test_the_work_sees_the_context_of_its_request() -> None:
+    request_id: ContextVar[str] = ContextVar("request_id")
+    request_id.set("abc")
+    assert await Workers(1).run(Client().request, Call(), request_id.get) == "abc"
