@@ -8,7 +8,6 @@ The scenes are the tuning set, so that no model is chosen on the reported set. E
 """
 
 import argparse
-import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,15 +26,11 @@ from training.evaluation.benchmark import load_benchmark
 from training.evaluation.evaluation_set import EvaluationSet
 from training.evaluation.localizers import EXTENT_RATIO, MEDIAN_FILTER_S, BundleLocalizer, CheckpointLocalizer
 from training.evaluation.metrics import psds1_without_bootstrap
+from training.evaluation.right_edges import edges_by_duration, edges_by_fraction_of_peak
 from training.evaluation.scene_set import evaluation_set_from_benchmark
 from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, frames_in_events
-from training.synthesis.truth import runs
 
 DiagnosedLocalizer = BundleLocalizer | CheckpointLocalizer
-OVERLAP = 0.7
-"""Smallest accepted fraction of a detection inside events, and of an event inside detections, as in PSDS1."""
-DURATIONS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Boundaries between the groups of event durations, in seconds."""
 
 
 def psds1_macro(queries: ScoredQueries) -> float:
@@ -50,37 +45,6 @@ def without_absent_labels(queries: ScoredQueries) -> ScoredQueries:
         for query in queries.queries
     ]
     return ScoredQueries(queries.labels, tuple(kept), queries.n_clips)
-
-
-def edges_by_duration(queries: ScoredQueries) -> dict[str, float]:
-    """Fraction of the events that have right edges at some threshold (see `has_right_edges`), by duration of the event."""
-    right: dict[int, list[bool]] = {}
-    for query in queries.queries:
-        onsets, offsets = query.target_events
-        group = np.digitize(offsets - onsets, DURATIONS_S)
-        for index, is_right in zip(group, has_right_edges(query), strict=True):
-            right.setdefault(int(index), []).append(bool(is_right))
-    names = [f"{low:g} to {high:g} s" for low, high in itertools.pairwise((0.0, *DURATIONS_S))]
-    names.append(f"above {DURATIONS_S[-1]:g} s")
-    return {names[group]: float(np.mean(events)) for group, events in sorted(right.items())}
-
-
-def has_right_edges(query: ScoredQuery) -> NDArray[np.bool_]:
-    """Whether each event has right edges at some threshold, (E,).
-
-    A detection is accepted if at least the fraction OVERLAP of it lies in events of the label. An event has right edges if
-    accepted detections cover at least the fraction OVERLAP of the event.
-    """
-    onsets, offsets = query.target_events
-    right = np.zeros(len(onsets), dtype=bool)
-    for threshold in np.unique(query.curve) if len(onsets) else ():
-        bounds = runs(query.curve >= threshold)
-        starts, ends = query.edges_s[[start for start, _ in bounds]], query.edges_s[[end for _, end in bounds]]
-        overlap_s = np.minimum(ends[:, None], offsets) - np.maximum(starts[:, None], onsets)  # (detections, E)
-        overlap_s = overlap_s.clip(min=0.0)
-        accepted = overlap_s.sum(axis=1) >= OVERLAP * (ends - starts)
-        right |= overlap_s[accepted].sum(axis=0) >= OVERLAP * (offsets - onsets)
-    return right
 
 
 def rankings(queries: ScoredQueries) -> dict[str, float]:
@@ -156,7 +120,10 @@ def scored(localizer: DiagnosedLocalizer, scenes: EvaluationSet, width_s: float,
 
 
 def diagnose(localizer: DiagnosedLocalizer, scenes: EvaluationSet) -> dict[str, object]:
-    """All figures of a model: with the default post-processing, without extension, and rankings of raw scores."""
+    """All figures of a model: with the default post-processing, without extension, and rankings of raw scores.
+
+    The curves without extension also give the fraction of events with right edges at fractions of their peaks.
+    """
     default = localizer.postprocessing
     figures: dict[str, object] = {}
     for name, extent_ratio in (("default", default.extent_ratio), ("not_extended", 1.0)):
@@ -166,6 +133,8 @@ def diagnose(localizer: DiagnosedLocalizer, scenes: EvaluationSet) -> dict[str, 
             "psds1_macro_without_absent_labels": psds1_macro(without_absent_labels(queries)),
             "right_edges": edges_by_duration(queries),
         }
+        if name == "not_extended":
+            figures["right_edges_by_fraction_of_peak"] = edges_by_fraction_of_peak(queries)
     return figures | {"rankings": rankings(scored(localizer, scenes, 0.0, 1.0))}
 
 

@@ -6,8 +6,6 @@ import pytest
 
 from tests.unit.training.evaluation.fake_localizer import FakeLocalizer, fake_set
 from training.evaluation.diagnosis import (
-    edges_by_duration,
-    has_right_edges,
     main,
     probability_higher,
     psds1_macro,
@@ -28,28 +26,6 @@ def query(label: int, curve: list[float], events: list[tuple[str, float, float]]
 
 CAT_AT_2_TO_6 = [("cat", 2.0, 6.0)]
 BOTH = [("cat", 2.0, 6.0), ("dog", 7.0, 8.0)]
-
-
-@pytest.mark.parametrize(
-    ("curve", "right"),
-    [
-        ([0, 0, 1, 1, 1, 1, 0, 0, 0, 0], True),
-        ([0, 0, 1, 1, 1, 0, 0, 0, 0, 0], True),  # three of four seconds
-        ([0, 0, 1, 1, 0, 0, 0, 0, 0, 0], False),  # two of four seconds
-        ([0, 1, 1, 1, 1, 1, 0, 0, 0, 0], True),  # four of five detected seconds
-        ([1, 1, 1, 1, 1, 1, 0, 0, 0, 0], False),  # four of six
-        ([0.1, 0.1, 0.9, 0.9, 0.9, 0.9, 0.2, 0.2, 0.2, 0.2], True),  # at one threshold
-        ([0, 0, 0.9, 0, 0.8, 0.8, 0, 0, 0, 0], True),  # in two detections
-    ],
-)
-def test_edges_are_right_where_seven_tenths_of_both_overlap(curve: list[float], right: bool) -> None:
-    assert has_right_edges(query(0, curve, CAT_AT_2_TO_6)).tolist() == [right]
-
-
-def test_events_are_grouped_by_duration() -> None:
-    heard = query(0, [0, 0, 1, 1, 1, 1, 0, 0, 0, 0], BOTH)
-    missed = query(1, [1, 1, 1, 1, 1, 1, 0, 0, 0, 0], BOTH)
-    assert edges_by_duration(ScoredQueries(LABELS, (heard, missed), 1)) == {"1 to 2 s": 0.0, "2 to 5 s": 1.0}
 
 
 def test_rankings_of_a_hand_worked_clip() -> None:
