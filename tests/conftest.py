@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.tiny_bundle import build_tiny_bundle
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports onnxruntime
 from tests.tiny_pack import build_tiny_pack
+
+settings.register_profile("earmark", deadline=None)  # other programs may use the cores at the same time
+settings.load_profile("earmark")
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def test_the_fit_is_the_minimum_that_scipy_finds() -> None:
 
 
 @example(n_positive=2, n_negative=547, n_background=0, has_words=False, seed=13)  # nothing can be learnt
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 700), st.integers(0, 700), st.integers(0, 700), st.booleans(), st.integers(0, 99))
 def test_any_number_of_frames_gives_a_finite_query(
     n_positive: int, n_negative: int, n_background: int, has_words: bool, seed: int

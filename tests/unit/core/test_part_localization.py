@@ -36,7 +36,7 @@ settings_of_cuts = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 10**6), st.integers(1, 400), st.integers(1, 12), st.data(), settings_of_cuts)
 @example(1, 1, 1, None, MANIFEST.postprocessing)
 def test_segments_of_a_part_are_those_of_the_whole_unless_they_are_open(

@@ -348,7 +348,7 @@ def test_a_failed_run_frees_its_core(cores: Bench) -> None:
     st.integers(1, 4),
     st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_window_is_embedded_once_whatever_comes_beside_it(
     max_windows: int, n_runs: int, submissions: list[tuple[int, bool]]
 ) -> None:

@@ -63,7 +63,7 @@ def test_all_formats_rates_and_channels_give_the_same_samples(container, subtype
 
 
 @given(st.integers(4_000, 384_000), st.integers(1, 30_000), st.sampled_from([8_000, 16_000, 32_000]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_clip_keeps_its_length_at_any_rate(from_hz: int, n_samples: int, to_hz: int) -> None:
     samples = _decoded(wav(np.zeros(n_samples, np.float32), from_hz), rate_hz=to_hz)
     assert len(samples) == max(1, round(n_samples * to_hz / from_hz))
@@ -185,7 +185,6 @@ _WHOLE = [encoded(tones([("low", 0, 0.2)], 0.3, 48_000), 48_000, c, s, 2) for c,
 
 
 @given(st.sampled_from(_WHOLE), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6))
-@settings(deadline=None)
 def test_a_damaged_clip_gives_finite_samples_or_an_audio_error(clip: bytes, damage: list[tuple[int, int]]) -> None:
     damaged = bytearray(clip)
     for place, value in damage:

@@ -36,7 +36,7 @@ def batcher() -> Iterator[WindowBatcher]:
 
 
 @given(st.lists(st.integers(0, 90), min_size=1, max_size=8).filter(any))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_blocks_of_any_length_give_the_frames_of_the_whole_clip(batcher: WindowBatcher, lengths: list[int]) -> None:
     angles = np.random.default_rng(0).uniform(0, 1, sum(lengths)).astype(np.float32)
     blocks = np.split(angles, np.cumsum(lengths)[:-1])

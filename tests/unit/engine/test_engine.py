@@ -145,7 +145,7 @@ events = st.lists(
 
 
 @given(events, st.floats(0.01, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_embedding_of_a_long_clip_is_stitched_from_its_windows(
     engine: Engine, scene_events: list, duration_s: float
 ) -> None:
@@ -164,7 +164,7 @@ def test_the_embedding_of_a_long_clip_is_stitched_from_its_windows(
 
 
 @given(events, st.integers(1, 200), st.integers(1, 200))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_raising_the_threshold_never_adds_time(engine: Engine, scene_events: list, step: int, other_step: int) -> None:
     clip = wav(tones(scene_events, 6.0))
     low, high = (

@@ -59,7 +59,7 @@ clips = st.builds(
 
 
 @given(clips)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_plain_clip_has_the_samples_that_soundfile_reads_and_the_result_of_the_decoders(clip: bytes) -> None:
     layout = plain_wav(BytesIO(clip))
     assert layout is not None
@@ -76,7 +76,7 @@ def test_a_plain_clip_has_the_samples_that_soundfile_reads_and_the_result_of_the
 @given(
     clips, st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 200)
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_damaged_clip_gives_the_same_samples_as_soundfile_or_goes_to_a_decoder(
     clip: bytes, changes: list[tuple[int, int]], cut: int
 ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.bundle_errors import GraphMismatch
@@ -35,7 +35,6 @@ queries = st.lists(st.sampled_from(["low", "a HIGH tone", "low and middle", "zeb
 
 
 @given(queries)
-@settings(deadline=None)
 def test_a_query_means_the_same_whatever_other_queries_come_with_it(
     text_encoder: TextEncoder, queries: list[str]
 ) -> None:

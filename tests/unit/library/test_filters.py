@@ -96,7 +96,7 @@ def test_anything_else_is_refused(condition: str, reason: str) -> None:
         check_condition(condition, COLUMNS)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.sampled_from(list("site gan=<>'\"()`;-*/%\\01.ANDORINL,?:[]{}|~@#$")), max_size=40))
 def test_no_text_is_anything_but_a_condition_or_refused(text: str) -> None:
     with contextlib.suppress(FilterInvalid):
@@ -129,7 +129,7 @@ WORDS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(WORDS), max_size=20).map(" ".join))
 def test_no_order_of_words_is_anything_but_a_condition_or_refused(text: str) -> None:
     with contextlib.suppress(FilterInvalid):

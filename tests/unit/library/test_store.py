@@ -39,7 +39,7 @@ def test_a_recording_that_another_process_has_just_added_is_not_written_again(tm
     assert library.recordings().to_pylist() == before
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(step=st.integers(0, 9), replaced=st.booleans())
 def test_an_end_before_any_write_loses_at_most_the_batch(
     step: int, replaced: bool, tmp_path_factory: pytest.TempPathFactory

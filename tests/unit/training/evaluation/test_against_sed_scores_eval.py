@@ -51,7 +51,7 @@ def draw(seed: int) -> tuple[ScoredQueries, dict[str, Any], dict[str, Any]]:
     return ScoredQueries(LABELS, tuple(queries), N_CLIPS), scores, truth
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_areas_equal_those_of_sed_scores_eval(seed: int) -> None:
     queries, scores, truth = draw(seed)
@@ -69,7 +69,7 @@ def test_areas_equal_those_of_sed_scores_eval(seed: int) -> None:
     assert figures.overall["partial_auroc"][0] == pytest.approx(auroc[0]["mean"], abs=TOLERANCE)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), threshold=st.sampled_from([0.05, 0.2, 0.4, 0.7]))
 def test_event_f1_equals_that_of_sed_scores_eval(seed: int, threshold: float) -> None:
     queries, scores, truth = draw(seed)
@@ -96,7 +96,7 @@ def test_many_resamples_give_the_areas_of_each_alone_without_more_memory() -> No
         assert areas.by_label[:, number] == pytest.approx(alone.by_label[:, 0], abs=TOLERANCE, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_resample_scores_like_a_set_with_repeated_clips(seed: int) -> None:
     queries, _, _ = draw(seed)

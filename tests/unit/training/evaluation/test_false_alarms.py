@@ -60,7 +60,7 @@ def brute_force(
     return sum(not any(row) for row in touches), sum(any(row[i] for row in touches) for i in range(len(onsets_s)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     scores=st.lists(st.integers(0, 20), min_size=2, max_size=40),
     times=st.lists(st.tuples(st.floats(0, 3.9), st.floats(0.01, 2)), max_size=4),

@@ -23,7 +23,7 @@ def test_close_runs_are_joined_and_short_runs_are_dropped() -> None:
     np.testing.assert_array_equal(levels, np.array(expected, np.float32))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     scores=st.lists(st.integers(0, 20), min_size=1, max_size=40),
     last=st.integers(1, 10),

@@ -21,7 +21,7 @@ def streamed(queries: ScoredQueries, shift: float = 0.0) -> StreamedScores:
     return scores
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), shift=st.sampled_from([0.0, -0.5]))
 def test_the_figures_are_those_of_the_whole_set_in_memory_whatever_the_range_of_the_scores(
     seed: int, shift: float
