@@ -6,8 +6,6 @@ decoder if it uploads a clip. Long clips have slots for themselves, so that they
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -121,15 +119,6 @@ class Lanes:
         if n_windows is None:
             return self.known
         return self.short if n_windows <= SHORT_WINDOWS else self.long
-
-    @asynccontextmanager
-    async def slot(self, lane: Lane) -> AsyncGenerator[None]:
-        """Waits for a slot of a lane, and holds it during the block."""
-        slot = self.take(lane) or await self.wait(lane)
-        try:
-            yield
-        finally:
-            self.give_back(slot)
 
     def take(self, lane: Lane) -> Slot | None:
         """Takes a slot of a lane if one is free and no request waits for it; the caller gives it back."""

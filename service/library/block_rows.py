@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.library.tables import FRAMES, Tables, number_list
+from service.library.tables import FRAMES, Tables, all_rows, number_list
 
 Int64 = NDArray[np.int64]
 
@@ -57,7 +57,7 @@ class BlockAddresses:
 
 def _runs(table: Any) -> Iterator[Int64]:
     """The runs of each batch of rows: first ids, end ids and first rows, shape (3, R)."""
-    for batch in table.search().select(["block_id", "_rowid"]).limit(table.count_rows() + 1_000_000).to_batches():
+    for batch in all_rows(table).select(["block_id", "_rowid"]).to_batches():
         ids, rows = (batch[name].to_numpy().astype(np.int64, copy=False) for name in ("block_id", "_rowid"))
         if len(ids):
             breaks = np.flatnonzero((np.diff(ids) != 1) | (np.diff(rows) != 1))

@@ -85,7 +85,7 @@ def find_candidates(library: Library, snapshot: Snapshot, query: NDArray[np.floa
         limit = round(n_candidates * snapshot.n_in_library / len(snapshot.generations))
     limit = max(1, min(limit, MAX_CANDIDATES))
     with reporting_damage(library.location):
-        _, table = library.moments.latest()
+        table = library.moments.latest()
         search = table.search(vector).distance_type("dot").limit(limit).minimum_nprobes(MIN_PROBES).maximum_nprobes(0)
         if listed:
             search = search.where(f"generation IN {number_list(snapshot.generations.tolist())}", prefilter=True)

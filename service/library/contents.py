@@ -9,7 +9,7 @@ from service.core.library_errors import LibraryDamaged
 from service.library.frame_blocks import BlockDamaged, FrameBlock, n_blocks, read_block
 from service.library.indexes import has_moment_index
 from service.library.store import Library
-from service.library.tables import is_object_store, reporting_damage
+from service.library.tables import all_rows, is_object_store, reporting_damage
 
 
 def describe(library: Library) -> dict[str, Any]:
@@ -47,9 +47,7 @@ def check_frames(library: Library) -> int:
     n_frames = {row["generation"]: row["n_frames"] for row in rows}
     names = {row["generation"]: row["path"] or row["id"] for row in rows}
     with reporting_damage(library.location):
-        table = library.tables.frames
-        batches = table.search().limit(table.count_rows() + 1_000_000).to_batches(batch_size=64)
-        for batch in batches:
+        for batch in all_rows(library.tables.frames).to_batches(batch_size=64):
             for row in batch.to_pylist():
                 generation = row["generation"]
                 if generation not in left:

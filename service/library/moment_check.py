@@ -10,7 +10,7 @@ from service.core.library_errors import LibraryDamaged
 from service.library.cells import MAX_CELLS, QUANTIZATION, decode_cells, means_of_cells
 from service.library.moments import cell_frames_of
 from service.library.store import Library
-from service.library.tables import reporting_damage
+from service.library.tables import all_rows, reporting_damage
 
 Int64 = NDArray[np.int64]
 
@@ -31,13 +31,13 @@ def check_moments(library: Library) -> int:
     covered = np.zeros((2, len(recordings.generations)), np.int64)
     n_moments = 0
     with reporting_damage(library.location):
-        table = library.tables.moments
-        query = table.search().select(_COLUMNS).limit(table.count_rows() + 1_000_000)
+        query = all_rows(library.tables.moments).select(_COLUMNS)
         for batch in query.to_batches(batch_size=_MOMENTS_AT_A_TIME):
             rows = recordings.rows_of(batch["generation"].to_numpy())
             known = rows >= 0  # the others are left-overs of writers
             first, end = (batch[name].to_numpy().astype(np.int64) for name in ("first_frame", "end_frame"))
-            damaged = known & ((first < 0) | (end <= first) | (end > recordings.n_frames[rows]))
+            n_frames = np.append(recordings.n_frames, 0)[rows]  # 0 for left-overs
+            damaged = known & ((first < 0) | (end <= first) | (end > n_frames))
             if len(batch):
                 damaged |= known & ~_agree(library, batch, end - first)
             if damaged.any():

@@ -23,8 +23,8 @@ class PinnedTable:
         self._pinned: tuple[int, Any] | None = None
         self._lock = threading.Lock()
 
-    def latest(self) -> tuple[int, Any]:
-        """The latest version of the table, and the table at this version."""
+    def latest(self) -> Any:
+        """The table at its latest version."""
         version = self._tables.version(self._name)
         pinned = self._pinned
         if pinned is None or pinned[0] != version:
@@ -32,4 +32,4 @@ class PinnedTable:
                 pinned = self._pinned
                 if pinned is None or pinned[0] != version:
                     self._pinned = pinned = (version, self._tables.open_at(self._name, version))
-        return pinned
+        return pinned[1]

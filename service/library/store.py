@@ -24,6 +24,7 @@ from service.library.stored_rows import frame_rows, moment_rows
 from service.library.tables import (
     MOMENTS,
     Tables,
+    all_rows,
     columns_table,
     create_tables,
     in_portions,
@@ -73,8 +74,7 @@ class Library:
             where: Condition in SQL, already checked; see `service.library.filters`.
         """
         with reporting_damage(self.location):
-            table = self.tables.recordings
-            query = table.search().limit(table.count_rows() + 1_000_000)  # without a limit, LanceDB returns 10 rows
+            query = all_rows(self.tables.recordings)
             query = query.where(where) if where else query
             return (query.select(list(columns)) if columns is not None else query).to_arrow()
 
@@ -252,7 +252,7 @@ class Library:
 
 def _distinct_generations(table: Any) -> Iterable[int]:
     distinct = set[int]()
-    for batch in table.search().select(["generation"]).limit(table.count_rows() + 1_000_000).to_batches():
+    for batch in all_rows(table).select(["generation"]).to_batches():
         distinct.update(np.unique(batch["generation"].to_numpy()).tolist())
     return distinct
 

@@ -181,6 +181,11 @@ def metadata_fields(columns: Mapping[str, type]) -> list[Any]:
     return [arrow.field(name, arrow.string() if kind is str else arrow.float64()) for name, kind in columns.items()]
 
 
+def all_rows(table: Any) -> Any:
+    """A query for all rows of a table, also for rows that are added meanwhile. Without a limit, LanceDB returns 10 rows."""
+    return table.search().limit(table.count_rows() + 1_000_000)
+
+
 def number_list(numbers: Iterable[int]) -> str:
     """A list of integers in SQL, for IN."""
     return f"({', '.join(map(str, numbers))})"

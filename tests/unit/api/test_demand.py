@@ -4,6 +4,7 @@ import pytest
 from service.api.demand import DemandEstimate
 from service.api.lanes import Lanes
 from tests.unit.api.fake_engine import FakeBatcher
+from tests.unit.api.held_slot import held_slot
 
 
 def estimate(queue: FakeBatcher) -> DemandEstimate:
@@ -37,7 +38,7 @@ async def test_requests_that_wait_in_the_lane_count() -> None:
     lanes.long.slot_s = 8.0
 
     async def hold() -> None:
-        async with lanes.slot(lanes.long):
+        async with held_slot(lanes, lanes.long):
             await anyio.sleep_forever()
 
     async with anyio.create_task_group() as tasks:

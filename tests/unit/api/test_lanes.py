@@ -3,6 +3,7 @@ import pytest
 
 from service.api import lanes as lanes_module
 from service.api.lanes import Lane, Lanes
+from tests.unit.api.held_slot import held_slot
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,7 @@ async def test_requests_get_their_slots_in_the_order_of_their_arrival() -> None:
     lanes, order = Lanes(parallel_windows=1), list[int]()
 
     async def work(number: int) -> None:
-        async with lanes.slot(lanes.long):
+        async with held_slot(lanes, lanes.long):
             order.append(number)
             await anyio.sleep(0.001)
 
@@ -41,13 +42,13 @@ async def test_long_clips_do_not_hold_up_short_clips() -> None:
         await anyio.wait_all_tasks_blocked()
         assert lanes.long.n_waiting == 16
         with anyio.fail_after(1):
-            async with lanes.slot(lanes.short):
+            async with held_slot(lanes, lanes.short):
                 pass
         tasks.cancel_scope.cancel()
 
 
 async def hold(lanes: Lanes, lane: Lane) -> None:
-    async with lanes.slot(lane):
+    async with held_slot(lanes, lane):
         await anyio.sleep_forever()
 
 
@@ -62,7 +63,7 @@ async def test_a_request_that_leaves_while_it_waits_frees_its_turn() -> None:
         assert lanes.long.n_waiting == 0
         tasks.cancel_scope.cancel()
     with anyio.fail_after(1):
-        async with lanes.slot(lanes.long):
+        async with held_slot(lanes, lanes.long):
             pass
 
 
@@ -78,7 +79,7 @@ async def test_a_clip_that_turns_out_to_be_long_moves_to_the_long_clips_once_the
         done = anyio.Event()
 
         async def short() -> None:
-            async with lanes.slot(lanes.short):
+            async with held_slot(lanes, lanes.short):
                 done.set()
 
         tasks.start_soon(short)
@@ -93,7 +94,7 @@ async def test_a_clip_that_turns_out_to_be_long_moves_to_the_long_clips_once_the
 
 
 async def brief(lanes: Lanes, lane: Lane) -> None:
-    async with lanes.slot(lane):
+    async with held_slot(lanes, lane):
         await anyio.sleep(0)
 
 
@@ -102,7 +103,7 @@ async def test_the_wait_is_learned_from_requests_that_had_a_slot_while_others_wa
     assert lanes.long.wait_s == 0
 
     async def work() -> None:
-        async with lanes.slot(lanes.long):
+        async with held_slot(lanes, lanes.long):
             await anyio.sleep(0.04)
 
     async with anyio.create_task_group() as tasks:

@@ -28,6 +28,8 @@ def test_left_overs_of_writers_are_no_damage(library: Library) -> None:
     generation = left_over.schema.get_field_index("generation")
     library.tables.moments.add(left_over.set_column(generation, "generation", [[7, 7, 7]]))
     assert check_moments(library) == n_moments
+    library.tables.recordings.delete("true")
+    assert check_moments(library) == 0
 
 
 def test_missing_and_repeated_moments_are_found(library: Library) -> None:
