@@ -20,8 +20,8 @@ from service.library.tables import FRAMES, Tables, all_rows, number_list
 Int64 = NDArray[np.int64]
 
 _COLUMNS = ["block_id", "crc32", "frames"]
-_S_A_BLOCK = 1e-7
-"""Time to read the address of a block, in seconds, until it has been measured for the library."""
+_ADDRESS_S = 1e-7
+"""Assumed time to read the address of a block, in seconds, until it is measured for the library."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,7 @@ class BlockRows:
             return None
         try:
             if self._known is None:
-                self._cost_s = _S_A_BLOCK * self._tables.frames.count_rows()
+                self._cost_s = _ADDRESS_S * self._tables.frames.count_rows()
             if self._queried_s < self._cost_s:
                 return None
             began_s = time.perf_counter()
