@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -91,7 +92,7 @@ def similarity(frames: NDArray[np.float16] | Float32, queries: Float32, rows: sl
     similarities = np.empty((len(range(len(queries))[rows]), len(frames)), np.float32)
     for begin in range(0, len(frames), _CHUNK_FRAMES):
         part = frames[begin : begin + _CHUNK_FRAMES]
-        chunk = to_single(part.view(np.float16)) if part.dtype == np.float16 else part.view(np.float32)
+        chunk = to_single(cast("NDArray[np.float16]", part)) if part.dtype == np.float16 else cast("Float32", part)
         similarities[:, begin : begin + _CHUNK_FRAMES] = (queries @ chunk.T)[rows]
     return np.clip(similarities, -1, 1, out=similarities)
 
