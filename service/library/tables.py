@@ -25,6 +25,8 @@ _INDEX_CACHE_BYTES = 256 * 2**20
 _METADATA_CACHE_BYTES = 64 * 2**20
 _UNCOMPRESSED = {"lance-encoding:compression": "none"}
 """LanceDB compresses long binary values otherwise. That makes frames 8 % smaller, but reading them takes 2.5 times as long."""
+_CRASHES = ("PanicException", "RustPanic")
+"""Names of the errors of a failed check in LanceDB's native code: called directly, which is no `Exception`, and awaited."""
 _MAX_REASON_CHARS = 200
 
 
@@ -204,7 +206,7 @@ def reporting_damage(location: str) -> Generator[None]:
     except (RuntimeError, ValueError, OSError, LookupError) as error:  # Arrow's errors are ValueError or OSError
         raise LibraryDamaged(location, _first_line(error)) from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # a failed check in LanceDB's native code, which is no Exception
+        if type(error).__name__ not in _CRASHES:
             raise
         raise LibraryDamaged(location, _first_line(error)) from error
 

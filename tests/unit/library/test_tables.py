@@ -58,8 +58,11 @@ def test_errors_of_the_engine_are_damage_and_their_text_is_one_short_line(error:
 def test_a_crash_in_the_native_code_is_damage_and_an_interruption_is_not() -> None:
     class PanicException(BaseException): ...
 
-    with pytest.raises(LibraryDamaged), reporting_damage("lib"):
-        raise PanicException("index out of bounds")
+    class RustPanic(Exception): ...  # noqa: N818 - the name of PyO3
+
+    for crash in (PanicException, RustPanic):
+        with pytest.raises(LibraryDamaged, match="index"), reporting_damage("lib"):
+            raise crash("index out of bounds")
     with pytest.raises(KeyboardInterrupt), reporting_damage("lib"):
         raise KeyboardInterrupt
 
