@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.core.library_errors import LibraryDamaged
 from service.library.cells import best_similarities
 from service.library.moments import padded_dimension
 from service.library.snapshot import Snapshot
@@ -77,6 +78,9 @@ def find_candidates(library: Library, snapshot: Snapshot, query: NDArray[np.floa
         snapshot: The recordings that are searched.
         query: The query embedding, shape (D,).
         n_candidates: How many candidates are wanted. There may be fewer, and more are read if a filter drops some.
+
+    Raises:
+        LibraryDamaged: If the moments cannot be read, or if a candidate is no stretch of its recording.
     """
     vector = np.zeros(padded_dimension(len(query)), np.float32)
     vector[: len(query)] = query
@@ -97,7 +101,15 @@ def find_candidates(library: Library, snapshot: Snapshot, query: NDArray[np.floa
     first_frames, end_frames, addresses = (
         columns[name][order].astype(np.int64) for name in ("first_frame", "end_frame", "_rowid")
     )
-    is_complete = len(found) < limit
+    rows, is_complete = rows[order], len(found) < limit
+    damaged = (first_frames < 0) | (end_frames <= first_frames) | (end_frames > snapshot.n_frames[rows])
+    if damaged.any():
+        place = int(np.argmax(damaged))
+        generation = int(snapshot.generations[rows[place]])
+        names = library.recordings(["path", "id"], f"generation = {generation}").to_pylist()
+        name = names[0]["path"] or names[0]["id"] if names else "a recording that was removed"
+        reason = f"the moment of frames {first_frames[place]} to {end_frames[place]} of {name}"
+        raise LibraryDamaged(library.location, reason)
     return Candidates(
-        library.location, table, rows[order], first_frames, end_frames, similarities[order], addresses, is_complete
+        library.location, table, rows, first_frames, end_frames, similarities[order], addresses, is_complete
     )

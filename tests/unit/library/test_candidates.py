@@ -64,6 +64,16 @@ def test_missing_moments_are_damage(library: Library) -> None:
         replace(found, addresses=found.addresses + 10**9).best_cells(np.arange(10), query)
 
 
+@pytest.mark.parametrize("values", [{"end_frame": 501}, {"first_frame": -25}, {"first_frame": 500, "end_frame": 500}])
+def test_a_candidate_outside_of_its_recording_is_damage(values: dict[str, int], tmp_path: Path) -> None:
+    library = make_library(tmp_path)
+    library.add([new_recording("/a", b"a", 500)])
+    library.tables.moments.update(where="first_frame = 0", values=values)
+    query = np.eye(9, dtype=np.float32)[1]
+    with pytest.raises(LibraryDamaged, match=r"the moment of frames -?\d+ to \d+ of /a"):
+        find_candidates(library, Snapshots(library).read(), query, 100)
+
+
 @pytest.mark.parametrize("max_listed", [5000, 1])
 def test_a_filter_leaves_candidates_of_its_recordings(
     max_listed: int, library: Library, monkeypatch: pytest.MonkeyPatch
