@@ -132,8 +132,10 @@ class Client:
         response = self._connection.getresponse()
         return response.status, response.read()
 
-    def post(self, body: bytes) -> tuple[int, bytes]:
-        self._connection.request("POST", "/localize", body, HEADERS)
+    def post(self, body: bytes, clip_id: str | None = None) -> tuple[int, bytes]:
+        """Sends a request; the id of its clip leads it to the replica that has the clip, as `earmark.Client` does."""
+        headers = HEADERS if clip_id is None else {**HEADERS, "X-Session-ID": clip_id}
+        self._connection.request("POST", "/localize", body, headers)
         response = self._connection.getresponse()
         return response.status, response.read()
 
@@ -141,19 +143,27 @@ class Client:
         self._connection.close()
 
 
-def closed_loop(url: str, bodies: Sequence[bytes], n_clients: int) -> Responses:
-    """Every client sends its next request after the response to its previous request, until all bodies are sent."""
-    responses, remaining, lock = Responses(), iter(bodies), threading.Lock()
+def closed_loop(url: str, bodies: Sequence[bytes], n_clients: int, clip_ids: Sequence[str] | None = None) -> Responses:
+    """Every client sends its next request after the response to its previous request, until all bodies are sent.
+
+    Args:
+        url: Address of the service.
+        bodies: Bodies of the requests.
+        n_clients: Number of clients.
+        clip_ids: The id of the clip of each request, for its header.
+    """
+    requests = zip(bodies, clip_ids or [None] * len(bodies), strict=True)
+    responses, lock = Responses(), threading.Lock()
 
     def work() -> None:
         with closing(Client(url)) as client:
             while True:
                 with lock:
-                    body = next(remaining, None)
-                if body is None:
+                    request = next(requests, None)
+                if request is None:
                     return
                 began = time.perf_counter()
-                status, _ = client.post(body)
+                status, _ = client.post(*request)
                 _count(responses, lock, status, time.perf_counter() - began)
 
     return _timed(responses, [work] * n_clients)

@@ -14,11 +14,10 @@ import soundfile
 
 from service.client import Client
 from service.engine.clip_embedding import ClipEmbedding
-from tests.ray_cluster import free_ports, running
+from tests.ray_cluster import APP, deploy, ray_serve, running
 from tests.tiny_bundle import sign_bundle
 
 PATIENCE_S = 200
-APP = "earmark"
 
 
 def _wav(seed: int) -> bytes:
@@ -29,27 +28,14 @@ def _wav(seed: int) -> bytes:
 
 
 def _deploy(bundle: Path) -> None:
-    from ray import serve
-
-    from service.ray_app import application
-
-    scale = {"min_replicas": 2, "max_replicas": 2, "num_cpus": 0.5}
-    serve.run(application({**scale, "bundle": str(bundle), "decoders": 1}), name=APP, route_prefix="/")
+    deploy(min_replicas=2, max_replicas=2, num_cpus=0.5, bundle=str(bundle), decoders=1)
 
 
 @pytest.fixture(scope="module")
 def url(tiny_bundle: Path) -> Iterator[str]:
-    import ray
-    from ray import serve
-
-    with running(2) as cluster:
-        ray.init(address=cluster.address, log_to_driver=False)
-        (port,) = free_ports(1)
-        serve.start(http_options={"host": "127.0.0.1", "port": port})
+    with running(2) as cluster, ray_serve(cluster) as url:
         _deploy(tiny_bundle)
-        yield f"http://127.0.0.1:{port}"
-        serve.shutdown()
-        ray.shutdown()
+        yield url
 
 
 def _replicas() -> list[Any]:
