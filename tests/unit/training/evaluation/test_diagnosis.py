@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.unit.training.evaluation.fake_localizer import FakeLocalizer, fake_set
+from tests.unit.training.evaluation.hand_worked import BOTH, CAT_AT_2_TO_6, LABELS, query
 from training.evaluation.diagnosis import (
     main,
     probability_higher,
@@ -14,18 +15,7 @@ from training.evaluation.diagnosis import (
     without_absent_labels,
 )
 from training.evaluation.localizers import BundleLocalizer
-from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, events_by_label
-
-LABELS = ("cat", "dog")
-EDGES_S = np.arange(11.0)  # ten frames of 1 s
-
-
-def query(label: int, curve: list[float], events: list[tuple[str, float, float]], clip: int = 0) -> ScoredQuery:
-    return ScoredQuery(clip, label, np.array(curve), EDGES_S, events_by_label(LABELS, events, 10.0))
-
-
-CAT_AT_2_TO_6 = [("cat", 2.0, 6.0)]
-BOTH = [("cat", 2.0, 6.0), ("dog", 7.0, 8.0)]
+from training.evaluation.scored_queries import ScoredQueries
 
 
 def test_rankings_of_a_hand_worked_clip() -> None:

@@ -1,24 +1,15 @@
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.training.evaluation.hand_worked import BOTH, CAT_AT_2_TO_6, LABELS, query
 from training.evaluation.right_edges import (
     FRACTIONS_OF_PEAK,
     edges_by_duration,
     edges_by_fraction_of_peak,
     has_right_edges,
 )
-from training.evaluation.scored_queries import ScoredQueries, ScoredQuery, events_by_label
-
-LABELS = ("cat", "dog")
-EDGES_S = np.arange(11.0)  # ten frames of 1 s
-CAT_AT_2_TO_6 = [("cat", 2.0, 6.0)]
-BOTH = [("cat", 2.0, 6.0), ("dog", 7.0, 8.0)]
-
-
-def query(label: int, curve: list[float], events: list[tuple[str, float, float]]) -> ScoredQuery:
-    return ScoredQuery(0, label, np.array(curve, np.float32), EDGES_S, events_by_label(LABELS, events, 10.0))
+from training.evaluation.scored_queries import ScoredQueries
 
 
 def by_fraction(curve: list[float], events: list[tuple[str, float, float]] = CAT_AT_2_TO_6) -> dict[str, float]:
