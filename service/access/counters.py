@@ -30,20 +30,22 @@ class Counters:
 
     Args:
         redis_url: URL of the Redis server; None for counters in memory only.
+        reply_timeout_s: Longest time that a request waits for a reply of Redis, in seconds.
 
     Attributes:
         memory: The counters in memory.
     """
 
-    def __init__(self, redis_url: str | None) -> None:
+    def __init__(self, redis_url: str | None, reply_timeout_s: float = REPLY_TIMEOUT_S) -> None:
         self.memory = MemoryStorage()
+        self._reply_timeout_s = reply_timeout_s
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._breaker = CircuitBreaker(FAILURES, PAUSE_S)
-        self._pool = None if redis_url is None else _connection_pool(redis_url)
+        self._pool = None if redis_url is None else _connection_pool(redis_url, reply_timeout_s)
         self._redis = None if self._pool is None else _storage(self._pool)
 
     async def ask_redis(self, request: Callable[[RedisStorage], Awaitable[T]]) -> T | None:
-        """Sends a request to Redis, and returns its reply within `REPLY_TIMEOUT_S`; None if there is no Redis or no reply.
+        """Sends a request to Redis, and returns its reply within `reply_timeout_s`; None if there is no Redis or no reply.
 
         While many requests wait, it takes longer: they are sent in turn, and the time counts from when a request is sent.
 
@@ -59,7 +61,7 @@ class Counters:
         if not self._breaker.allows():
             return None
         try:
-            async with asyncio.timeout(REPLY_TIMEOUT_S):
+            async with asyncio.timeout(self._reply_timeout_s):
                 reply = await request(storage)
         except Exception as error:  # noqa: BLE001 - the server may not be Redis, and then the library raises any exception
             self._report_failure(error)
@@ -88,13 +90,13 @@ def _storage(pool: ConnectionPool) -> RedisStorage:
     return RedisStorage("async+redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=pool)  # pyright: ignore[reportArgumentType] - the library passes the pool on
 
 
-def _connection_pool(url: str) -> ConnectionPool:
+def _connection_pool(url: str, reply_timeout_s: float) -> ConnectionPool:
     """Makes a pool of connections. The bounds come after the URL's options, so the URL cannot change them."""
     options: dict[str, Any] = {
         **parse_url(url),
         "max_connections": _CONNECTIONS,
-        "socket_timeout": REPLY_TIMEOUT_S,
-        "socket_connect_timeout": REPLY_TIMEOUT_S,
+        "socket_timeout": reply_timeout_s,
+        "socket_connect_timeout": reply_timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_timeout": False,
         "health_check_interval": 0,

@@ -15,7 +15,8 @@ from redis.utils import SENTINEL
 MAX_REPLY_BYTES = (1 << 20) + 4096
 """Largest size of one reply, in bytes: a part of a value and some room for the protocol."""
 MAX_REPLY_S = 1.0
-"""Longest time in which one reply must arrive, in seconds. Callers stop waiting much earlier."""
+"""Longest time in which one reply must arrive, in seconds, unless the timeout of the socket is longer. Callers stop waiting much
+earlier."""
 
 _MAX_LINE_BYTES = 65_536
 _RECEIVED_BYTES = 65_536
@@ -29,10 +30,11 @@ class BoundedBuffer(SocketBuffer):
     def __init__(self, connected: socket, read_size: int, timeout_s: float) -> None:
         super().__init__(connected, read_size, timeout_s)
         self._left_bytes, self._deadline_s = MAX_REPLY_BYTES, float("inf")
+        self._max_reply_s = max(MAX_REPLY_S, timeout_s)
 
     def begin_reply(self) -> None:
         """Starts the limits of a new reply."""
-        self._left_bytes, self._deadline_s = MAX_REPLY_BYTES, time.monotonic() + MAX_REPLY_S
+        self._left_bytes, self._deadline_s = MAX_REPLY_BYTES, time.monotonic() + self._max_reply_s
 
     def end_reply(self) -> None:
         """Ends the time limit of the reply."""
@@ -73,7 +75,7 @@ class BoundedBuffer(SocketBuffer):
 
     def _receive(self, timeout: float | object) -> None:
         if time.monotonic() > self._deadline_s:
-            raise RedisTimeoutError(f"a reply took more than {MAX_REPLY_S} s")
+            raise RedisTimeoutError(f"a reply took more than {self._max_reply_s} s")
         self._read_from_socket(timeout=timeout)
 
 

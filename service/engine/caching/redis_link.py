@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis import ConnectionPool, Redis, ResponseError
@@ -32,7 +33,6 @@ ACCEPTED_URLS = (
 
 _READERS = 8  # threads; each uses one connection, and so does the writer
 _QUEUED_WRITES = 8
-_CLOSE_WITHIN_S = 1.0
 _MAX_ERROR_CHARS = 200
 _SECRETS = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&]*")
 
@@ -51,22 +51,43 @@ class RedisUnavailable(Exception):  # noqa: N818 - the name says what is wrong
         self.request_sent, self.refusal = request_sent, refusal
 
 
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Longest waits for Redis, in seconds.
+
+    Attributes:
+        reply_s: Longest time that a caller waits for a reply.
+        close_s: Longest time for which `RedisLink.close` sends queued requests.
+    """
+
+    reply_s: float = REPLY_TIMEOUT_S
+    close_s: float = 1.0
+
+
+TIME_LIMITS = TimeLimits()
+"""The limits of the service."""
+
+
 class RedisLink:
     """Sends requests to one Redis server; may be used from any thread.
 
     The timeouts of the redis library hold for each packet and each address, and not for looking up a host name. So
-    separate threads send the requests, and a caller waits for a reply for at most `REPLY_TIMEOUT_S`. If a caller has stopped
+    separate threads send the requests, and a caller waits for a reply for at most `limits.reply_s`. If a caller has stopped
     waiting, the library's timeouts end the request of its thread.
 
     Args:
         url: URL of the server, as `check_url` accepts it.
         counts: Counters of failures and drops.
         breaker: Decides whether a request may be sent.
+        limits: Longest waits.
     """
 
-    def __init__(self, url: str, counts: CacheCounts, breaker: CircuitBreaker) -> None:
-        self._client = Redis(connection_pool=_connection_pool(url))
+    def __init__(
+        self, url: str, counts: CacheCounts, breaker: CircuitBreaker, limits: TimeLimits = TIME_LIMITS
+    ) -> None:
+        self._client = Redis(connection_pool=_connection_pool(url, limits.reply_s))
         self._counts, self._breaker, self._refusals = counts, breaker, Refusals(counts)
+        self._limits = limits
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="redis-reader")
         self._writer = Background("redis-writer", _QUEUED_WRITES)
 
@@ -76,7 +97,7 @@ class RedisLink:
         return self._breaker.state
 
     def read(self, operation: str, request: Callable[[Redis], T]) -> T:
-        """Sends a request and returns its reply, within `REPLY_TIMEOUT_S`.
+        """Sends a request and returns its reply, within `limits.reply_s`.
 
         Args:
             operation: Name of the operation in the failure counter.
@@ -91,7 +112,7 @@ class RedisLink:
             with self._outcome_recorded(operation):
                 reply = self._readers.submit(request, self._client)
                 try:
-                    return reply.result(REPLY_TIMEOUT_S)
+                    return reply.result(self._limits.reply_s)
                 finally:
                     reply.cancel()
         except ERROR_REPLIES as error:
@@ -110,8 +131,8 @@ class RedisLink:
             self._counts.add("drops", "queue_full")
 
     def close(self) -> None:
-        """Sends queued requests for up to a second, and disconnects; no request may follow."""
-        self._writer.close(_CLOSE_WITHIN_S)
+        """Sends queued requests for up to `limits.close_s`, and disconnects; no request may follow."""
+        self._writer.close(self._limits.close_s)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._client.connection_pool.disconnect()
 
@@ -167,14 +188,14 @@ def without_secrets(url: str) -> str:
     return _SECRETS.sub("***", url)
 
 
-def _connection_pool(url: str) -> ConnectionPool:
+def _connection_pool(url: str, reply_timeout_s: float = REPLY_TIMEOUT_S) -> ConnectionPool:
     """Makes a pool of connections. The bounds come after the URL's options, so the URL cannot change them."""
     options: dict[str, Any] = {
         "connection_class": Connection,
         **parse_url(url),
         "max_connections": _READERS + 1,
-        "socket_timeout": REPLY_TIMEOUT_S,
-        "socket_connect_timeout": REPLY_TIMEOUT_S,
+        "socket_timeout": reply_timeout_s,
+        "socket_connect_timeout": reply_timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_timeout": False,
         "health_check_interval": 0,

@@ -22,6 +22,7 @@ from service.engine.interface import Localization
 from service.engine.options import EngineOptions
 from tests.clips import tones, wav
 from tests.redis_server import RedisServer
+from tests.unit.engine.caching.conftest import PATIENT
 from tests.waiting import wait_until
 
 QUERIES = ["low", "middle", "high"]
@@ -33,8 +34,8 @@ def replicas(server: RedisServer, tiny_bundle: Path) -> Iterator[tuple[Engine, E
     with ExitStack() as opened:
 
         def replica() -> Engine:
-            redis = RedisOptions(server.url, ttl_s=60, value_bytes=10**6)
-            cache = opened.enter_context(closing(open_cache(read_manifest(tiny_bundle), 10**6, redis)))
+            redis = RedisOptions(server.url, ttl_s=600, value_bytes=10**6)
+            cache = opened.enter_context(closing(open_cache(read_manifest(tiny_bundle), 10**6, redis, PATIENT)))
             return opened.enter_context(closing(open_engine(tiny_bundle, EngineOptions(), cache)))
 
         yield replica(), replica()
@@ -90,7 +91,9 @@ def test_the_warning_about_a_redis_that_does_not_answer_hides_the_password(
 
 
 def _open_cache_on(server: RedisServer, tiny_bundle: Path) -> EmbeddingCache:
-    return open_cache(read_manifest(tiny_bundle), 10**6, RedisOptions(server.url, ttl_s=60, value_bytes=10**6))
+    return open_cache(
+        read_manifest(tiny_bundle), 10**6, RedisOptions(server.url, ttl_s=600, value_bytes=10**6), PATIENT
+    )
 
 
 def _fill(server: RedisServer) -> None:

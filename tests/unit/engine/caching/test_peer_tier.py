@@ -4,6 +4,7 @@ import numpy as np
 
 from service.engine.caching.peer_tier import FAILURES, PeerTier
 from service.engine.clip_embedding import ClipEmbedding
+from tests.waiting import PATIENCE_S
 
 EMBEDDING = ClipEmbedding(np.ones((1, 4), np.float16), 0.04)
 
@@ -42,7 +43,7 @@ def test_a_slow_owner_does_not_pile_up_embeddings() -> None:
     release, kept = threading.Event(), []
 
     def keep(clip_id: str, _: ClipEmbedding) -> None:
-        release.wait(60)
+        release.wait(PATIENCE_S)
         kept.append(clip_id)
 
     tier = PeerTier(lambda _: None, keep)

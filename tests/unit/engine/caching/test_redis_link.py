@@ -15,6 +15,7 @@ from service.engine.caching.redis_link import (
 )
 from service.engine.caching.reporting import CacheCounts
 from tests.redis_server import RedisServer
+from tests.unit.engine.caching.conftest import PATIENT
 from tests.waiting import wait_until
 
 
@@ -49,7 +50,7 @@ def test_a_url_cannot_change_the_bounds() -> None:
 
 def test_reads_reply_and_writes_happen_in_the_background(server: RedisServer) -> None:
     counts = CacheCounts()
-    with closing(RedisLink(server.url, counts, CircuitBreaker(FAILURES, 1))) as link:
+    with closing(RedisLink(server.url, counts, CircuitBreaker(FAILURES, 1), PATIENT)) as link:
         link.write("put", lambda redis: redis.set("key", b"value"))
         wait_until(lambda: link.read("get", lambda redis: redis.get("key")) == b"value")
         assert link.breaker_state == "closed"
@@ -74,7 +75,7 @@ def test_after_repeated_failures_no_request_is_sent(tmp_path: Path) -> None:
 def test_an_error_reply_counts_as_a_failure_but_not_against_redis(server: RedisServer) -> None:
     counts = CacheCounts()
     server.client.set("key", b"text")
-    with closing(RedisLink(server.url, counts, CircuitBreaker(1, 1000))) as link:
+    with closing(RedisLink(server.url, counts, CircuitBreaker(1, 1000), PATIENT)) as link:
         with pytest.raises(RedisUnavailable):
             link.read("get", lambda redis: redis.hgetall("key"))
         assert link.breaker_state == "closed"

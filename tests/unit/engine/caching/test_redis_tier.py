@@ -11,15 +11,17 @@ import pytest
 from redis.crc import key_slot
 
 from service.core.warnings import AnswerWarning
+from service.engine.caching.redis_link import TimeLimits
 from service.engine.caching.tiers import EmbeddingCache
 from service.engine.caching.value import PART_BYTES
 from service.engine.clip_embedding import ClipEmbedding
 from tests.redis_server import RedisServer
-from tests.unit.engine.caching.conftest import CacheOn, open_on
+from tests.unit.engine.caching.conftest import HASTY, CacheOn, open_on
 from tests.unit.engine.caching.embeddings import VALUE_BYTES, clip_id, equal, make_embedding
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
-EXTRA_S = 0.15
+LIMIT_S = 30.0
+"""Far above the time of any call on a busy machine, and far below that of a call that waits until a trouble is over."""
 CLIP_ID = clip_id("dog")
 LONG_FRAMES = 3 * PART_BYTES // make_embedding("dog", 1).n_bytes  # four parts, with the header
 
@@ -28,7 +30,7 @@ LONG_FRAMES = 3 * PART_BYTES // make_embedding("dog", 1).n_bytes  # four parts, 
 def in_time() -> Iterator[None]:
     began = time.perf_counter()
     yield
-    assert time.perf_counter() - began < EXTRA_S
+    assert time.perf_counter() - began < LIMIT_S
 
 
 @pytest.fixture
@@ -253,11 +255,10 @@ A restarted server may hold every embedding again before the first lookup, becau
 
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
-    cache: EmbeddingCache, server: RedisServer, trouble: str
+    server: RedisServer, cache_on: CacheOn, trouble: str
 ) -> None:
+    cache = cache_on(server.url, limits=TimeLimits(reply_s=1.0))
     names = [str(number) for number in range(6)]
-    for name in names:
-        put_and_wait(cache, name, make_embedding(name))
     start, (counter, *labels) = TROUBLE[trouble]
     wrong: list[str] = []
     late_s: list[float] = []
@@ -274,7 +275,7 @@ def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
                 took_s = time.perf_counter() - began
                 if cached is not None and not equal(cached, make_embedding(name)):
                     wrong.append(name)
-                if took_s >= EXTRA_S:
+                if took_s >= LIMIT_S:
                     late_s.append(took_s)
 
     callers = [threading.Thread(target=call) for _ in range(3)]
@@ -326,16 +327,15 @@ def test_a_redis_that_accepts_no_writes_is_degraded_counted_and_logged_once(
 
 
 def test_a_paused_redis_gets_only_a_few_requests(server: RedisServer, cache_on: CacheOn) -> None:
-    cache = cache_on(server.url, pause_s=1000)
+    cache = cache_on(server.url, pause_s=1000, limits=HASTY)
     server.pause()
     for _ in range(3):
         with in_time():
             assert cache.get(CLIP_ID) is None
-    began = time.perf_counter()
-    for _ in range(1000):
-        assert cache.get(CLIP_ID) is None
-        assert not cache.contains(CLIP_ID)
-    assert time.perf_counter() - began < EXTRA_S
+    with in_time():
+        for _ in range(1000):  # would take 200 s if all were sent
+            assert cache.get(CLIP_ID) is None
+            assert not cache.contains(CLIP_ID)
     assert counted(cache, "lookups", "redis", "failed") == 3
     assert counted(cache, "lookups", "redis", "skipped") == 1000
     cache.put(CLIP_ID, make_embedding("dog"))
@@ -350,18 +350,17 @@ def test_writing_takes_no_time_and_is_dropped_while_the_queue_is_full(server: Re
     with in_time():
         for number in range(100):
             cache.put(clip_id(str(number)), embedding)
-    assert counted(cache, "drops", "queue_full") > 50
+    assert counted(cache, "drops", "queue_full") > 90
     server.resume()
 
 
-def test_closing_while_redis_is_paused_takes_at_most_about_a_second(server: RedisServer) -> None:
-    cache = open_on(server.url)
+def test_closing_while_redis_is_paused_does_not_wait_for_it(server: RedisServer) -> None:
+    cache = open_on(server.url, limits=TimeLimits(reply_s=PATIENCE_S, close_s=0.1))
     server.pause()
     for number in range(8):
         cache.put(clip_id(str(number)), make_embedding(str(number)))
-    began = time.perf_counter()
-    cache.close()
-    assert time.perf_counter() - began < 1.5
+    with in_time():
+        cache.close()
     server.resume()
 
 
@@ -397,7 +396,7 @@ def serving(reply: Callable[[socket.socket], object]) -> Iterator[str]:
 
 def _drip(connection: socket.socket) -> None:
     connection.sendall(b"$1000000\r\n")
-    for _ in range(300):
+    while True:
         connection.sendall(b"x")
         time.sleep(0.01)
 
@@ -421,7 +420,7 @@ REPLIES: dict[str, Callable[[socket.socket], object]] = {
 @pytest.mark.parametrize("reply", REPLIES)
 def test_a_server_that_is_not_redis_delays_calls_only_a_little_and_fails_none(cache_on: CacheOn, reply: str) -> None:
     with serving(REPLIES[reply]) as url:
-        cache = cache_on(url)
+        cache = cache_on(url, limits=HASTY)
         for _ in range(5):
             with in_time():
                 assert cache.get(CLIP_ID) is None
@@ -431,11 +430,11 @@ def test_a_server_that_is_not_redis_delays_calls_only_a_little_and_fails_none(ca
 
 
 def test_a_refused_connection_delays_calls_only_a_little_and_fails_none(cache_on: CacheOn) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
-    cache = cache_on(url)
-    for _ in range(5):
-        with in_time():
-            assert cache.get(CLIP_ID) is None
-            assert not cache.contains(CLIP_ID)
-    assert cache.degraded() == ["redis"]
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nothing listens
+        cache = cache_on(f"redis://127.0.0.1:{closed.getsockname()[1]}", limits=HASTY)
+        for _ in range(5):
+            with in_time():
+                assert cache.get(CLIP_ID) is None
+                assert not cache.contains(CLIP_ID)
+        assert cache.degraded() == ["redis"]
