@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.tiny_bundle import build_tiny_bundle
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports onnxruntime
 from tests.tiny_pack import build_tiny_pack
 
-settings.register_profile("earmark", deadline=None)  # other programs may use the cores at the same time
+# other programs may use the cores at the same time, so no example may be too slow; the examples are the same in every run
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("earmark", derandomize=True, **PATIENT)
+settings.register_profile("random", **PATIENT)  # other examples in every run: pytest --hypothesis-profile random
 settings.load_profile("earmark")
 
 

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tests.http_server import Reply, Request, serve
+from tests.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Collector:
     answering: threading.Event = field(default_factory=threading.Event)
 
     def receive(self, request: Request) -> Reply:
-        self.answering.wait(30)
+        self.answering.wait(PATIENCE_S)
         assert request.path == "/v1/traces", request.path
         if self.status == 200:
             self.bodies.append(request.body)

@@ -63,7 +63,6 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> 
         read(str(tmp_path))
 
 
-@pytest.mark.timeout(10)
 def test_a_pipe_does_not_hold_up_the_start(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SettingInvalid, match=r"\(not a regular file\)"):

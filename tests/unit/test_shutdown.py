@@ -34,9 +34,9 @@ def test_another_thread_may_begin_the_shutdown() -> None:
 
 
 def test_the_elapsed_time_counts_from_the_first_beginning() -> None:
-    shutdown = Shutdown()
+    shutdown, before_s = Shutdown(), time.monotonic()
     assert shutdown.elapsed_s == 0
     shutdown.begin()
     time.sleep(0.02)
     shutdown.fail()
-    assert 0.02 <= shutdown.elapsed_s < 5
+    assert 0.02 <= shutdown.elapsed_s <= time.monotonic() - before_s

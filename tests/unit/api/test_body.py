@@ -1,14 +1,26 @@
+from typing import Any
+
 import anyio
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from service import pace as pace_module
 from service.api.body import receive_body
 from service.core.request_errors import UploadTimedOut, UploadTooSlow
+from service.engine import call as call_module
 from service.engine.call import Call
 from service.pace import Pace
+from tests.virtual_time import VIRTUAL_TIME, LoopClock
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for module in (pace_module, call_module):
+        monkeypatch.setattr(module, "time", LoopClock)
+    return VIRTUAL_TIME
 
 
 def _request(*pieces: bytes, every_s: float = 0.0, is_complete: bool = True) -> Request:

@@ -1,11 +1,20 @@
+from typing import Any
+
 import anyio
 import pytest
 
 from service.api import lanes as lanes_module
 from service.api.lanes import Lane, Lanes
 from tests.unit.api.held_slot import held_slot
+from tests.virtual_time import VIRTUAL_TIME, LoopClock
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(lanes_module, "time", LoopClock)
+    return VIRTUAL_TIME
 
 
 @pytest.mark.parametrize(("n_windows", "name"), [(None, "known"), (0, "short"), (8, "short"), (9, "long")])
@@ -67,10 +76,7 @@ async def test_a_request_that_leaves_while_it_waits_frees_its_turn() -> None:
             pass
 
 
-async def test_a_clip_that_turns_out_to_be_long_moves_to_the_long_clips_once_they_have_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(lanes_module, "_SHORT_S", 0.01)
+async def test_a_clip_that_turns_out_to_be_long_moves_to_the_long_clips_once_they_have_room() -> None:
     lanes = Lanes(parallel_windows=1)
     async with anyio.create_task_group() as slow, anyio.create_task_group() as tasks:
         for _ in range(8):
@@ -83,8 +89,9 @@ async def test_a_clip_that_turns_out_to_be_long_moves_to_the_long_clips_once_the
                 done.set()
 
         tasks.start_soon(short)
-        with anyio.fail_after(2):
+        with anyio.fail_after(2.1):
             await done.wait()
+        assert anyio.current_time() == pytest.approx(2, abs=1e-4)
         slow.cancel_scope.cancel()
     with anyio.fail_after(1):
         for lane in (lanes.short, lanes.long):
@@ -111,5 +118,5 @@ async def test_the_wait_is_learned_from_requests_that_had_a_slot_while_others_wa
             tasks.start_soon(work)
         await anyio.sleep(0.06)
         assert lanes.long.n_waiting == 4
-        assert 0.03 < lanes.long.wait_s < 0.2  # about 4 * 0.04 s / 4
+        assert lanes.long.wait_s == pytest.approx(4 * 0.04 / 4, abs=1e-4)
     assert lanes.long.wait_s == 0

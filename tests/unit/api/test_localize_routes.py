@@ -13,6 +13,7 @@ from service.settings import Settings
 from service.shutdown import Shutdown
 from tests.unit.api.conftest import Post, make_client
 from tests.unit.api.fake_engine import FakeEngine
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -109,12 +110,12 @@ async def test_other_requests_are_answered_while_a_clip_is_localized(
 
     def wait() -> None:
         began.set()
-        assert done.wait(10)
+        assert done.wait(PATIENCE_S)
 
     engine.before = wait
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(post)
-        assert await anyio.to_thread.run_sync(began.wait, 10)
+        assert await anyio.to_thread.run_sync(began.wait, PATIENCE_S)
         try:
             assert (await client.get("/livez")).json() == {"status": "alive"}
             assert (await client.get("/readyz")).json() == {"status": "ready"}
@@ -128,13 +129,13 @@ async def test_a_request_beyond_the_limit_is_refused_at_once_with_the_time_to_re
 
     def wait() -> None:
         began.release()
-        assert done.wait(10)
+        assert done.wait(PATIENCE_S)
 
     engine.before = wait
     async with make_client(engine, Settings(max_requests=2)) as client, anyio.create_task_group() as tasks:
         for number in range(2):
             tasks.start_soon(post_upload, client, b"%d" % number)
-            assert await anyio.to_thread.run_sync(lambda: began.acquire(timeout=10))
+            assert await anyio.to_thread.run_sync(lambda: began.acquire(timeout=PATIENCE_S))
         try:
             refused = await post_upload(client, b"x")
             known = await client.get("/livez")
@@ -205,11 +206,11 @@ async def test_two_hundred_clips_at_once_are_all_answered(engine: FakeEngine) ->
 
 async def test_the_wait_decides_how_many_clips_of_a_burst_are_admitted(engine: FakeEngine) -> None:
     engine.batcher.window_s, done = 0.1, threading.Event()
-    engine.before = lambda: done.wait(10)
+    engine.before = lambda: done.wait(PATIENCE_S)
     statuses = Counter[int]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(burst, engine, Settings(max_wait_s=3), 200, statuses)
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_S):
             while sum(statuses.values()) < 169:
                 await anyio.sleep(0.01)
         done.set()
@@ -245,8 +246,8 @@ async def test_during_the_shutdown_new_requests_get_503(engine: FakeEngine) -> N
 
 
 async def test_a_request_that_takes_too_long_gets_504_and_leaves_readiness_alone(engine: FakeEngine) -> None:
-    engine.before = lambda: time.sleep(0.02)
-    async with make_client(engine, Settings(request_timeout_s=0.01)) as client:
+    engine.before = lambda: time.sleep(1.1)  # by then the deadline has passed, and the upload took far less
+    async with make_client(engine, Settings(request_timeout_s=1)) as client:
         await client.get("/readyz")
         answer = await client.post("/localize", files=[("audio", ("a", b"x")), ("query", (None, "dog"))])
         await client.get("/readyz")

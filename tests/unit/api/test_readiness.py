@@ -8,6 +8,7 @@ from service.api.readiness import SATURATED_AFTER_S, Readiness
 from service.core.errors import NotReady, Saturated, ServiceEnding
 from service.shutdown import Shutdown
 from tests.unit.api.expositions import read_series
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ class Model:
     def check(self) -> None:
         self.n_checks += 1
         self.threads.add(threading.get_ident())
-        assert self.blocked.wait(10)
+        assert self.blocked.wait(PATIENCE_S)
         if not self.healthy:
             raise RuntimeError("secret of the device")
 

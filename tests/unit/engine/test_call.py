@@ -23,7 +23,8 @@ def test_a_call_is_wanted_until_its_deadline() -> None:
     call = Call(timeout_s=60)
     call.check()
     assert call.is_wanted
-    assert call.remaining_s == pytest.approx(60, abs=1)
+    assert call.remaining_s is not None
+    assert 0 < call.remaining_s <= 60
 
 
 def test_after_the_deadline_no_time_remains_and_check_names_the_timeout() -> None:
@@ -42,12 +43,12 @@ def test_abandonment_takes_precedence_over_the_deadline() -> None:
 
 
 def test_stages_start_at_zero_and_their_times_add_up() -> None:
-    call = Call()
+    call, began_s = Call(), time.monotonic()
     assert call.stage_s == dict.fromkeys(STAGES, 0.0)
     for _ in range(2):
         with call.stage("decode"):
             time.sleep(0.01)
-    assert 0.02 <= call.stage_s["decode"] < 1
+    assert 0.02 <= call.stage_s["decode"] <= time.monotonic() - began_s
     assert all(call.stage_s[name] == 0 for name in STAGES if name != "decode")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from service.engine import decoder_log
 from service.engine.decoder_log import MAX_LINE_BYTES, MAX_LINES, DecoderLog
+from tests.waiting import PATIENCE_S
 
 
 def logged(caplog: pytest.LogCaptureFixture, *writes: bytes, to: DecoderLog | None = None) -> list[str]:
@@ -16,7 +17,7 @@ def logged(caplog: pytest.LogCaptureFixture, *writes: bytes, to: DecoderLog | No
     with closing(os.fdopen(writing, "wb", buffering=0)) as stream:
         for content in writes:
             stream.write(content)
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     return [getattr(record, "line", record.getMessage()) for record in caplog.records]
 

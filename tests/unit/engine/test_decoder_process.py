@@ -15,6 +15,7 @@ from service.core.warnings import AnswerWarning
 from service.engine.clip_warnings import warnings_from_bytes
 from service.engine.decoder_process import END, ERROR, MAX_MESSAGE_BYTES, SAMPLES, _messages
 from tests.clips import generated, wav
+from tests.waiting import PATIENCE_S
 
 RATE_HZ = 16_000
 
@@ -63,4 +64,4 @@ def test_it_answers_with_samples_or_an_error_until_its_socket_is_closed(
     assert message.startswith(ERROR)
     assert json.loads(message[len(ERROR) :]) == ["AudioTooLong", {"limit_s": 0.01}]
     connection.close()
-    assert running.wait(10) == 0
+    assert running.wait(PATIENCE_S) == 0

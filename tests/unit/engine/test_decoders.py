@@ -22,6 +22,7 @@ from service.engine.decoders import Decoders
 from service.engine.decoding import decode
 from tests.clips import wav
 from tests.hostile_decoder import hostile_executable, n_starts, with_order
+from tests.waiting import wait_until
 
 RATE_HZ = 16_000
 NO_FAILURES = {"crashed": 0, "hung": 0, "killed": 0}
@@ -80,7 +81,7 @@ def test_an_audio_error_is_passed_on_and_the_process_is_used_again(decoders: Dec
 def test_a_clip_whose_process_is_killed_is_decoded_by_another(decoders: Decoders) -> None:
     (process,) = children()
     process.send_signal(signal.SIGSTOP)
-    threading.Timer(0.1, process.kill).start()
+    threading.Thread(target=lambda: (wait_until(lambda: decoders.report().n_busy), process.kill())).start()
     assert len(decoded(decoders, wav(NOISE[:100]))) == 100
     assert len(children()) == 1
     assert not process.is_running()
@@ -173,15 +174,13 @@ def test_a_process_that_has_used_much_cpu_time_is_replaced_between_clips(tmp_pat
         while len(set(pids)) < 3:
             assert len(decoded(decoders, wav(NOISE))) == len(NOISE)
             pids += [child.pid for child in children()]
-    assert len(pids) > 10
+    assert len(pids) > 3  # a process decodes more than one clip
 
 
 def test_processes_that_cannot_be_started_are_reported(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere")
     children()[0].kill()
-    children_gone = time.monotonic() + 5
-    while any(child.status() != psutil.STATUS_ZOMBIE for child in psutil.Process().children()):
-        assert time.monotonic() < children_gone
+    wait_until(lambda: all(child.status() == psutil.STATUS_ZOMBIE for child in psutil.Process().children()))
     with pytest.raises(DecoderLost, match="no process can be started: No such file"):
         decoded(decoders, wav(NOISE[:100]))
     monkeypatch.undo()
@@ -241,11 +240,10 @@ def test_abandoning_a_call_kills_its_process_at_once(decoders: Decoders) -> None
     (process,) = children()
     process.send_signal(signal.SIGSTOP)
     call = Call()
-    threading.Timer(0.1, call.abandon).start()
-    began = time.monotonic()
+    threading.Thread(target=lambda: (wait_until(lambda: decoders.report().n_busy), call.abandon())).start()
     with pytest.raises(CallAbandoned):
         decoded(decoders, wav(NOISE[:100]), call)
-    assert time.monotonic() - began < 1
+    assert decoders.report().failures == NO_FAILURES  # the process did not count as hanging before
     assert not process.is_running()
     assert len(children()) == 1
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.engine.keyed_locks import KeyedLocks
+from tests.waiting import PATIENCE_S
 
 
 def _never() -> None:
@@ -35,7 +36,7 @@ def test_different_keys_do_not_block_each_other() -> None:
     with locks.hold("one", _never):
         thread = threading.Thread(target=work)
         thread.start()
-        assert done.wait(5)
+        assert done.wait(PATIENCE_S)
         thread.join()
 
 
@@ -50,5 +51,5 @@ def test_an_exception_of_check_ends_the_wait() -> None:
             pytest.fail("the lock was acquired")
 
     with locks.hold("clip", _never), ThreadPoolExecutor(1) as pool, pytest.raises(TimeoutError, match="enough"):
-        pool.submit(work).result(5)
+        pool.submit(work).result(PATIENCE_S)
     assert locks._entries == {}

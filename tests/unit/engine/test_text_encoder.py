@@ -14,6 +14,7 @@ from service.engine.call import CallAbandoned
 from service.engine.options import EngineOptions
 from service.engine.text_encoder import TextEncoder, _batches
 from tests.tiny_bundle import sign_bundle
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +141,7 @@ def test_after_a_failure_the_batches_that_have_not_begun_are_left_out(tiny_bundl
         next(n_checks)
         if first.acquire(blocking=False):
             raise CallAbandoned
-        assert has_failed.wait(60)
+        assert has_failed.wait(PATIENCE_S)
 
     with pytest.raises(CallAbandoned):
         encoder.encode(["low " * length for length in range(1, 60)], check)

@@ -15,6 +15,8 @@ from tests.library_parts import MODEL, SilentProgress, contents, embed, left_ove
 
 ROOT = Path(__file__).parents[3]
 ROUNDS = 4
+SEED = int(os.environ.get("KILL_SEED", "1"))
+"""Decides at which writes the processes are killed, and after how long."""
 MAX_STEP, MAX_DELAY_MS = 12, 20
 
 
@@ -24,9 +26,7 @@ def _index(library: Path, paths: Sequence[str], fatal_step: int = 0, delay_ms: f
 
 
 def test_a_library_whose_writers_are_killed_at_random_equals_one_that_was_never_disturbed(tmp_path: Path) -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    print("seed", seed)  # shown if the test fails
-    choice, library = random.Random(seed), tmp_path / "killed"
+    choice, library = random.Random(SEED), tmp_path / "killed"
     names = [f"{number}.wav" for number in range(9)]
     paths = write_recordings(tmp_path / "recordings", names)
     codes: set[int] = set()

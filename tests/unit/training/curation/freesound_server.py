@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from tests.http_server import Reply, Request, Server, json_reply
+from tests.waiting import PATIENCE_S
 from training.curation.freesound_api import Freesound, RateLimit
 from training.curation.journal import Journal
 from training.curation.retries import RetryPolicy
@@ -65,8 +66,23 @@ class FreesoundServer:
     def fetched(self, part: str) -> list[str]:
         return [request.path for request in self.requests if part in request.path]
 
-    def client(self, folder: Path, timeout_s: float = 5.0) -> Freesound:
+    def client(self, folder: Path, preview_timeout_s: float = PATIENCE_S) -> Freesound:
         """A client that logs its requests in a folder, and repeats a failed request twice without waiting."""
         limit = RateLimit(Journal(folder / "requests.jsonl"))
         policy = RetryPolicy(attempts=3, sleep=lambda _: None)
-        return Freesound("secret", limit, policy, self.url, httpx.Client(timeout=timeout_s))
+        return Freesound(
+            "secret", limit, policy, self.url, httpx.Client(timeout=PATIENCE_S, transport=_Transport(preview_timeout_s))
+        )
+
+
+class _Transport(httpx.HTTPTransport):
+    """Sends requests, and waits for a preview as long as given."""
+
+    def __init__(self, preview_timeout_s: float) -> None:
+        super().__init__()
+        self._preview_timeout_s = preview_timeout_s
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/previews/"):
+            request.extensions["timeout"] = request.extensions["timeout"] | {"read": self._preview_timeout_s}
+        return super().handle_request(request)

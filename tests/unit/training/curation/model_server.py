@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.http_server import Reply, Request, Server, json_reply
+from tests.waiting import PATIENCE_S
 from training.curation.caption_requests import CaptionRequests
 from training.curation.journal import Journal
 from training.curation.language_model import LanguageModel
@@ -36,7 +37,7 @@ class ModelServer:
         return completion(json.dumps({"captions": written[::-1]}))
 
 
-def language_model(url: str, name: str = "m", key: str = "", timeout_s: float = 5.0) -> LanguageModel:
+def language_model(url: str, name: str = "m", key: str = "", timeout_s: float = PATIENCE_S) -> LanguageModel:
     """A model that repeats a failed request twice, without waiting."""
     policy = RetryPolicy(attempts=3, sleep=lambda _: None)
     return LanguageModel(url, name, key, timeout_s=timeout_s, retry_policy=policy)

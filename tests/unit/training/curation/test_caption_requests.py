@@ -5,6 +5,7 @@ import pytest
 
 from tests.http_server import Reply, Request, Server
 from tests.unit.training.curation.model_server import ModelServer, caption_requests, completion, items, language_model
+from tests.waiting import PATIENCE_S
 from training.curation.caption_requests import CaptionRequests, Text
 from training.curation.language_model import MalformedReplyError
 from training.curation.retries import ServerUnavailableError
@@ -43,7 +44,7 @@ def test_at_most_the_given_number_of_requests_run_in_parallel(model_server: Mode
         with lock:
             running += 1
             max_running = max(max_running, running)
-        barrier.wait(5)
+        barrier.wait(PATIENCE_S)
         with lock:
             running -= 1
         return texts[0]

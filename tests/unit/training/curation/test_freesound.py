@@ -9,6 +9,7 @@ import soundfile
 
 from tests.http_server import Reply, json_reply
 from tests.unit.training.curation.freesound_server import FreesoundServer, ogg
+from tests.waiting import PATIENCE_S
 from training.curation.freesound import Collection, hash_fraction, main, read_ontology
 from training.curation.journal import Journal
 from training.curation.retries import ServerUnavailableError
@@ -18,12 +19,12 @@ ONTOLOGY = '[Animals]\nDog = ["dog barking", 7]\nPuppy = ["puppy", "ghost", 404]
 
 
 def collect(
-    freesound: FreesoundServer, folder: Path, per_query: int = 100, timeout_s: float = 5.0
+    freesound: FreesoundServer, folder: Path, per_query: int = 100, preview_timeout_s: float = PATIENCE_S
 ) -> list[dict[str, str]]:
     """Makes one run like the command, and returns the rows of its table."""
     folder.mkdir(exist_ok=True)
     (folder / "ontology.toml").write_text(ONTOLOGY)
-    api = freesound.client(folder, timeout_s)
+    api = freesound.client(folder, preview_timeout_s)
     collection = Collection.open(folder, read_ontology(folder / "ontology.toml"), "duration:[0 TO 30]", per_query)
     try:
         collection.search(api)
@@ -146,14 +147,14 @@ def test_a_server_that_does_not_respond_ends_the_run(freesound: FreesoundServer,
     end = threading.Event()
 
     def hang(sound: int) -> Reply:
-        end.wait(5)
+        end.wait(PATIENCE_S)
         return Reply()
 
     freesound.audio = hang
     with pytest.raises(
         ServerUnavailableError, match=r"5 previews could not be downloaded; the last error: .*ReadTimeout"
     ):
-        collect(freesound, tmp_path, timeout_s=0.05)
+        collect(freesound, tmp_path, preview_timeout_s=0.05)
     end.set()
     freesound.audio = lambda sound: Reply(ogg())
     assert len(collect(freesound, tmp_path)) == 5

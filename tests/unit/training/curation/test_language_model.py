@@ -5,6 +5,7 @@ import pytest
 
 from tests.http_server import Reply, Request, Server, json_reply
 from tests.unit.training.curation.model_server import ModelServer, completion, items, language_model
+from tests.waiting import PATIENCE_S
 from training.curation.language_model import MalformedReplyError
 from training.curation.retries import ServerUnavailableError
 
@@ -68,11 +69,11 @@ def test_a_request_to_a_slow_model_is_repeated_after_the_timeout(model_server: M
 
     def answer(request: Request) -> Reply:
         if next(slow, False):
-            done.wait(5)
+            done.wait(PATIENCE_S)
         return model_server.answer(request)
 
     server.answer = answer
-    assert language_model(model_server.url, timeout_s=0.2).write("", [["a dog"], ["a cat"]]) == ["a dog", "a cat"]
+    assert language_model(model_server.url, timeout_s=2.0).write("", [["a dog"], ["a cat"]]) == ["a dog", "a cat"]
     done.set()
 
 
