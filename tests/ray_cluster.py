@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import random
-import socket
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+
+from tests.free_ports import free_port, free_ports
 
 ROOT = Path(__file__).parents[1]
 os.environ.update(
@@ -18,7 +18,6 @@ os.environ.update(
 OBJECT_STORE_BYTES = 96 << 20
 APP = "earmark"
 _ATTEMPTS = 4
-_PORTS = range(20_000, 32_000)  # above the ports of Ray's workers, below those that Linux gives to connections
 _AGENT_PORTS = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
 
 
@@ -40,7 +39,7 @@ def ray_serve(cluster: Any) -> Generator[str]:
 
     ray.init(address=cluster.address, log_to_driver=False)
     try:
-        (port,) = free_ports(1)
+        port = free_port()
         serve.start(http_options={"host": "127.0.0.1", "port": port})
         yield f"http://127.0.0.1:{port}"
         serve.shutdown()
@@ -80,17 +79,3 @@ def _options() -> dict[str, Any]:
         "include_dashboard": False,
         **dict(zip(_AGENT_PORTS, free_ports(len(_AGENT_PORTS)), strict=True)),
     }
-
-
-def free_ports(number: int) -> list[int]:
-    """TCP ports of this machine that are free now, and that Linux gives to no connection of its own accord."""
-    ports: list[int] = []
-    with contextlib.ExitStack() as stack:
-        for port in random.sample(_PORTS, len(_PORTS)):
-            listener = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                listener.bind(("127.0.0.1", port))
-                ports.append(port)
-            if len(ports) == number:
-                return ports
-    raise AssertionError

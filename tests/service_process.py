@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,11 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import soundfile
+
+from tests import patient_http
+from tests.waiting import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "service", "serve"]
 ROOT = Path(__file__).parents[1]
@@ -48,12 +51,15 @@ class Service:
     def log(self) -> str:
         return self.log_file.read_text()
 
+    def get(self, path: str) -> httpx.Response:
+        return patient_http.get(f"{self.url}{path}")
+
     def connect(self, receive_buffer: int | None = None) -> socket.socket:
         """A new connection; with a small receive buffer, answers that are not read stay at the service."""
         client = socket.socket()
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        client.settimeout(30)
+        client.settimeout(PATIENCE_S)
         client.connect(self.address)
         return client
 
@@ -63,12 +69,12 @@ class Service:
         client.sendall(content)
         return client
 
-    def post(self, clip: bytes, *queries: str, timeout: float = 60.0, **fields: str) -> httpx.Response:
+    def post(self, clip: bytes, *queries: str, **fields: str) -> httpx.Response:
         files: list[Any] = [("audio", ("a", clip)), *(("query", (None, query)) for query in queries or ("low",))]
-        return httpx.post(f"{self.url}/localize", files=files, data=fields, timeout=timeout)
+        return patient_http.post(f"{self.url}/localize", files=files, data=fields)
 
     def metric(self, series: str) -> float:
-        lines = httpx.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        lines = self.get("/metrics").text.splitlines()
         return next(float(line.removeprefix(series)) for line in lines if line.startswith(f"{series} "))
 
     def refused(self, reason: str) -> float:
@@ -76,7 +82,11 @@ class Service:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(PATIENCE_S)
+
+    def decoders(self) -> list[psutil.Process]:
+        """The processes that decode clips."""
+        return psutil.Process(self.process.pid).children()
 
 
 @contextmanager
@@ -182,12 +192,3 @@ def flac(seconds: float, rate_hz: int = 8_000) -> bytes:
     clip = BytesIO()
     soundfile.write(clip, np.zeros(int(seconds * rate_hz), np.int16), rate_hz, format="FLAC")
     return clip.getvalue()
-
-
-def soon(holds: Callable[[], object], seconds: float = 5.0) -> bool:
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from playwright.sync_api import Locator, Page, expect
 
+from tests import patient_http
 from tests.service_process import Service
 
 
 def add_recording(service: Service, audio: bytes, **metadata: object) -> str:
     """Adds a recording to the library of a service; returns its id."""
     files: list[Any] = [("audio", ("x", audio)), ("metadata", (None, json.dumps(metadata)))]
-    return httpx.post(f"{service.url}/library/clips", files=files, timeout=300).raise_for_status().json()["id"]
+    return patient_http.post(f"{service.url}/library/clips", files=files).raise_for_status().json()["id"]
 
 
 @dataclass(frozen=True)

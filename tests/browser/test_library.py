@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -16,6 +15,7 @@ from playwright.sync_api import Route, expect
 from service.access.keys import ApiKey, hash_of
 from service.access.keys_file import add_key
 from service.core.manifest import PACKAGED_BUNDLE
+from tests import patient_http
 from tests.browser.conftest import NewPage
 from tests.browser.earmark_page import EarmarkPage
 from tests.browser.library_page import LibraryPage, add_recording
@@ -68,7 +68,7 @@ def library(new_page: NewPage, archive: Service) -> LibraryPage:
 
 
 def found(service: Service, **members: object) -> list[dict[str, Any]]:
-    answer = httpx.post(f"{service.url}/search", json=members, timeout=120)
+    answer = patient_http.post(f"{service.url}/search", json=members)
     return answer.raise_for_status().json()["moments"]
 
 
@@ -355,7 +355,7 @@ def test_a_library_with_keys_is_searched_and_heard_with_a_key(
     with run_service(tiny_bundle, tmp_path, **settings) as service:
         files = {"audio": ("x", wav(tones([("low", 0.4, 0.8)], 2.0)))}
         headers = {"Authorization": "Bearer good-key"}
-        httpx.post(f"{service.url}/library/clips", files=files, headers=headers, timeout=120).raise_for_status()
+        patient_http.post(f"{service.url}/library/clips", files=files, headers=headers).raise_for_status()
         library = LibraryPage(new_page("/#view=library&q=low", url=service.url).page)
         dialog = library.page.get_by_role("dialog")
         dialog.get_by_label("Key", exact=True).fill("good-key")

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 import soundfile
 from playwright.sync_api import Route, expect
 
 from service.web.vendor import FOLDER
+from tests import patient_http
 from tests.browser.conftest import NewPage
 from tests.browser.earmark_page import EarmarkPage
 from tests.service_process import Service, wav
@@ -20,7 +20,7 @@ DEMO_S = 38.0
 
 def segments_of_the_service(service: Service, *queries: str, **fields: str) -> list[list[tuple[float, float]]]:
     files: list[Any] = [("audio", SCENE.read_bytes()), *(("query", (None, query)) for query in queries)]
-    answer = httpx.post(f"{service.url}/localize", files=files, data={"curves": "none"} | fields, timeout=120)
+    answer = patient_http.post(f"{service.url}/localize", files=files, data={"curves": "none"} | fields)
     results = answer.raise_for_status().json()["results"]
     return [
         [(round(each["onset_s"], 2), round(each["offset_s"], 2)) for each in result["segments"]] for result in results

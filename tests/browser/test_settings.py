@@ -1,9 +1,9 @@
 """The sliders give the segments that the service gives with these settings, without asking the service."""
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests import patient_http
 from tests.browser.earmark_page import EarmarkPage
 from tests.browser.test_search import segments_of_the_service
 from tests.service_process import Service
@@ -41,7 +41,7 @@ def _expect_segments(page: EarmarkPage, segments: list[tuple[float, float]]) -> 
 
 def test_the_value_of_a_slider_is_the_value_that_is_applied(page: EarmarkPage, service: Service) -> None:
     page.start_demo()
-    defaults = httpx.get(f"{service.url}/info", timeout=60).json()["defaults"]
+    defaults = patient_http.get(f"{service.url}/info").json()["defaults"]
     for name, (field, other) in SLIDERS.items():
         output = page.page.locator(f"#setting-{field}").locator("xpath=..").locator("output")
         assert float((output.text_content() or "").removesuffix(" s")) == defaults[field], name

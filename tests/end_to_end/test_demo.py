@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import soundfile
 
 from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
+from tests import patient_http
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "tests" / "demo"
@@ -69,7 +69,7 @@ def sensitive_results(address: str) -> Results:
 def localize(address: str, clip: bytes, queries: Sequence[str], threshold: float | None = None) -> Results:
     form = [("audio", ("scene.flac", clip)), *(("query", (None, query)) for query in queries)]
     form += [("threshold", (None, str(threshold)))] if threshold is not None else []
-    answer = httpx.post(f"{address}/localize", files=form, timeout=60).raise_for_status()
+    answer = patient_http.post(f"{address}/localize", files=form).raise_for_status()
     return {result["query"]: result for result in answer.json()["results"]}
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,9 @@ from tests.service_process import (
     read_reply,
     request,
     run_service,
-    soon,
     wav,
 )
+from tests.waiting import PATIENCE_S, shortest_s, wait_until
 
 Run = Callable[..., "contextlib.AbstractContextManager[Service]"]
 
@@ -48,6 +49,8 @@ def hanging() -> Iterator[list[socket.socket]]:
 
 
 SHORT = wav(1)
+ANY_PACE = {"MIN_BYTES_PER_S": "0"}
+"""Settings for connections that are to last until the test ends them, however long it takes."""
 
 
 @pytest.mark.parametrize("sent", ["nothing", "a few bytes"])
@@ -58,7 +61,7 @@ def test_sockets_that_declare_much_and_send_little_lock_nobody_out(
         begin = head("Content-Length: 536870912") + (b"--b\r\n" if sent != "nothing" else b"")
         hanging += [service.send(begin) for _ in range(50)]
         assert service.post(SHORT).status_code == 200
-        assert httpx.get(f"{service.url}/readyz").status_code == 200
+        assert service.get("/readyz").status_code == 200
         assert service.refused("bytes") == service.refused("requests") == 0
 
 
@@ -72,14 +75,33 @@ def test_a_declared_size_beyond_the_limit_is_refused_at_once_and_the_connection_
 def test_while_everybody_is_refused_the_service_is_not_ready(run: Run, hanging: list[socket.socket]) -> None:
     with run(MAX_BYTES_IN_FLIGHT="1000000") as service:
         hanging.append(service.send(head("Content-Length: 999999") + form(bytes(999_000), "low")[:999_000]))
-        assert soon(lambda: service.post(SHORT).status_code == 429)
-        assert httpx.get(f"{service.url}/readyz").status_code == 200  # it may be over soon
-        assert soon(lambda: httpx.get(f"{service.url}/readyz").status_code == 503, seconds=15)
-        assert httpx.get(f"{service.url}/readyz").json()["type"] == "/problems/saturated"
-        assert httpx.get(f"{service.url}/livez").status_code == 200
+        wait_until(lambda: service.post(SHORT).status_code == 429)
+        assert service.get("/readyz").status_code == 200  # it may be over soon
+        wait_until(lambda: service.get("/readyz").status_code == 503)
+        assert service.get("/readyz").json()["type"] == "/problems/saturated"
+        assert service.get("/livez").status_code == 200
         hanging.pop().close()
-        assert soon(lambda: httpx.get(f"{service.url}/readyz").status_code == 200)
+        wait_until(lambda: service.get("/readyz").status_code == 200)
         assert service.post(SHORT).status_code == 200
+
+
+@contextlib.contextmanager
+def dripping(client: socket.socket, piece: bytes) -> Iterator[None]:
+    """Sends a few bytes from time to time until the end of the block."""
+    over = threading.Event()
+
+    def drip() -> None:
+        with contextlib.suppress(OSError):  # the service has closed the connection
+            while not over.wait(0.2):
+                client.sendall(piece)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -88,15 +110,13 @@ def test_while_everybody_is_refused_the_service_is_not_ready(run: Run, hanging: 
     ids=["declared", "chunked"],
 )
 def test_a_body_that_does_not_arrive_before_the_deadline_gets_408(run: Run, begin: bytes) -> None:
-    with run(REQUEST_TIMEOUT_S="1", MAX_REQUESTS="1") as service:
+    with run(REQUEST_TIMEOUT_S="5", MAX_REQUESTS="1") as service:
         began_s = time.monotonic()
         client = service.send(begin)
-        for _ in range(4):  # a byte from time to time changes nothing
-            time.sleep(0.2)
-            client.sendall(b"1\r\nx\r\n" if b"chunked" in begin else b"x")
         assert service.post(SHORT).status_code == 200
-        reply = read_reply(client)
-        assert 0.9 < time.monotonic() - began_s < 3
+        with dripping(client, b"1\r\nx\r\n" if b"chunked" in begin else b"x"):  # changes nothing
+            reply = read_reply(client)
+        assert time.monotonic() - began_s > 4.9
         assert (reply.status, reply.problem) == (408, "/problems/upload-timed-out")
         assert "connection: close" in reply.headers
         assert service.refused("slow") == 1
@@ -113,24 +133,27 @@ def test_a_head_that_does_not_arrive_before_the_deadline_closes_the_connection(
     with run(REQUEST_TIMEOUT_S="1") as service:
         began_s = time.monotonic()
         client = service.send(sent)
-        for byte in sent[:8]:  # slowly, byte by byte
-            time.sleep(0.1)
-            client.sendall(b"" if byte == 0 else b"x")
-        reply = read_reply(client)
-        assert 0.9 < time.monotonic() - began_s < 3
+        with dripping(client, b"x") if sent else contextlib.nullcontext():  # slowly, byte by byte
+            reply = read_reply(client)
+        assert time.monotonic() - began_s > 0.9
         assert reply.status == status
         if status:
             assert reply.problem == "/problems/request-too-slow"
 
 
 def test_an_idle_connection_is_closed_after_its_time_and_not_before(run: Run) -> None:
-    with run(KEEP_ALIVE_S="2", REQUEST_TIMEOUT_S="1") as service:
+    with run(KEEP_ALIVE_S="4", REQUEST_TIMEOUT_S="1") as service:
         client = service.send(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(1.5)
-        client.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(1)
         began_s = time.monotonic()
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
         assert read_reply(client).body.count(b"alive") == 2
-        assert 1.5 < time.monotonic() - began_s < 4
+        assert time.monotonic() - began_s > 3.5  # the time begins anew with each answer
+
+
+def wait_for_answer(client: socket.socket) -> None:
+    """Waits for the first byte of an answer, and does not read it."""
+    assert client.recv(1, socket.MSG_PEEK)
 
 
 def _open_sockets(service: Service) -> int:
@@ -138,51 +161,69 @@ def _open_sockets(service: Service) -> int:
 
 
 def test_a_client_that_does_not_read_its_answer_is_disconnected_at_the_deadline(run: Run) -> None:
-    with run(REQUEST_TIMEOUT_S="3") as service:
-        clip = flac(600)
-        clip_id = service.post(clip).json()["clip"]["id"]
+    with run(REQUEST_TIMEOUT_S="8") as service:
+        clip_id = service.post(flac(600)).json()["clip"]["id"]
         client = service.connect(receive_buffer=4096)
         client.sendall(request(None, *[f"q{i}" for i in range(64)], clip_id=clip_id, curves="both"))
-        assert soon(lambda: _open_sockets(service) == 1)
-        assert soon(lambda: _open_sockets(service) == 0, seconds=8)
+        wait_for_answer(client)
+        wait_until(lambda: service.metric('earmark_requests_total{route="/localize",status="499"}') == 1)
+        wait_until(lambda: _open_sockets(service) == 0)
         client.close()
-        assert service.metric('earmark_requests_total{route="/localize",status="499"}') == 1
         assert "Traceback" not in service.log
 
 
+class PeakMemory:
+    """Measures the memory of a process in a thread, until the end of the block."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.peak_bytes, self._process, self._over = 0, process, threading.Event()
+        self._thread = threading.Thread(target=self._measure)
+
+    def __enter__(self) -> "PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _measure(self) -> None:
+        while not self._over.wait(0.05):
+            self.peak_bytes = max(self.peak_bytes, self._process.memory_info().rss)
+
+
 def test_unread_answers_take_little_memory(run: Run, hanging: list[socket.socket]) -> None:
-    with run(MAX_REQUESTS="20") as service:
-        clip_id = service.post(flac(3600), timeout=300, curves="none").json()["clip"]["id"]
+    with run(MAX_REQUESTS="20", **ANY_PACE) as service:
+        clip_id = service.post(flac(3600), curves="none").json()["clip"]["id"]
         process = psutil.Process(service.process.pid)
         before = process.memory_info().rss
         queries = [f"q{i}" for i in range(64)]
         hanging += [service.connect(receive_buffer=4096) for _ in range(20)]
         for client in hanging:
             client.sendall(request(None, *queries, clip_id=clip_id, curves="both"))
-        peak = 0
-        end_s = time.monotonic() + 12
-        while time.monotonic() < end_s:
-            peak = max(peak, process.memory_info().rss)
-            time.sleep(0.05)
-        taken_mb = (peak - before) / 1e6
+        with PeakMemory(process) as memory:
+            for client in hanging:
+                wait_for_answer(client)
+            time.sleep(4)  # the service could go on
+        taken_mb = (memory.peak_bytes - before) / 1e6
         print(f"20 unread answers take {taken_mb:.0f} MB")
         assert taken_mb < 300
-        assert httpx.get(f"{service.url}/livez").elapsed.total_seconds() < 1
+        assert shortest_s(lambda: service.get("/livez").raise_for_status()) < 1
 
 
 def test_answers_beyond_the_budget_are_refused_until_others_are_read(run: Run) -> None:
-    with run(MAX_ANSWER_BYTES="1048576", REQUEST_TIMEOUT_S="30") as service:
+    with run(MAX_ANSWER_BYTES="1048576") as service:
         clip_id = service.post(flac(600)).json()["clip"]["id"]
         sent = request(None, *[f"q{i}" for i in range(20)], clip_id=clip_id, curves="both")
         client = service.connect(receive_buffer=4096)
         client.sendall(sent)
-        time.sleep(1)
+        wait_for_answer(client)
         refused = read_reply_with_length(service.send(sent))
         assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-answer-bytes")
         assert "retry-after" in refused.headers
         assert service.refused("answers") == 1
         client.close()
-        assert soon(lambda: read_reply_with_length(service.send(sent)).status_code == 200)
+        wait_until(lambda: read_reply_with_length(service.send(sent)).status_code == 200)
 
 
 def read_reply_with_length(client: socket.socket) -> httpx.Response:
@@ -205,29 +246,29 @@ def read_reply_with_length(client: socket.socket) -> httpx.Response:
 
 
 def test_silent_connections_take_no_place_and_are_closed_after_a_while(run: Run, hanging: list[socket.socket]) -> None:
-    with run(MAX_CONNECTIONS="20") as service:
+    with run(MAX_CONNECTIONS="20", **ANY_PACE) as service:
         hanging += [service.connect() for _ in range(30)]
-        assert httpx.get(f"{service.url}/readyz").status_code == 200
+        assert service.get("/readyz").status_code == 200
         assert service.post(SHORT).status_code == 200
         assert not any(map(is_closed, hanging))  # they may be about to send
-        assert soon(lambda: sum(map(is_closed, hanging)) == 10, seconds=30)
-        assert soon(lambda: _open_sockets(service) <= 20)
+        wait_until(lambda: sum(map(is_closed, hanging)) == 10)
+        wait_until(lambda: _open_sockets(service) <= 20)
 
 
 def test_beyond_the_limit_of_busy_connections_requests_get_429(run: Run, hanging: list[socket.socket]) -> None:
-    with run(MAX_CONNECTIONS="5") as service:
+    with run(MAX_CONNECTIONS="5", **ANY_PACE) as service:
         hanging += [service.send(head("Content-Length: 5000")) for _ in range(5)]
-        time.sleep(0.3)
+        wait_until(lambda: service.metric("earmark_requests_in_flight") == 6)  # and the request for the metrics
         refused = service.post(SHORT)
         assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-connections")
         assert refused.headers["connection"] == "close"
         assert int(refused.headers["retry-after"]) >= 1
-        assert httpx.get(f"{service.url}/readyz").status_code == 200  # it may be over soon
-        assert httpx.get(f"{service.url}/livez").status_code == 200
+        assert service.get("/readyz").status_code == 200  # it may be over soon
+        assert service.get("/livez").status_code == 200
         assert service.refused("connections") == 1
         for client in hanging:
             client.close()
-        assert soon(lambda: service.post(SHORT).status_code == 200)
+        wait_until(lambda: service.post(SHORT).status_code == 200)
 
 
 def test_of_many_requests_at_once_each_is_answered_with_200_or_429(run: Run, hanging: list[socket.socket]) -> None:
@@ -248,7 +289,7 @@ def test_a_refused_upload_is_closed_even_if_the_client_sends_on(run: Run) -> Non
         reply = read_reply(client)
         assert (reply.status, reply.problem) == (404, "/problems/not-found")
         assert "connection: close" in reply.headers
-        assert soon(lambda: _open_sockets(service) == 0, seconds=10)
+        wait_until(lambda: _open_sockets(service) == 0)
 
 
 def test_used_up_descriptors_give_one_line_and_the_service_recovers(run: Run, hanging: list[socket.socket]) -> None:
@@ -257,10 +298,11 @@ def test_used_up_descriptors_give_one_line_and_the_service_recovers(run: Run, ha
         used = process.num_fds()
         process.rlimit(psutil.RLIMIT_NOFILE, (used + 10, process.rlimit(psutil.RLIMIT_NOFILE)[1]))
         hanging += [service.connect() for _ in range(40)]
-        time.sleep(3.5)
+        wait_until(lambda: "no connection can be accepted" in service.log)
+        time.sleep(2.5)  # the service tries again each second
         for client in hanging:
             client.close()
-        assert soon(lambda: _answers(service, SHORT), seconds=10)
+        wait_until(lambda: _answers(service, SHORT))
         assert service.log.count("no connection can be accepted") == 1
         assert len(service.log.splitlines()) < 5, service.log
         assert "Traceback" not in service.log
@@ -268,7 +310,7 @@ def test_used_up_descriptors_give_one_line_and_the_service_recovers(run: Run, ha
 
 def _answers(service: Service, clip: bytes) -> bool:
     try:
-        return service.post(clip, timeout=3).status_code == 200
+        return service.post(clip).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -292,10 +334,10 @@ def test_temporary_space_that_vanishes_gives_507_until_it_is_back(run: Run, tmp_
         shutil.rmtree(tmp_path / "tmp")
         answer = service.post(LARGE)
         assert (answer.status_code, answer.json()["type"]) == (507, "/problems/temporary-space-full")
-        assert httpx.get(f"{service.url}/readyz").json() == {"status": "ready", "degraded": ["temporary-space"]}
+        assert service.get("/readyz").json() == {"status": "ready", "degraded": ["temporary-space"]}
         assert service.post(SHORT).status_code == 200
         (tmp_path / "tmp").mkdir()
-        assert httpx.get(f"{service.url}/readyz").json() == {"status": "ready"}
+        assert service.get("/readyz").json() == {"status": "ready"}
         assert service.post(LARGE).status_code == 200
 
 
@@ -308,7 +350,7 @@ def test_without_temporary_space_the_start_fails_in_one_line(tmp_path: Path, dir
         env={"TMPDIR": str(place), "EARMARK_PORT": "0", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         preexec_fn=limits,
         check=False,
     )
@@ -318,43 +360,40 @@ def test_without_temporary_space_the_start_fails_in_one_line(tmp_path: Path, dir
 
 
 def test_requests_that_outlast_the_grace_period_get_503_and_no_traceback_is_logged(run: Run) -> None:
-    with run(GRACE_S="1") as service, ThreadPoolExecutor(1) as pool:
-        for decoder in psutil.Process(service.process.pid).children():
+    with run(GRACE_S="1", **ANY_PACE) as service, ThreadPoolExecutor(1) as pool:
+        for decoder in service.decoders():
             decoder.suspend()
         uploading = service.send(head("Content-Length: 5000") + b"--b\r\n")
         running = pool.submit(service.post, flac(1))
-        assert soon(lambda: service.metric("earmark_requests_in_flight") == 3)  # and the request for the metrics
+        wait_until(lambda: service.metric("earmark_requests_in_flight") == 3)  # and the request for the metrics
         service.process.send_signal(signal.SIGTERM)
         answer, reply = running.result(), read_reply(uploading)
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/ending")
         assert (reply.status, reply.problem) == (503, "/problems/ending")
-        assert service.process.wait(timeout=10) == 0
+        assert service.process.wait(timeout=PATIENCE_S) == 0
         assert "Traceback" not in service.log
 
 
 def test_work_of_clients_that_have_gone_is_not_begun(run: Run) -> None:
     with run(DECODERS="1", MAX_REQUESTS="8") as service:
-        decoders = psutil.Process(service.process.pid).children()
-        for decoder in decoders:
+        for decoder in service.decoders():
             decoder.suspend()
         clients = [service.send(request(flac(60 + i), "low")) for i in range(6)]
-        time.sleep(0.1)
+        wait_until(lambda: service.metric("earmark_requests_in_flight") == 7)  # and the request for the metrics
         for client in clients:
             client.close()
-        assert soon(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
-        assert service.metric('earmark_requests_total{route="/localize",status="499"}') == 6
-        time.sleep(1)
-        assert service.metric("earmark_windows_total") == 0
-        assert service.post(SHORT).status_code == 200
+        wait_until(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
+        wait_until(lambda: service.metric('earmark_requests_total{route="/localize",status="499"}') == 6)
+        assert service.post(SHORT).status_code == 200  # after any work that was begun before
+        assert service.metric("earmark_windows_total") == 1
 
 
 def test_hours_of_silence_in_a_small_file_are_refused_at_once(run: Run) -> None:
     clip = flac(36_000)
     assert len(clip) < 2_000_000
     with run() as service:
-        for _ in range(2):
-            began_s = time.monotonic()
-            answer = service.post(clip)
+        answers = list[httpx.Response]()
+        assert shortest_s(lambda: answers.append(service.post(clip))) < 2
+        for answer in answers:
             assert (answer.status_code, answer.json()["type"]) == (413, "/problems/audio-too-long")
-            assert time.monotonic() - began_s < 2
         assert service.metric("earmark_windows_total") == 0

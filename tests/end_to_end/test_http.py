@@ -4,9 +4,9 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import patient_http
 from tests.service_process import Service, form, head, read_reply, run_service, wav
 
 CLOSE = "Connection: close"
@@ -45,8 +45,8 @@ def test_head_has_no_body(service: Service, path: str) -> None:
 def test_a_long_answer_is_compressed_while_it_is_made(service: Service) -> None:
     clip_id = service.post(wav(600), "low", curves="none").json()["clip"]["id"]
     url, fields = f"{service.url}/localize", {"clip_id": clip_id, "query": ["low"] * 60, "curves": "both"}
-    plain = httpx.post(url, json=fields, headers={"Accept-Encoding": "identity"}, timeout=60)
-    with httpx.stream("POST", url, json=fields, headers={"Accept-Encoding": "gzip"}, timeout=60) as packed:
+    plain = patient_http.post(url, json=fields, headers={"Accept-Encoding": "identity"})
+    with patient_http.stream("POST", url, json=fields, headers={"Accept-Encoding": "gzip"}) as packed:
         content = b"".join(packed.iter_raw())
     assert packed.headers["content-encoding"] == "gzip"
     assert len(content) < len(plain.content) / 5
@@ -56,7 +56,7 @@ def test_a_long_answer_is_compressed_while_it_is_made(service: Service) -> None:
 def test_audio_as_the_body_is_answered_as_in_a_form(service: Service) -> None:
     in_form = service.post(wav(2), "low", curves="none").json()
     headers = {"Content-Type": "audio/wav"}
-    body = httpx.post(f"{service.url}/localize?query=low&curves=none", content=wav(2), headers=headers).json()
+    body = patient_http.post(f"{service.url}/localize?query=low&curves=none", content=wav(2), headers=headers).json()
     assert body["clip"] == in_form["clip"] | {"cached": True}
     assert body["results"] == in_form["results"]
 
@@ -64,9 +64,9 @@ def test_audio_as_the_body_is_answered_as_in_a_form(service: Service) -> None:
 def test_a_long_clip_has_the_same_segments_in_every_format(service: Service) -> None:
     clip_id = service.post(wav(600), "low", curves="none").json()["clip"]["id"]
     fields = {"clip_id": clip_id, "query": ["low"] * 60, "curves": "none", "threshold": 0.0}
-    whole = httpx.post(f"{service.url}/localize", json=fields, timeout=60).json()
-    csv = httpx.post(f"{service.url}/localize", json=fields | {"format": "csv"}, timeout=60)
-    lines = httpx.post(f"{service.url}/localize", json=fields | {"format": "ndjson"}, timeout=60).text.splitlines()
+    whole = patient_http.post(f"{service.url}/localize", json=fields).json()
+    csv = patient_http.post(f"{service.url}/localize", json=fields | {"format": "csv"})
+    lines = patient_http.post(f"{service.url}/localize", json=fields | {"format": "ndjson"}).text.splitlines()
     segments = [segment for result in whole["results"] for segment in result["segments"]]
     assert segments
     assert [float(row.split(",")[1]) for row in csv.text.splitlines()[1:]] == [each["onset_s"] for each in segments]

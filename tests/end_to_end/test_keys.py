@@ -6,15 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import patient_http
 from tests.redis_server import RedisServer
-from tests.service_process import ROOT, Service, read_reply, run_service, soon, wav
+from tests.service_process import ROOT, Service, read_reply, run_service, wav
+from tests.waiting import PATIENCE_S, avoid_the_end_of_a_minute, wait_until
 
 
 def _key(*arguments: str) -> str:
@@ -44,17 +45,17 @@ def _bearer(key: str) -> dict[str, str]:
 
 
 def test_keys_come_and_go_on_sighup_also_for_open_connections(service: Service, keys_file: Path, key: str) -> None:
-    with httpx.Client(base_url=service.url) as client:
+    with httpx.Client(base_url=service.url, timeout=PATIENCE_S) as client:
         assert client.get("/info", headers=_bearer(key)).status_code == 200
         second = _key("new", "second", "--file", str(keys_file))
         _key("revoke", "first", "--file", str(keys_file))
         assert client.get("/info", headers=_bearer(key)).status_code == 200  # the file was not read again yet
         service.process.send_signal(signal.SIGHUP)
-        assert soon(lambda: client.get("/info", headers=_bearer(second)).status_code == 200)
+        wait_until(lambda: client.get("/info", headers=_bearer(second)).status_code == 200)
         assert client.get("/info", headers=_bearer(key)).status_code == 401
         keys_file.write_text("[")
         service.process.send_signal(signal.SIGHUP)
-        assert soon(lambda: client.get("/readyz").json().get("degraded") == ["keys-file"])
+        wait_until(lambda: client.get("/readyz").json().get("degraded") == ["keys-file"])
         assert client.get("/info", headers=_bearer(second)).status_code == 200
     assert service.log.count("ERROR") == 1
     assert "the keys file cannot be used; the keys stay as they were" in service.log
@@ -77,21 +78,19 @@ def test_signals_under_load_and_from_the_start_do_no_harm(tiny_bundle: Path, tmp
         try:
             assert process.stdout is not None
             url = process.stdout.readline().split()[3]
-            with httpx.Client(base_url=url, headers=_bearer(key)) as client:
+            with httpx.Client(base_url=url, headers=_bearer(key), timeout=PATIENCE_S) as client:
                 for _ in range(200):
                     process.send_signal(signal.SIGHUP)
                     assert client.get("/info").status_code == 200
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=PATIENCE_S) == 0
         finally:
             process.kill()
 
 
 def test_a_request_without_a_key_costs_no_upload(service: Service) -> None:
     head = b"POST /localize HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: 99999999\r\n\r\n"
-    begin_s = time.monotonic()
-    reply = read_reply(service.send(head + bytes(1000)))
-    assert time.monotonic() - begin_s < 5
+    reply = read_reply(service.send(head + bytes(1000)))  # the rest never comes
     assert reply.status == 401
     assert "www-authenticate: bearer" in reply.headers
     assert "connection: close" in reply.headers
@@ -99,44 +98,47 @@ def test_a_request_without_a_key_costs_no_upload(service: Service) -> None:
 
 async def _get_at_once(url: str, key: str, n_requests: int) -> list[int]:
     limits = httpx.Limits(max_connections=n_requests)
-    async with httpx.AsyncClient(base_url=url, headers=_bearer(key), limits=limits, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=url, headers=_bearer(key), limits=limits, timeout=PATIENCE_S) as client:
         answers = await asyncio.gather(*(client.get("/info") for _ in range(n_requests)))
     return [answer.status_code for answer in answers]
 
 
 @pytest.mark.parametrize("with_redis", [False, True])
-def test_of_200_requests_at_once_10_pass(
-    tiny_bundle: Path, tmp_path: Path, keys_file: Path, key: str, with_redis: bool
-) -> None:
+def test_of_200_requests_at_once_10_pass(tiny_bundle: Path, tmp_path: Path, keys_file: Path, with_redis: bool) -> None:
+    """On a machine on which a reply of Redis takes more than 0.1 s, each key has a second count, which is in memory."""
+    keys = [_key("new", name, "--file", str(keys_file), "--rate", "10") for name in ("a", "b", "c")]
     redis = RedisServer(tmp_path) if with_redis else None
     settings = {"REDIS_URL": redis.url} if redis else {}
+    numbers: list[int] = []
     try:
         with run_service(tiny_bundle, tmp_path, KEYS_FILE=str(keys_file), **settings) as service:
-            statuses = asyncio.run(_get_at_once(service.url, key, 200))
-            if "redis failed repeatedly" not in service.log:  # a machine that starves Redis for 0.1 s: two counts of 10
-                assert (statuses.count(200), statuses.count(429)) == (10, 190)
-            assert statuses.count(200) + statuses.count(429) == 200
-            assert 10 <= statuses.count(200) <= 20
+            for key in keys:
+                avoid_the_end_of_a_minute(20)  # after it more requests pass
+                statuses = asyncio.run(_get_at_once(service.url, key, 200))
+                assert statuses.count(200) + statuses.count(429) == 200
+                numbers.append(statuses.count(200))
     finally:
         if redis:
             redis.stop()
+    assert min(numbers) == 10
+    assert max(numbers) <= (20 if redis else 10)
 
 
 def test_redis_may_die_between_requests(tiny_bundle: Path, tmp_path: Path, keys_file: Path) -> None:
     key = _key("new", "a", "--file", str(keys_file), "--audio-seconds-per-day", "3")
     redis = RedisServer(tmp_path)
+    avoid_the_end_of_a_minute(30)  # the quota is that of a day
     with run_service(tiny_bundle, tmp_path, KEYS_FILE=str(keys_file), REDIS_URL=redis.url) as service:
 
         def post(seconds: float) -> httpx.Response:
             files = {"audio": wav(seconds), "query": (None, "low")}
-            return httpx.post(f"{service.url}/localize", files=files, headers=_bearer(key), timeout=30)
+            return patient_http.post(f"{service.url}/localize", files=files, headers=_bearer(key))
 
         assert post(1.0).headers["ratelimit"].split('"audio";r=')[1].startswith("2;")
         redis.stop()
         answer = post(1.5)
         assert answer.status_code == 200
         assert answer.headers["ratelimit"].split('"audio";r=')[1].startswith("0;")
-        assert answer.elapsed.total_seconds() < 5
         assert post(0.6).status_code == 200
         assert post(0.7).json()["type"] == "/problems/audio-quota-exceeded"
         assert service.metric('earmark_key_audio_seconds_total{key="a"}') == pytest.approx(3.1)
@@ -144,7 +146,7 @@ def test_redis_may_die_between_requests(tiny_bundle: Path, tmp_path: Path, keys_
 
 def test_headers_that_are_not_text_are_refused_or_unknown(service: Service) -> None:
     for value in (b"Bearer \xc3\xa4\xff", b"Bearer " + b"k" * 60_000, b"bearer\tx"):
-        with socket.create_connection(service.address, timeout=10) as client:
+        with socket.create_connection(service.address, timeout=PATIENCE_S) as client:
             client.sendall(
                 b"GET /info HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: " + value + b"\r\n\r\n"
             )

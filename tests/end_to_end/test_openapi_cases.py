@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -24,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests import patient_http
 from tests.clips import tones, wav
 from tests.contract.openapi_document import COMMITTED
 from tests.service_process import Service, run_service
@@ -73,7 +73,7 @@ def service(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def known(service: Service) -> dict[str, str]:
     """Values of the path parameters that exist: the names of a clip, of a recording of the library, and of a problem type."""
     clip_id = service.post(CLIP).json()["clip"]["id"]
-    answer = httpx.post(f"{service.url}/library/clips", files={"audio": ("a.wav", CLIP)}, timeout=60)
+    answer = patient_http.post(f"{service.url}/library/clips", files={"audio": ("a.wav", CLIP)})
     return {"clip_id": clip_id, "recording_id": answer.json()["id"], "name": "clip-not-found"}
 
 

@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests import patient_http
+from tests.free_ports import free_port
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "service", "serve"]
@@ -30,8 +33,7 @@ LINKS = {
 
 def _start(bundle: Path, shell: str = "exec {}", **environment: str) -> "tuple[subprocess.Popen[str], str]":
     """Starts the service from a line of a shell, and returns it and its URL once it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
+    port = str(free_port())
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
     settings = {"EARMARK_PORT": port, "EARMARK_BUNDLE": str(bundle), "EARMARK_INTRA_OP_THREADS": "1"}
     line = shell.format(" ".join(COMMAND))
@@ -39,27 +41,28 @@ def _start(bundle: Path, shell: str = "exec {}", **environment: str) -> "tuple[s
         ["sh", "-c", line], env=inherited | settings | environment, cwd=ROOT, text=True, stderr=subprocess.PIPE
     )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+
+    def answers() -> bool:
         try:
-            httpx.get(f"{url}/livez")
+            return patient_http.get(f"{url}/livez").status_code == 200
         except httpx.TransportError:
             assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.1)
-        else:
-            return process, url
-    raise AssertionError("the service does not answer")
+            return False
+
+    wait_until(answers)
+    return process, url
 
 
 def _stop(process: "subprocess.Popen[str]") -> str:
     process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     return log
 
 
 def test_it_starts_beside_a_kubernetes_service_of_its_name_is_ready_at_once_and_says_so_once(tiny_bundle: Path) -> None:
     process, url = _start(tiny_bundle, **LINKS)
-    assert "earmark_ready 1.0" in httpx.get(f"{url}/metrics").text
+    assert "earmark_ready 1.0" in patient_http.get(f"{url}/metrics").text
     log = _stop(process)
     assert log.count("Kubernetes") == 1
     assert "EARMARK_SERVICE_HOST" in log
@@ -72,7 +75,7 @@ def test_without_a_reader_of_standard_output_it_serves_on_quietly(tiny_bundle: P
     if ">(" in shell:
         shell = f"exec bash -c '{shell}'"
     process, url = _start(tiny_bundle, shell)
-    assert httpx.get(f"{url}/readyz").status_code == 200
+    assert patient_http.get(f"{url}/readyz").status_code == 200
     log = _stop(process)
     assert not re.search(r"Traceback|[A-Z]\w+Error|Exception|ERROR", log)
 
@@ -80,7 +83,7 @@ def test_without_a_reader_of_standard_output_it_serves_on_quietly(tiny_bundle: P
 def test_a_prefix_is_part_of_problem_types_also_before_the_app(tiny_bundle: Path) -> None:
     process, url = _start(tiny_bundle, EARMARK_ROOT_PATH="/sound")
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as client:
         client.sendall(b"no HTTP\r\n\r\n")
         assert b'"type":"/sound/problems/not-http"' in b"".join(iter(lambda: client.recv(65_536), b""))
     _stop(process)
@@ -110,7 +113,9 @@ def test_a_broken_bundle_stops_the_start_with_one_line(tiny_bundle_copy: Path, h
     message = harm(tiny_bundle_copy)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
     settings = {"EARMARK_PORT": "0", "EARMARK_BUNDLE": str(tiny_bundle_copy), "EARMARK_LOG_LEVEL": "error"}
-    run = subprocess.run(COMMAND, env=inherited | settings, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        COMMAND, env=inherited | settings, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.startswith(f"earmark: {message}")
     assert run.stderr.count("\n") == 1

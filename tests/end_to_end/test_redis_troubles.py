@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests import patient_http
 from tests.redis_server import RedisServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 5.0
-"""Far above the time of any answer, far below the minute that a client of Redis waits by default."""
 
 
 @pytest.fixture
@@ -77,7 +76,15 @@ def test_requests_before_during_and_after_the_trouble_get_the_same_answers(
 ) -> None:
     """The cache in memory is disabled, so every request needs Redis."""
     expected = {number: _post(url, number).json()["results"] for number in range(4)}
-    wait_until(lambda: len(redis.client.keys("earmark:*")) >= len(expected))
+
+    def are_written() -> bool:
+        if len(redis.client.keys("earmark:*")) >= len(expected):
+            return True
+        for number in expected:  # again: on a busy machine Redis may not take an embedding in time
+            _post(url, number)
+        return False
+
+    wait_until(are_written)
     started, over = threading.Event(), threading.Event()
 
     def work(number: int) -> list[httpx.Response]:
@@ -90,10 +97,10 @@ def test_requests_before_during_and_after_the_trouble_get_the_same_answers(
     with ThreadPoolExecutor(len(expected)) as pool:
         running = {number: pool.submit(work, number) for number in expected}
         try:
-            assert started.wait(TIMEOUT_S)
+            assert started.wait(PATIENCE_S)
             TROUBLES[trouble](redis)
             after = [_post(url, number) for number in (*expected, *range(100, 103))]
-            ready = httpx.get(f"{url}/readyz")
+            ready = patient_http.get(f"{url}/readyz")
         finally:
             over.set()
         answers = {number: future.result() for number, future in running.items()}
@@ -102,9 +109,9 @@ def test_requests_before_during_and_after_the_trouble_get_the_same_answers(
     for number, answers_of_clip in answers.items():
         assert all(answer.json()["results"] == expected[number] for answer in answers_of_clip)
     if trouble in ("paused", "stopped"):
-        wait_until(lambda: httpx.get(f"{url}/readyz").json().get("degraded") == ["redis"])
+        wait_until(lambda: patient_http.get(f"{url}/readyz").json().get("degraded") == ["redis"])
 
 
 def _post(url: str, number: int) -> httpx.Response:
     files = [("audio", ("clip.wav", _wav(number))), ("query", (None, "low"))]
-    return httpx.post(f"{url}/localize", files=files, timeout=TIMEOUT_S)
+    return patient_http.post(f"{url}/localize", files=files)

@@ -1,7 +1,6 @@
 """Traces of a real service, exported to a real collector."""
 
 import json
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -11,8 +10,10 @@ import httpx
 import pytest
 
 from service.engine.call import STAGES
+from tests import patient_http
 from tests.otlp_collector import Collector, otlp_collector
 from tests.service_process import Service, run_service, wav
+from tests.waiting import wait_until
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACING = {"TRACING": "1", "LOG_LEVEL": "info", "LOG_FORMAT": "json"}
@@ -27,15 +28,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 def localize(service: Service, seconds: float, **headers: str) -> httpx.Response:
     files = [("audio", ("clip.wav", wav(seconds))), ("query", (None, "a dog"))]
-    return httpx.post(f"{service.url}/localize", files=files, headers=headers, timeout=60)
-
-
-def stop(service: Service) -> float:
-    """Ends a service, and returns how long that took, in seconds."""
-    start_s = time.monotonic()
-    service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(30) == 0
-    return time.monotonic() - start_s
+    return patient_http.post(f"{service.url}/localize", files=files, headers=headers)
 
 
 def test_a_request_is_a_tree_of_its_stages_and_the_shutdown_exports_it(
@@ -44,12 +37,12 @@ def test_a_request_is_a_tree_of_its_stages_and_the_shutdown_exports_it(
     with run_service(tiny_bundle, tmp_path, **TRACING) as service:
         before_ns = time.time_ns()
         answer = localize(service, 40.0, traceparent=f"00-{TRACE}-{PARENT}-01", tracestate="a=b")
-        after_ns = time.time_ns()
-        known = httpx.post(
-            f"{service.url}/localize", data={"clip_id": answer.json()["clip"]["id"], "query": "a cat"}, timeout=60
+        known = patient_http.post(
+            f"{service.url}/localize", data={"clip_id": answer.json()["clip"]["id"], "query": "a cat"}
         )
         assert (answer.status_code, known.status_code) == (200, 200)
-        assert stop(service) < 10
+        assert service.stop() == 0
+        after_ns = time.time_ns()
     first, second = sorted((span for span in collector.spans if span.kind == 2), key=lambda span: span.start_ns)
     assert (first.trace_id, first.parent_id, first.trace_state) == (TRACE, PARENT, "a=b")
     assert (second.parent_id, second.trace_id != TRACE) == ("", True)
@@ -58,7 +51,7 @@ def test_a_request_is_a_tree_of_its_stages_and_the_shutdown_exports_it(
     stages = collector.children(first)
     assert set(stages) == {"upload", *STAGES}
     assert before_ns <= first.start_ns
-    assert first.end_ns <= after_ns + 50_000_000  # the client may have the whole answer before the span ends
+    assert first.end_ns <= after_ns  # the client may have the whole answer before the span ends
     for stage in stages.values():
         assert stage.trace_id == TRACE
         assert first.start_ns <= stage.start_ns <= stage.end_ns <= first.end_ns
@@ -80,19 +73,19 @@ def test_a_request_is_a_tree_of_its_stages_and_the_shutdown_exports_it(
 def test_an_unreachable_collector_is_reported_and_nothing_else_changes(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-    with run_service(tiny_bundle, tmp_path, **TRACING) as service:
-        assert httpx.get(f"{service.url}/readyz").json() == {"status": "ready"}
-        for _ in range(5):
-            assert localize(service, 1.0).status_code == 200
-            time.sleep(0.2)
-        answer = httpx.get(f"{service.url}/readyz")
+    closed = socket.socket()
+    closed.bind(("127.0.0.1", 0))  # nothing listens
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    with closed, run_service(tiny_bundle, tmp_path, **TRACING) as service:
+        assert patient_http.get(f"{service.url}/readyz").json() == {"status": "ready"}
+        for number in range(5):
+            assert localize(service, 1.0 + number / 10).status_code == 200
+            wait_until(lambda: service.get("/readyz").json().get("degraded") == ["tracing"])
+        answer = patient_http.get(f"{service.url}/readyz")
         assert (answer.status_code, answer.json()) == (200, {"status": "ready", "degraded": ["tracing"]})
-        stop(service)
+        assert service.stop() == 0
     lines = [json.loads(line) for line in service.log.splitlines()]
     warnings = {line["message"] for line in lines if line["level"] != "info"}
     assert warnings == {"a clip has warnings", "spans cannot be exported"}  # the clip is silent
@@ -100,10 +93,12 @@ def test_an_unreachable_collector_is_reported_and_nothing_else_changes(
 
 
 def test_a_collector_that_hangs_does_not_hold_up_the_shutdown_beyond_the_grace_period(
-    tiny_bundle: Path, tmp_path: Path, collector: Collector
+    tiny_bundle: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")
     collector.answering.clear()
     with run_service(tiny_bundle, tmp_path, **TRACING, GRACE_S="1") as service:
         assert localize(service, 1.0).status_code == 200
-        assert stop(service) < 4
+        assert service.stop() == 0
+        assert collector.bodies == []
     assert "the last spans are lost" in service.log

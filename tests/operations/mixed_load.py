@@ -1,12 +1,10 @@
 """Requests of all kinds, good and bad, and troubles of the parts that the service uses."""
 
-import os
-import signal
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
 
@@ -15,12 +13,14 @@ import numpy as np
 import psutil
 import soundfile
 
+from tests import patient_http
 from tests.redis_server import RedisServer
 from tests.service_process import Service, form, head
+from tests.waiting import PATIENCE_S, wait_until
 
 MAX_UPLOAD_BYTES = 4_000_000
 MAX_REQUESTS = 2
-REQUEST_TIMEOUT_S = 4
+REQUEST_TIMEOUT_S = 10
 SETTINGS = {
     "MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
     "MAX_REQUESTS": str(MAX_REQUESTS),
@@ -46,7 +46,7 @@ class MixedLoad:
     def __init__(self, service: Service, redis: RedisServer, keys: tuple[str, str]) -> None:
         self._service, self._redis = service, redis
         self._headers, self._limited_headers = ({"Authorization": f"Bearer {key}"} for key in keys)
-        self._client = httpx.Client(base_url=service.url, headers=self._headers, timeout=30)
+        self._client = httpx.Client(base_url=service.url, headers=self._headers, timeout=PATIENCE_S)
         self._n_clips = 0
         self.statuses: Counter[int] = Counter()
 
@@ -57,7 +57,7 @@ class MixedLoad:
     def send_ordinary(self) -> None:
         """New, cached and known clips; probes; and the mistakes of clients."""
         clip = self._new_clip(3.0)
-        clip_id = self._post(clip, "a dog barks", "rain").json()["clip"]["id"]
+        clip_id = self._answered(clip, "a dog barks", "rain").json()["clip"]["id"]
         self._post(clip, "a siren")
         self._post(None, "a siren", clip_id=clip_id)
         self._post(self._new_clip(12.0), "rain", "wind", "a car horn", "birds")
@@ -73,7 +73,7 @@ class MixedLoad:
         self._leave()
         for headers in ({}, {"Authorization": "Bearer unknown"}, self._limited_headers, self._limited_headers):
             fields = {"clip_id": clip_id, "query": "rain"}
-            self._count(httpx.post(f"{self._service.url}/localize", data=fields, headers=headers, timeout=30))
+            self._count(patient_http.post(f"{self._service.url}/localize", data=fields, headers=headers))
 
     def use_library(self) -> None:
         """Recordings are added, found, read and removed; and the mistakes of clients."""
@@ -93,11 +93,23 @@ class MixedLoad:
                 return answer.json()["id"]
         raise AssertionError(f"no recording was added in {_ATTEMPTS} attempts")
 
-    def send_too_many(self) -> None:
-        """More requests at once than the service takes."""
-        clips = [self._new_clip(20.0) for _ in range(4 * MAX_REQUESTS)]
-        with ThreadPoolExecutor(len(clips)) as clients:
-            list(clients.map(lambda clip: self._post(clip, "a dog barks"), clips))
+    def send_too_many(self, meanwhile: Callable[[], None]) -> None:
+        """More requests at once than the service takes, which takes so many while its decoders are stopped.
+
+        Args:
+            meanwhile: Called while requests are in progress.
+        """
+        clips = [self._new_clip(20.0) for _ in range(MAX_REQUESTS)]
+        with ThreadPoolExecutor(MAX_REQUESTS) as clients, self._decoders_stopped():
+            accepted = [clients.submit(self._post, clip, "a dog barks") for clip in clips]
+            wait_until(lambda: self._service.metric("earmark_requests_in_flight") > MAX_REQUESTS)  # and this request
+            before = self.statuses[429]
+            wait_until(
+                lambda: self._post(self._new_clip(1.0), "rain") and self.statuses[429] >= before + 3 * MAX_REQUESTS
+            )
+            meanwhile()
+        for request in accepted:
+            request.result()
 
     def lose_a_decoder(self) -> None:
         """A decoder is killed while it decodes a clip; another decodes the clip."""
@@ -111,29 +123,47 @@ class MixedLoad:
         """Redis does not answer until a condition holds, while requests go on."""
         self._redis.pause()
         try:
-            end_s = time.monotonic() + 20
-            while not until():
-                assert time.monotonic() < end_s, "the condition did not hold"
-                self._post(self._new_clip(1.0), "rain")
+            wait_until(lambda: self._post(self._new_clip(1.0), "rain") and until())
         finally:
             self._redis.resume()
 
     def fill_redis(self) -> None:
         """Redis refuses a write, because it is full."""
+        refused = 'earmark_redis_refusals_total{reason="full"}'
         self._redis.fill()
-        self._post(self._new_clip(1.0), "rain")
-        time.sleep(0.5)  # embeddings are written in the background
+        wait_until(lambda: self._post(self._new_clip(1.0), "rain") and self._service.metric(refused) > 0)
         self._redis.allow_writes()
 
     def _while_a_decoder_is_stopped(self, action: Callable[[psutil.Process], None]) -> None:
-        decoder = next(
-            child
-            for child in psutil.Process(self._service.process.pid).children()
-            if "service.engine.decoder_process" in child.cmdline()
-        )
-        os.kill(decoder.pid, signal.SIGSTOP)
-        threading.Timer(0.5, action, [decoder]).start()
-        self._post(self._new_clip(2.0), "rain")
+        """Sends a clip to a decoder that is stopped, and does something to the decoder once it has the clip."""
+        (decoder,) = self._service.decoders()
+        decoder.suspend()
+        with ThreadPoolExecutor(1) as client:
+            request = client.submit(self._post, self._new_clip(2.0), "rain")
+            wait_until(lambda: request.done() or self._service.metric("earmark_decoder_processes_busy") > 0)
+            action(decoder)
+
+    @contextmanager
+    def _decoders_stopped(self) -> Iterator[None]:
+        """Stops all decoders until the end of the block, also those that are started meanwhile."""
+        over = threading.Event()
+
+        def stop() -> None:
+            while not over.wait(0.005):
+                for decoder in self._service.decoders():
+                    with suppress(psutil.Error):
+                        decoder.suspend()
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            for decoder in self._service.decoders():
+                with suppress(psutil.Error):
+                    decoder.resume()
 
     def _leave(self) -> None:
         """Disconnects before the answer."""
@@ -150,6 +180,13 @@ class MixedLoad:
         files: list[Any] = [] if clip is None else [("audio", ("a", self._flac(clip)))]
         files += [(name, (None, value)) for name, value in (*(("query", text) for text in queries), *fields.items())]
         return self._count(self._client.post("/localize", files=files))
+
+    def _answered(self, clip: np.ndarray, *queries: str) -> httpx.Response:
+        """The answer about a clip, which is sent again if the service is too slow."""
+        for _ in range(_ATTEMPTS):
+            if (answer := self._post(clip, *queries)).status_code == httpx.codes.OK:
+                return answer
+        raise AssertionError(f"no answer in {_ATTEMPTS} attempts")
 
     def _post_bytes(self, content: bytes) -> None:
         """A clip from bytes; a service that refuses the size may close the connection while they are sent."""

@@ -1,15 +1,17 @@
 """Real programs of an operator, started as processes: Prometheus, Redis, a proxy."""
 
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests import patient_http
+from tests.free_ports import free_port
+from tests.waiting import PATIENCE_S, wait_until
 
 DEBIAN_PACKAGES = {
     "prometheus": "prometheus",
@@ -19,8 +21,6 @@ DEBIAN_PACKAGES = {
     "caddy": "caddy",
 }
 """The Debian package of each program that the tests of this folder run."""
-START_S = 30.0
-"""Time that a program has to become ready, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,6 @@ class Program:
 def missing_packages() -> list[str]:
     """The Debian packages of the programs that this machine lacks."""
     return sorted({package for program, package in DEBIAN_PACKAGES.items() if shutil.which(program) is None})
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @contextmanager
@@ -84,18 +78,19 @@ def running(
         finally:
             process.terminate()
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
-def wait_for(ready: Callable[[], bool], program: Program, limit_s: float = START_S) -> None:
-    """Waits until a condition holds; fails with the output of the program if the program ends or time runs out."""
-    end_s = time.monotonic() + limit_s
-    while not is_true(ready):
+def wait_for(ready: Callable[[], bool], program: Program) -> None:
+    """Waits until a condition holds; fails with the output of the program if the program ends."""
+
+    def is_ready() -> bool:
         assert program.process.poll() is None, program.log
-        assert time.monotonic() < end_s, f"not ready after {limit_s} s:\n{program.log}"
-        time.sleep(0.05)
+        return is_true(ready)
+
+    wait_until(is_ready)
 
 
 def is_true(condition: Callable[[], bool]) -> bool:
@@ -108,7 +103,7 @@ def is_true(condition: Callable[[], bool]) -> bool:
 
 def answers(url: str) -> Callable[[], bool]:
     """A condition for `running`: GET of a URL answers 200."""
-    return lambda: httpx.get(url, timeout=5).status_code == httpx.codes.OK
+    return lambda: patient_http.get(url).status_code == httpx.codes.OK
 
 
 @contextmanager
@@ -134,7 +129,7 @@ def query(url: str, expression: str) -> list[dict[str, object]]:
     Raises:
         AssertionError: If Prometheus does not accept the expression.
     """
-    answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}, timeout=30).json()
+    answer = patient_http.get(f"{url}/api/v1/query", params={"query": expression}).json()
     assert answer["status"] == "success", (expression, answer)
     result = answer["data"]["result"]
     return result if answer["data"]["resultType"] in ("vector", "matrix") else [{"metric": {}, "value": result}]

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import httpx
 
+from tests import patient_http
+from tests.free_ports import free_port
 from tests.operations.checkout import Checkout
-from tests.operations.programs import Program, free_port, running
+from tests.operations.programs import Program, running
+from tests.waiting import PATIENCE_S
 
 CADDYFILE = "docker/proxy/Caddyfile"
 
@@ -40,16 +43,16 @@ class Proxy:
     def url(self) -> str:
         return f"https://localhost:{self.https}"
 
-    def client(self, **options: float) -> httpx.Client:
+    def client(self) -> httpx.Client:
         """A client that trusts the proxy."""
-        return httpx.Client(base_url=self.url, verify=self.context(), timeout=options.get("timeout", 30))
+        return httpx.Client(base_url=self.url, verify=self.context(), timeout=PATIENCE_S)
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.root_certificate))
 
     def connect(self) -> ssl.SSLSocket:
         """A new TLS connection."""
-        plain = socket.create_connection(("127.0.0.1", self.https), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", self.https), timeout=PATIENCE_S)
         return self.context().wrap_socket(plain, server_hostname="localhost")
 
 
@@ -73,9 +76,9 @@ def proxy_of(checkout: Checkout, upstream: str, **variables: str) -> Iterator[Pr
     check = checkout.health_check("proxy").split()[-1].replace("2019", str(admin))
 
     def ready() -> bool:
-        if httpx.get(check, timeout=5).status_code != httpx.codes.OK or not root.exists():
+        if patient_http.get(check).status_code != httpx.codes.OK or not root.exists():
             return False
-        with socket.create_connection(("127.0.0.1", https), timeout=5) as plain:
+        with socket.create_connection(("127.0.0.1", https), timeout=PATIENCE_S) as plain:
             ssl.create_default_context(cafile=str(root)).wrap_socket(plain, server_hostname="localhost").close()
         return True
 

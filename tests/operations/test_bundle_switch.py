@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ import pytest
 from tests.operations.checkout import prepare_checkout
 from tests.operations.proxies import Proxy, proxy_of
 from tests.service_process import Service, run_service, wav
+from tests.waiting import PATIENCE_S, wait_until
 
 CLIENTS = 4
 
@@ -59,7 +59,7 @@ class Load:
     def _post(self, clip: bytes) -> httpx.Response:
         """Sends a clip on a new connection; connects again if none is made, because a reload of Caddy may refuse a few."""
         transport = httpx.HTTPTransport(verify=self._context, retries=2)
-        with httpx.Client(base_url=self._proxy.url, transport=transport, timeout=30) as client:
+        with httpx.Client(base_url=self._proxy.url, transport=transport, timeout=PATIENCE_S) as client:
             return client.post("/localize?query=low", content=clip, headers={"Content-Type": "audio/wav"})
 
     @contextmanager
@@ -75,10 +75,9 @@ class Load:
 
     def answer_from(self, version: str, number: int = 20) -> None:
         """Waits until a model has answered that many more requests."""
-        before, end_s = self.versions[version], time.monotonic() + 60
-        while self.versions[version] < before + number:
-            assert time.monotonic() < end_s, (self.versions, self.failures)
-            time.sleep(0.05)
+        before = self.versions[version]
+        wait_until(lambda: self.failures or self.versions[version] >= before + number)
+        assert self.failures == []
 
 
 def point_to(proxy: Proxy, service: Service) -> None:

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import patient_http
 from tests.compose_file import ROOT, active_services
+from tests.free_ports import free_port
 from tests.operations.checkout import Checkout, prepare_checkout
-from tests.operations.programs import answers, free_port, running
+from tests.operations.programs import answers, running
 
 DOCKER_COMPOSE = "lib/python*/site-packages/compose/docker-compose"
 """The program within .venv-image; the script in `bin` loses its exit status."""
@@ -66,9 +67,9 @@ def test_the_service_starts_with_the_environment_of_the_file(checkout: Checkout,
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service", "serve"]
     with running(command, checkout.root / "earmark.log", answers(f"{url}/readyz"), own) as program:
-        assert httpx.get(f"{url}/readyz").json()["degraded"] == ["redis"]  # the name redis leads nowhere here
-        assert "earmark_ready 1.0" in httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
-        assert httpx.get(f"{url}/metrics").status_code == 404
+        assert patient_http.get(f"{url}/readyz").json()["degraded"] == ["redis"]  # the name redis leads nowhere here
+        assert "earmark_ready 1.0" in patient_http.get(f"http://127.0.0.1:{metrics}/metrics").text
+        assert patient_http.get(f"{url}/metrics").status_code == 404
     assert program.process.returncode == 0
     for line in program.log.splitlines():
         assert line.startswith(("{", "Earmark")), line

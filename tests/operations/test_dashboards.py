@@ -6,27 +6,29 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
+from tests import patient_http
 from tests.operations.dashboards import GPU_PANELS, PanelQuery, panel_queries
 from tests.operations.mixed_load import SETTINGS, MixedLoad
 from tests.operations.programs import prometheus
 from tests.redis_server import RedisServer
-from tests.service_process import Service, run_service, soon
+from tests.service_process import Service, run_service
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docker" / "prometheus" / "alerts.yml"
 BUNDLE = ROOT / "service" / "bundle"
-SCRAPE = "500ms"
-RATE_INTERVAL = "4s"
+SCRAPE = "1s"
+RATE_INTERVAL = "8s"
 EXPECTED_STATUSES = {200, 201, 204, 401, 404, 413, 415, 422, 429, 504}
 IDLE_PANELS = {"Instances not ready", "Firing alerts", "Evictions", "Queued windows"}
 """Panels whose series may all be 0 although the load is mixed. A fast machine empties the queue of windows between scrapes."""
@@ -54,7 +56,7 @@ class Observed:
             AssertionError: If Prometheus does not accept the query.
         """
         fields = {"query": expression, "start": str(self.begin_s), "end": str(self.end_s), "step": "1"}
-        answer = httpx.post(f"{self.url}/api/v1/query_range", data=fields, timeout=30).json()
+        answer = patient_http.post(f"{self.url}/api/v1/query_range", data=fields).json()
         assert answer["status"] == "success", (expression, answer.get("error"))
         return answer["data"]["result"]
 
@@ -70,11 +72,12 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
             run_service(BUNDLE, folder, lambda: None, **settings) as service,
             prometheus(_configuration(service, folder), folder) as url,
         ):
-            assert soon(lambda: _is_scraped(url), 60)
+            _wait_for_scrapes(url)
             begin_s = time.time()
             with closing(MixedLoad(service, redis, keys)) as load:
-                _run(load, service)
-            time.sleep(2)  # two more evaluations of the rules
+                _run(load, service, lambda: _wait_for_scrapes(url))
+            for _ in range(2):
+                _wait_for_an_evaluation(url)
             yield Observed(url, begin_s, time.time(), load.statuses)
     finally:
         redis.stop()
@@ -101,24 +104,42 @@ def _configuration(service: Service, folder: Path) -> Path:
     return file
 
 
-def _is_scraped(url: str) -> bool:
-    answer = httpx.get(f"{url}/api/v1/query", params={"query": "count_over_time(earmark_ready[1m])"}, timeout=10).json()
-    return bool(answer["data"]["result"]) and float(answer["data"]["result"][0]["value"][1]) >= 2
+def _wait_for_scrapes(url: str) -> None:
+    """Waits until Prometheus has read the service twice more."""
+    before = _n_scrapes(url)
+    wait_until(lambda: _n_scrapes(url) >= before + 2)
 
 
-def _run(load: MixedLoad, service: Service) -> None:
+def _n_scrapes(url: str) -> float:
+    series = patient_http.get(f"{url}/api/v1/query", params={"query": "count_over_time(earmark_ready[1h])"}).json()
+    return sum(float(each["value"][1]) for each in series["data"]["result"])
+
+
+def _wait_for_an_evaluation(url: str) -> None:
+    """Waits until Prometheus has evaluated every rule once more."""
+    now = datetime.now(UTC)
+    wait_until(lambda: all(datetime.fromisoformat(group["lastEvaluation"]) > now for group in _groups(url)))
+
+
+def _groups(url: str) -> list[dict[str, Any]]:
+    """The groups of rules, with the results of their evaluations."""
+    return patient_http.get(f"{url}/api/v1/rules").json()["data"]["groups"]
+
+
+def _run(load: MixedLoad, service: Service, wait_for_scrapes: Callable[[], None]) -> None:
     """Sends the load in several rounds, so that every rate has two scrapes on both sides of its change."""
     for _ in range(2):
         load.send_ordinary()
         load.use_library()
-        load.send_too_many()
-        time.sleep(1)
+        load.send_too_many(wait_for_scrapes)
+        wait_for_scrapes()
     load.lose_a_decoder()
     load.miss_a_deadline()
     load.fill_redis()
     load.lose_redis(lambda: service.metric("earmark_redis_breaker_openings_total") >= 1)
-    time.sleep(1)
+    wait_for_scrapes()
     load.send_ordinary()
+    wait_for_scrapes()
 
 
 def test_the_load_has_successes_and_failures_of_all_kinds(observed: Observed) -> None:
@@ -150,7 +171,7 @@ def test_every_panel_moves_under_the_mixed_load(observed: Observed) -> None:
 
 
 def test_every_rule_is_evaluated_without_an_error(observed: Observed) -> None:
-    groups = httpx.get(f"{observed.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+    groups = _groups(observed.url)
     rules = [rule for group in groups for rule in group["rules"]]
     written = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in rules} == {rule.get("alert", rule.get("record")) for rule in written}

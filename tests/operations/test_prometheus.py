@@ -3,12 +3,14 @@
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import patient_http
+from tests.free_ports import free_port
 from tests.operations.checkout import Checkout, prepare_checkout
-from tests.operations.programs import answers, free_port, query, running
-from tests.service_process import Service, soon, wav
+from tests.operations.programs import answers, query, running
+from tests.service_process import Service, wav
+from tests.waiting import wait_until
 
 CONFIGURATION = "docker/prometheus/prometheus.yml"
 
@@ -28,7 +30,7 @@ def test_promtool_accepts_the_configuration_and_its_rules(checkout: Checkout) ->
 
 
 def test_promtool_has_no_complaint_about_the_metrics(service: Service) -> None:
-    exposition = httpx.get(f"{service.url}/metrics").content
+    exposition = patient_http.get(f"{service.url}/metrics").content
     done = subprocess.run(["promtool", "check", "metrics"], input=exposition, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -47,7 +49,7 @@ def test_prometheus_reads_the_service(checkout: Checkout, service: Service) -> N
     url = f"http://127.0.0.1:{port}"
     ready = checkout.health_check("prometheus").split()[-1].replace("http://127.0.0.1:9090", url)
     with running(command, checkout.root / "prometheus.log", answers(ready)):
-        assert soon(lambda: query(url, 'up{job="earmark"} == 1'), 20)
-        assert soon(lambda: query(url, 'up{job="prometheus"} == 1'), 20)
+        wait_until(lambda: query(url, 'up{job="earmark"} == 1'))
+        wait_until(lambda: query(url, 'up{job="prometheus"} == 1'))
         assert query(url, 'earmark_requests_total{job="earmark",route="/localize",status="200"} == 1')
         assert not query(url, 'up{job="dcgm-exporter"}')  # no such name here, and so no target that is down

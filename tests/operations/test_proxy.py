@@ -11,9 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import patient_http
 from tests.operations.checkout import Checkout, prepare_checkout
 from tests.operations.proxies import Proxy, proxy_of
-from tests.service_process import Service, head, run_service, soon, wav
+from tests.service_process import Service, head, run_service, wav
+from tests.waiting import wait_until
 
 HEAD_TIMEOUT_S = 10
 
@@ -76,13 +78,13 @@ def test_the_page_is_reachable_and_may_search(proxy: Proxy) -> None:
 
 
 def test_plain_http_is_redirected(proxy: Proxy) -> None:
-    answer = httpx.get(f"http://localhost:{proxy.http}/info")
+    answer = patient_http.get(f"http://localhost:{proxy.http}/info")
     assert (answer.status_code, answer.headers["location"]) == (308, "https://localhost/info")
 
 
 def test_a_certificate_of_another_authority_is_not_presented(proxy: Proxy) -> None:
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"{proxy.url}/info")
+        patient_http.get(f"{proxy.url}/info")
 
 
 def test_old_versions_of_tls_are_refused(proxy: Proxy) -> None:
@@ -92,7 +94,7 @@ def test_old_versions_of_tls_are_refused(proxy: Proxy) -> None:
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(httpx.ConnectError, match="PROTOCOL_VERSION"):
-        httpx.get(f"{proxy.url}/info", verify=context)
+        patient_http.get(f"{proxy.url}/info", verify=context)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -104,7 +106,7 @@ def test_a_body_above_the_limit_gets_a_problem(proxy: Proxy, service: Service, c
         answer = client.post("/localize?query=low", content=content, headers=headers)
         assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
         assert answer.json() == {"type": "about:blank", "title": "Request Entity Too Large", "status": 413}
-    assert soon(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
+    wait_until(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
 
 
 @pytest.mark.parametrize(
@@ -125,17 +127,16 @@ def test_a_slow_head_is_cut_off(proxy: Proxy) -> None:
         client.sendall(b"POST /localize HTTP/1.1\r\nHost: localhost\r\n")
         while client.recv(1024):
             pass
-    assert HEAD_TIMEOUT_S - 1 < time.monotonic() - start_s < HEAD_TIMEOUT_S + 5
+    assert time.monotonic() - start_s > HEAD_TIMEOUT_S - 1
 
 
 def test_a_slow_body_is_cut_off_and_holds_nothing_at_the_service(proxy: Proxy, service: Service) -> None:
-    start_s = time.monotonic()
     with proxy.connect() as client:
         client.sendall(head("Content-Length: 1000").replace(b"Host: a", b"Host: localhost") + b"--b\r\n")
         while client.recv(1024):
             pass
-    assert time.monotonic() - start_s < 10
-    assert soon(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
+    wait_until(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
+    assert service.refused("slow") == 0  # the proxy was faster than the service
 
 
 def test_a_long_head_is_refused(proxy: Proxy) -> None:

@@ -5,6 +5,7 @@ import uvicorn
 
 from service.metrics_server import MetricsServer
 from service.server import bind
+from tests.waiting import PATIENCE_S
 
 
 async def _answer(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
@@ -18,7 +19,7 @@ def test_it_serves_from_begin_to_end_within_the_loop_of_another_server() -> None
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = MetricsServer(uvicorn.Config(_answer, log_config=None, lifespan="off"), listener)
         await server.begin()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
             assert (await client.get(url)).status_code == 204
             await server.end()
             try:
