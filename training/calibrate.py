@@ -46,7 +46,7 @@ from training.evaluation.metrics import expected_calibration_error
 from training.evaluation.scene_set import resampled
 from training.evaluation.sparse_recordings import sparse_set
 
-ABSENT_PER_HEARD = 4
+ABSENT_PER_HEARD = 8
 """Absent queries in the fit for each heard query. 1 makes heard and absent queries equally frequent; about 33 are all."""
 AUDIBLE_DB = 6.0
 ScenePair = tuple[Benchmark, Benchmark]

@@ -72,7 +72,8 @@ class LocalizeForm(BaseModel):
 
     extent_ratio: _Ratio = None
     """Extends each segment from its peak outwards while the smoothed score stays above this fraction of the threshold,
-    0.1 to 1; 1 disables the extension. The extension raises the returned `score` curve."""
+    0.1 to 1; 1 disables the extension. The extension raises the returned `score` curve. A model may compare odds instead of
+    scores, and extend short peaks less: see `defaults` in `GET /info`."""
 
     min_duration_s: _Seconds = None
     """Minimum duration of a segment, in seconds; shorter segments are dropped."""

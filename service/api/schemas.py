@@ -195,6 +195,13 @@ class DefaultsOut(BaseModel):
     extent_ratio: float
     min_duration_s: float
     merge_gap_s: float
+    extent_scale: str
+    """Whether `extent_ratio` is a fraction of the threshold (`score`) or of its odds, threshold / (1 - threshold) (`odds`). A
+    value of the model, which requests cannot change."""
+    core_s: float
+    """Peaks above the threshold for a shorter time, in seconds, are extended by `short_extent_ratio`. A value of the model."""
+    short_extent_ratio: float
+    """The extent ratio of short peaks, unless `extent_ratio` is higher. A value of the model."""
     curves: str
     curve_format: str
 

@@ -48,7 +48,7 @@ def score_curves(
         postprocessing: Width of the median filter, extent ratio, and how the curves are cut into segments.
     """
     smoothed = smooth(scoring.score(evidence, calibration), grid, postprocessing)
-    return ScoreCurves(smoothed, scoring.extend(smoothed, postprocessing.extent_ratio), grid, postprocessing)
+    return ScoreCurves(smoothed, postprocessing.extension(grid).extend(smoothed), grid, postprocessing)
 
 
 def smooth(curves: Float32, grid: FrameGrid, postprocessing: Postprocessing) -> Float32:

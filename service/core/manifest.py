@@ -3,15 +3,14 @@
 import hashlib
 import json
 import re
-import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from service.core.bundle_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
-from service.core.errors import ParameterInvalid
 from service.core.frame_grid import FrameGrid
+from service.core.manifest_fields import read_document, require, to_document
 from service.core.postprocessing import Postprocessing
 from service.core.presence import PresenceRule
 from service.core.queries import QueryNormalization
@@ -29,12 +28,9 @@ TOKENIZER = "tokenizer.json"
 MODEL_CARD = "MODEL_CARD.md"
 BUNDLE_FILES = (AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, MODEL_CARD)
 
-OPTIONAL_FIELDS = {"presence": None, "query_normalizer_version": 0}
-"""Values of the fields that a manifest may leave out."""
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_WINDOW_S = 600.0
 MAX_WINDOW_SAMPLES = 1 << 24
-MAX_TEXT_CHARS = 10_000
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST = {
@@ -46,8 +42,6 @@ _LARGEST = {
 }
 """Largest value of the fields that are integers above 0: far above those of any model, and low enough for any memory."""
 _LARGEST_CALIBRATION = 1e6
-_shown = reprlib.Repr()
-_shown.maxstring = _shown.maxother = _shown.maxlong = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +98,25 @@ class Manifest:
     def __post_init__(self) -> None:
         _require_known_format(self.format_version)
         for name, largest in _LARGEST.items():
-            _require(0 < getattr(self, name) <= largest, name, getattr(self, name), f"an integer from 1 to {largest}")
-        _require(
+            require(0 < getattr(self, name) <= largest, name, getattr(self, name), f"an integer from 1 to {largest}")
+        require(
             self.window_samples <= min(MAX_WINDOW_SAMPLES, MAX_WINDOW_S * self.sample_rate_hz),
             "window_frames * hop_samples",
             self.window_samples,
             f"at most {MAX_WINDOW_SAMPLES} samples and at most {MAX_WINDOW_S:g} s",
         )
         half = self.window_frames // 2
-        _require(0 <= self.overlap_frames <= half, "overlap_frames", self.overlap_frames, f"0 to {half}")
+        require(0 <= self.overlap_frames <= half, "overlap_frames", self.overlap_frames, f"0 to {half}")
         largest = _LARGEST_CALIBRATION
-        _require(0 < self.scale <= largest, "scale", self.scale, f"a number above 0 and at most {largest:g}")
-        _require(abs(self.bias) <= largest, "bias", self.bias, f"a number from {-largest:g} to {largest:g}")
+        require(0 < self.scale <= largest, "scale", self.scale, f"a number above 0 and at most {largest:g}")
+        require(abs(self.bias) <= largest, "bias", self.bias, f"a number from {-largest:g} to {largest:g}")
         modes = get_args(QueryNormalization)
-        _require(self.query_normalization in modes, "query_normalization", self.query_normalization, ", ".join(modes))
+        require(self.query_normalization in modes, "query_normalization", self.query_normalization, ", ".join(modes))
         version, newest = self.query_normalizer_version, NEWEST_NORMALIZER
-        _require(0 <= version <= newest, "query_normalizer_version", version, f"an integer from 0 to {newest}")
-        _require(set(self.files) == set(BUNDLE_FILES), "files", sorted(self.files), ", ".join(BUNDLE_FILES))
+        require(0 <= version <= newest, "query_normalizer_version", version, f"an integer from 0 to {newest}")
+        require(set(self.files) == set(BUNDLE_FILES), "files", sorted(self.files), ", ".join(BUNDLE_FILES))
         for name, digest in self.files.items():
-            _require(_SHA256.fullmatch(digest) is not None, f"files[{name}]", digest, "64 lower-case hex digits")
+            require(_SHA256.fullmatch(digest) is not None, f"files[{name}]", digest, "64 lower-case hex digits")
 
     @property
     def grid(self) -> FrameGrid:
@@ -155,12 +149,8 @@ class Manifest:
         return self.grid.n_samples(self.window_frames)
 
     def to_json(self) -> str:
-        """The text of manifest.json. An optional field that has the value of a missing field is left out."""
-        document = asdict(self)
-        for name, default in OPTIONAL_FIELDS.items():
-            if document[name] == default:
-                del document[name]
-        return json.dumps(document, indent=2) + "\n"
+        """The text of manifest.json. A field that has its default is left out, so that older services read the bundle."""
+        return json.dumps(to_document(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -179,11 +169,7 @@ class Manifest:
         # the version is checked first, because other versions have other fields
         if isinstance(document, dict) and "format_version" in document:
             _require_known_format(cast(dict[str, Any], document)["format_version"])
-        kinds = {field.name: field.type for field in fields(cls)}
-        for name in OPTIONAL_FIELDS:
-            if isinstance(document, dict) and name not in document:
-                del kinds[name]
-        return cls(**_read_fields(document, "", kinds))
+        return read_document(document, cls)
 
 
 def verify_bundle(directory: Path) -> Manifest:
@@ -233,69 +219,5 @@ def _existing(directory: Path, name: str) -> Path:
     return path
 
 
-def _require(holds: bool, name: str, came: object, accepted: str) -> None:
-    """Raises `ManifestInvalid` with a short form of `name` and `came`, which come from the document, unless `holds`."""
-    if not holds:
-        field = name if name.isprintable() and len(name) <= _shown.maxstring else _shown.repr(name)
-        raise ManifestInvalid(field, _shown.repr(came), accepted)
-
-
 def _require_known_format(version: object) -> None:
-    _require(version in FORMAT_VERSIONS, "format_version", version, ", ".join(map(str, FORMAT_VERSIONS)))
-
-
-def _read_fields(document: Any, prefix: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks that a JSON object has exactly the fields in `kinds`, and reads the value of each field as its type."""
-    _require(isinstance(document, dict), prefix.rstrip(".") or "the document", document, "a JSON object")
-    for name in document:
-        _require(name in kinds, f"{prefix}{name}", document[name], f"no such field; known: {', '.join(kinds)}")
-    for name in kinds:
-        if name not in document:
-            raise ManifestInvalid(f"{prefix}{name}", "missing", "a value for every field")
-    return {name: _read(document[name], f"{prefix}{name}", kind) for name, kind in kinds.items()}
-
-
-def _read_group(
-    value: Any, name: str, group: type[Postprocessing] | type[PresenceRule]
-) -> Postprocessing | PresenceRule:
-    """Reads a JSON object as a dataclass whose construction checks the ranges of its fields."""
-    values = _read_fields(value, f"{name}.", {field.name: field.type for field in fields(group)})
-    try:
-        return group(**values)
-    except ParameterInvalid as error:
-        raise ManifestInvalid(f"{name}.{error.name}", error.came, error.accepted) from error
-
-
-def _read(value: Any, name: str, kind: Any) -> Any:
-    if kind is Postprocessing:
-        return _read_group(value, name, Postprocessing)
-    if kind == PresenceRule | None:
-        return _read_group(value, name, PresenceRule)
-    if kind is int:
-        _require(type(value) is int, name, value, "an integer")
-        return value
-    if kind is float:
-        _require(type(value) in (int, float), name, value, "a number")
-        try:
-            return float(value)
-        except OverflowError as error:
-            raise ManifestInvalid(name, _shown.repr(value), "a number") from error
-    if kind == tuple[str, ...]:
-        _require(isinstance(value, list), name, value, "a list of texts")
-        return tuple(_read(item, f"{name}[{index}]", str) for index, item in enumerate(value))
-    if kind == Mapping[str, str]:
-        _require(isinstance(value, dict), name, value, "an object of texts")
-        return {key: _read(item, f"{name}[{key}]", str) for key, item in value.items()}
-    _require(isinstance(value, str) and value.strip() != "", name, value, "a text that is not empty")
-    _require(len(value) <= MAX_TEXT_CHARS, name, value, f"at most {MAX_TEXT_CHARS} characters")
-    _require(_is_unicode(value), name, value, "Unicode text")
-    return value
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which JSON can contain and UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    require(version in FORMAT_VERSIONS, "format_version", version, ", ".join(map(str, FORMAT_VERSIONS)))

@@ -77,7 +77,7 @@ def localize_part(
     half = grid.odd_frames_for(postprocessing.median_filter_s) // 2
     first = 0 if part.first_frame == 0 else min(half, len(smoothed))
     end = len(smoothed) if part.end_frame == part.n_frames else max(len(smoothed) - half, 0)
-    reach = np.flatnonzero(smoothed / np.float32(postprocessing.extent_ratio) > postprocessing.threshold_off)  # (R,)
+    reach = np.flatnonzero(postprocessing.extension(grid).ceiling(smoothed) > postprocessing.threshold_off)  # (R,)
     gap_frames = grid.frames_for(postprocessing.merge_gap_s)
     found = cut_segments(extended, smoothed, _edges(part, grid), gap_frames, postprocessing)
     closed, open_before, open_after = list[Segment](), list[Segment](), list[Segment]()

@@ -1,4 +1,4 @@
-"""The steps from embeddings to score curves: similarity, calibrated score, median filter, extension."""
+"""The steps from embeddings to score curves: similarity, calibrated score, median filter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Float32 = NDArray[np.float32]
 
 ALL_ROWS = slice(None)
 _CHUNK_FRAMES = 1 << 13
-_CHUNK_VALUES = 1 << 20  # values that are sorted or extended in one step: 4 MiB of float32
+_CHUNK_VALUES = 1 << 20  # values that are sorted in one step: 4 MiB of float32
 _MAX_EXCHANGED_FRAMES = 15  # up to this width, comparing whole curves is faster than partitioning each window
 
 
@@ -148,47 +148,6 @@ def _medians(windows: Float32) -> Float32:
             held[i], held[-1] = np.minimum(held[i], held[-1]), np.maximum(held[i], held[-1])
         held = held[1:-1]
     return held[0]
-
-
-def extend(curves: Float32, extent_ratio: float) -> Float32:
-    """Raises the frames around each peak, so that a cut at any threshold gives the same runs of frames as hysteresis.
-
-    A run of frames whose extended scores are above a threshold t is a run whose scores before extension were above
-    `extent_ratio` * t, at least one of them above t. The extension is the grayscale reconstruction by dilation (Vincent 1993,
-    IEEE TIP 2(2)) of a curve under the curve divided by the ratio.
-
-    Args:
-        curves: Scores, shape (Q, T).
-        extent_ratio: Above 0 and at most 1; 1 leaves the curves unchanged.
-
-    Returns:
-        Curves with the same maxima, nowhere lower than before, shape (Q, T).
-
-    Raises:
-        ValueError: If the ratio is outside its range.
-    """
-    if not 0 < extent_ratio <= 1:
-        raise ValueError(f"an extent ratio is above 0 and at most 1, not {extent_ratio}")
-    extended = np.empty_like(curves)
-    rows = max(1, _CHUNK_VALUES // max(1, curves.shape[1]))
-    for begin in range(0, len(curves), rows):
-        levels = np.ascontiguousarray(curves[begin : begin + rows].T)  # (T, rows)
-        ceiling = levels / np.float32(extent_ratio)
-        levels = _carry(_carry(levels, ceiling)[::-1], ceiling[::-1])[::-1]
-        extended[begin : begin + rows] = levels.T
-    return extended
-
-
-def _carry(levels: Float32, ceiling: Float32) -> Float32:
-    """Carries levels (T, Q) forward, y[t] = clip(y[t - 1], levels[t], ceiling[t]), in steps of doubling length."""
-    low, high = levels.copy(), ceiling.copy()
-    step = 1
-    while step < len(low):  # two clips in sequence are equal to a single clip
-        low[step:], high[step:] = (
-            np.minimum(np.maximum(earlier[:-step], low[step:]), high[step:]) for earlier in (low, high)
-        )
-        step *= 2
-    return low
 
 
 def clip_score(smoothed: Float32) -> Float32:

@@ -30,7 +30,8 @@ from training.towers.text import SentenceEncoder
 Float32 = NDArray[np.float32]
 
 QUERIES_PER_REQUEST = 32
-MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.4
+MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.2
+CORE_S, SHORT_EXTENT_RATIO = 0.28, 0.6
 """Post-processing of the default model; `training/EXPERIMENTS.md` says how it was chosen."""
 MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 
@@ -170,8 +171,9 @@ class ServiceLocalizer:
         try:
             model, defaults = info["model"], info["defaults"]
             self.grid = FrameGrid(model["sample_rate_hz"], round(model["hop_s"] * model["sample_rate_hz"]))
-            self.postprocessing = Postprocessing(**{name: defaults[name] for name in Postprocessing.__slots__})
-            rule = model.get("presence")  # an older service has no such member
+            known = {name: defaults[name] for name in Postprocessing.__slots__ if name in defaults}
+            self.postprocessing = Postprocessing(**known)  # an older service has fewer settings
+            rule = model.get("presence")  # and may have no such member
             self.presence = PresenceRule(**rule) if rule else None
         except (KeyError, TypeError) as error:
             raise ValueError(
@@ -230,6 +232,9 @@ def postprocessing_at(threshold: float, median_filter_s: float, extent_ratio: fl
         extent_ratio=extent_ratio,
         min_duration_s=MIN_DURATION_S,
         merge_gap_s=MERGE_GAP_S,
+        extent_scale="odds",
+        core_s=CORE_S,
+        short_extent_ratio=SHORT_EXTENT_RATIO,
     )
 
 

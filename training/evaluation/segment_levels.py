@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import grey_closing, grey_opening
 
+from service.core.extension import Extension
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
-from service.core.scoring import extend
 
 Levels = NDArray[np.float32]
 BELOW_ALL_THRESHOLDS = np.float32(-1.0)
@@ -39,7 +39,7 @@ def segment_levels(
     levels = curve.astype(np.float32, copy=False)
     if postprocessing.threshold_off < postprocessing.threshold:
         ratio = max(postprocessing.threshold_off / postprocessing.threshold, SMALLEST_OFF_RATIO)
-        levels = extend(levels[None], ratio)[0]
+        levels = Extension(ratio).extend(levels[None])[0]
     gap = grid.frames_for(postprocessing.merge_gap_s)
     if gap:
         closed = grey_closing(np.pad(levels, gap + 1), size=gap + 1)[gap + 1 : -gap - 1]

@@ -17,7 +17,7 @@ function cut({ request, grid, durationS, settings }) {
   const results = [];
   for (const [query, curve] of curves) {
     if (curve.width !== width) Object.assign(curve, { width, smoothed: medianFilter(curve.raw, width) });
-    const extended = extend(curve.smoothed, settings.extent_ratio);
+    const extended = extend(curve.smoothed, settings, grid);
     const segments = findSegments(extended, curve.smoothed, grid, durationS, settings);
     results.push({ query, extended, segments });
   }

@@ -7,7 +7,8 @@ const TOLERANCE_S = 1e-9;
 
 /**
  * @typedef {{threshold: number, threshold_off: number, median_filter_s: number, extent_ratio: number,
- *   min_duration_s: number, merge_gap_s: number}} Settings
+ *   min_duration_s: number, merge_gap_s: number, extent_scale: "score" | "odds", core_s: number,
+ *   short_extent_ratio: number}} Settings
  * @typedef {{sampleRate: number, hopSamples: number}} Grid
  * @typedef {{onset_s: number, offset_s: number, score: number, peak_s: number}} Segment
  */
@@ -86,14 +87,40 @@ function lowerBound(sorted, value) {
 }
 
 /** Raises the frames around each peak, so that a cut at any threshold gives the same runs of frames as hysteresis. */
-export function extend(curve, extentRatio) {
-  const ratio = Math.fround(extentRatio);
-  const extended = curve.slice();
-  const ceiling = curve.map((value) => Math.fround(value / ratio));
-  const clip = (neighbour, frame) => Math.min(Math.max(neighbour, extended[frame]), ceiling[frame]);
-  for (let frame = 1; frame < extended.length; frame += 1) extended[frame] = clip(extended[frame - 1], frame);
-  for (let frame = extended.length - 2; frame >= 0; frame -= 1) extended[frame] = clip(extended[frame + 1], frame);
-  return extended;
+export function extend(curve, settings, grid) {
+  const { extent_ratio: ratio, short_extent_ratio: shortRatio, extent_scale: scale } = settings;
+  const coreFrames = framesFor(settings.core_s, grid);
+  if (coreFrames === 0) return reconstruct(curve, ceiling(curve, ratio, scale));
+  const cores = reconstruct(opening(curve, coreFrames), ceiling(curve, ratio, scale));
+  const allPeaks = reconstruct(curve, ceiling(curve, Math.max(shortRatio, ratio), scale));
+  return cores.map((value, frame) => Math.max(value, allPeaks[frame]));
+}
+
+/** The highest score that an extension by a ratio can give to each frame. Each step is rounded, as in the service. */
+function ceiling(curve, ratio, scale) {
+  const single = Math.fround(ratio);
+  if (scale === "score") return curve.map((value) => value / single);
+  const rest = Math.fround(1 - single);
+  return curve.map((value) => Math.max(value / Math.fround(single + Math.fround(rest * value)), value));
+}
+
+/** Carries the values of a curve to both sides, but nowhere above the ceiling. */
+function reconstruct(curve, highest) {
+  const levels = curve.slice();
+  const clip = (neighbour, frame) => Math.min(Math.max(neighbour, levels[frame]), highest[frame]);
+  for (let frame = 1; frame < levels.length; frame += 1) levels[frame] = clip(levels[frame - 1], frame);
+  for (let frame = levels.length - 2; frame >= 0; frame -= 1) levels[frame] = clip(levels[frame + 1], frame);
+  return levels;
+}
+
+/** Lowers what is above a level for fewer than `width` frames to that level. */
+function opening(curve, width) {
+  const opened = new Float32Array(curve.length);
+  for (let start = 0; start + width <= curve.length; start += 1) {
+    const lowest = curve.subarray(start, start + width).reduce((a, b) => Math.min(a, b));
+    for (let frame = start; frame < start + width; frame += 1) opened[frame] = Math.max(opened[frame], lowest);
+  }
+  return opened;
 }
 
 /**
@@ -165,6 +192,6 @@ export function isPresent(segments, threshold, durationS, rule) {
 /** All steps at once. */
 export function localize(raw, grid, durationS, settings) {
   const smoothed = medianFilter(raw, oddFramesFor(settings.median_filter_s, grid));
-  const extended = extend(smoothed, settings.extent_ratio);
+  const extended = extend(smoothed, settings, grid);
   return { smoothed, extended, segments: findSegments(extended, smoothed, grid, durationS, settings) };
 }

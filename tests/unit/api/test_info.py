@@ -31,6 +31,9 @@ async def test_info_contains_the_model_the_defaults_and_the_limits(client: httpx
         "extent_ratio": 1.0,
         "min_duration_s": 0.1,
         "merge_gap_s": 0.1,
+        "extent_scale": "score",
+        "core_s": 0.0,
+        "short_extent_ratio": 1.0,
         "curves": "score",
         "curve_format": "json",
     }

@@ -9,9 +9,10 @@ from scipy.ndimage import median_filter
 from scipy.special import expit
 
 from service.core.curves import score_curves, smooth
+from service.core.extension import Extension
 from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
-from service.core.scoring import Calibration, extend
+from service.core.scoring import Calibration
 
 GRID = FrameGrid(sample_rate_hz=10, hop_samples=1)  # frames of 0.1 s
 SETTINGS = Postprocessing(
@@ -26,7 +27,10 @@ def test_a_curve_is_scored_then_smoothed_then_extended(similarity: np.ndarray) -
     curves = score_curves(similarity, CALIBRATION, GRID, SETTINGS)
     smoothed = median_filter(expit(12 * similarity - 5), (1, 3), mode="nearest")
     np.testing.assert_allclose(curves.smoothed, smoothed, atol=1e-6)
-    np.testing.assert_array_equal(curves.extended, extend(curves.smoothed, 0.4))
+    np.testing.assert_array_equal(curves.extended, Extension(0.4).extend(curves.smoothed))
+    of_model = replace(SETTINGS, extent_scale="odds", core_s=0.3, short_extent_ratio=0.6)
+    extended = score_curves(similarity, CALIBRATION, GRID, of_model).extended
+    np.testing.assert_array_equal(extended, Extension(0.4, "odds", 3, 0.6).extend(curves.smoothed))
 
 
 @given(similarities)

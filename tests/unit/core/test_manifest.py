@@ -6,14 +6,14 @@ import pytest
 
 from service.core.bundle_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, OPTIONAL_FIELDS, Manifest, verify_bundle
+from service.core.manifest import BUNDLE_FILES, Manifest, verify_bundle
 from service.core.presence import PresenceRule
 from service.core.query_wording import NEWEST_NORMALIZER
 from tests.manifests import make_manifest
 
 MANIFEST = make_manifest()
 FIELDS = [field.name for field in dataclasses.fields(Manifest)]
-REQUIRED = [name for name in FIELDS if name not in OPTIONAL_FIELDS]
+REQUIRED = [field.name for field in dataclasses.fields(Manifest) if field.default is dataclasses.MISSING]
 OF_ANOTHER_KIND = [
     (field, value)
     for field in FIELDS
@@ -48,6 +48,15 @@ def test_a_field_of_another_kind_is_refused_by_name(field: str, value: object) -
     with pytest.raises(ManifestInvalid) as caught:
         Manifest.from_json(_changed(**{field: value}))
     assert caught.value.field.startswith(field)
+
+
+def test_a_bundle_without_an_extent_scale_extends_scores_and_has_no_short_peaks() -> None:
+    document = json.loads(MANIFEST.to_json())
+    assert not {"extent_scale", "core_s", "short_extent_ratio"} & set(document["postprocessing"])
+    assert (MANIFEST.postprocessing.extent_scale, MANIFEST.postprocessing.core_s) == ("score", 0)
+    by_odds = dataclasses.replace(MANIFEST.postprocessing, extent_scale="odds", core_s=0.28, short_extent_ratio=0.6)
+    manifest = dataclasses.replace(MANIFEST, postprocessing=by_odds)
+    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_a_bundle_without_a_version_of_the_rules_for_queries_has_none() -> None:

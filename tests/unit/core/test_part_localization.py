@@ -33,6 +33,9 @@ settings_of_cuts = st.builds(
     extent_ratio=st.sampled_from([1.0, 0.7, 0.4]),
     min_duration_s=st.sampled_from([0, 0.2]),
     merge_gap_s=st.sampled_from([0, 0.1, 0.4]),
+    extent_scale=st.sampled_from(["score", "odds"]),
+    core_s=st.sampled_from([0, 0.2]),
+    short_extent_ratio=st.sampled_from([0.5, 1.0]),
 )
 
 

@@ -1,9 +1,11 @@
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from service.core.errors import ParameterInvalid
+from service.core.extension import Extension
+from service.core.frame_grid import FrameGrid
 from service.core.postprocessing import Postprocessing
 
 DEFAULT = Postprocessing(
@@ -38,5 +40,13 @@ def test_threshold_off_never_exceeds_the_threshold() -> None:
 @pytest.mark.parametrize("value", [-0.1, 3601, math.nan, math.inf])
 def test_values_outside_their_range_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ParameterInvalid) as caught:
-        DEFAULT.override(**{name: value})
+        replace(DEFAULT, **{name: value})
     assert caught.value.name == name
+
+
+def test_short_peaks_are_never_extended_further_than_others() -> None:
+    grid = FrameGrid(16_000, 640)
+    of_model = replace(DEFAULT, extent_scale="odds", core_s=0.28, short_extent_ratio=0.6)
+    assert of_model.extension(grid) == Extension(0.5, "odds", 7, 0.6)
+    assert of_model.override(extent_ratio=0.8).extension(grid) == Extension(0.8, "odds", 7, 0.8)
+    assert of_model.override(extent_ratio=1).extension(grid).short_ratio == 1

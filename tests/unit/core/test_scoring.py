@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.ndimage import label
 from scipy.ndimage import median_filter as scipy_median_filter
 from scipy.special import expit
 
@@ -46,38 +45,6 @@ def test_median_filter_equals_scipy_across_its_chunks() -> None:
 def test_an_even_filter_is_refused(width: int) -> None:
     with pytest.raises(ValueError, match="odd"):
         scoring.median_filter(np.zeros((1, 5), np.float32), width)
-
-
-@given(curves, st.floats(0.1, 1))
-def test_cutting_an_extended_curve_at_any_level_is_hysteresis_on_the_curve_before(
-    curve: np.ndarray, ratio: float
-) -> None:
-    extended = scoring.extend(curve, ratio)
-    ceiling = curve / np.float32(ratio)
-    for before, after, high in zip(curve, extended, ceiling, strict=True):
-        for level in np.unique(np.concatenate([before, after])):
-            runs, _ = label(high > level)
-            entered = np.unique(runs[before > level])
-            np.testing.assert_array_equal(after > level, np.isin(runs, entered[entered > 0]))
-
-
-def test_frames_around_a_peak_are_raised_while_they_are_above_a_fraction_of_it() -> None:
-    before = np.float32([[0.1, 0.3, 0.8, 0.5, 0.3, 0.45, 0.1, 0.0, 0.6]])
-    expected = np.float32([[0.2, 0.6, 0.8, 0.8, 0.6, 0.6, 0.2, 0.0, 0.6]])  # by hand, with a ratio of a half
-    np.testing.assert_array_equal(scoring.extend(before, 0.5), expected)
-
-
-def test_extending_works_across_its_chunks_and_not_at_a_ratio_of_1() -> None:
-    curve = np.random.default_rng(0).random((30, 50_000), np.float32)
-    extended = scoring.extend(curve, 0.4)
-    np.testing.assert_array_equal(extended[-1:], scoring.extend(curve[-1:], 0.4))
-    np.testing.assert_array_equal(scoring.extend(curve, 1), curve)
-
-
-@pytest.mark.parametrize("ratio", [0.0, 1.1])
-def test_an_extent_ratio_out_of_range_is_refused(ratio: float) -> None:
-    with pytest.raises(ValueError, match="extent ratio"):
-        scoring.extend(np.zeros((1, 5), np.float32), ratio)
 
 
 def test_clip_score_is_the_highest_smoothed_score() -> None:

@@ -72,4 +72,7 @@ def _postprocessing(rng: np.random.Generator, raw: NDArray[np.float32], grid: Fr
         extent_ratio=float(rng.choice([1, 0.4, rng.uniform(0.1, 1)])),
         min_duration_s=float(rng.choice([0, steps[1], rng.uniform(0, 0.5)])),
         merge_gap_s=float(rng.choice([0, steps[2], rng.uniform(0, 0.5)])),
+        extent_scale=("score", "odds")[rng.integers(2)],
+        core_s=float(rng.choice([0, rng.uniform(0, 0.5)])),
+        short_extent_ratio=float(rng.choice([1, rng.uniform(0.1, 1)])),
     )

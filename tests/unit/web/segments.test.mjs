@@ -36,8 +36,11 @@ test("a hand-worked curve", () => {
   const grid = { sampleRate: 10, hopSamples: 1 };
   const curve = Float32Array.from([0, 0.75, 0.5, 0.25, 0, 0.75, 0, 0]);
   const settings = { threshold: 0.5, threshold_off: 0.25, median_filter_s: 0, extent_ratio: 1, min_duration_s: 0.2, merge_gap_s: 0 };
+  const half = { extent_ratio: 0.5, extent_scale: "score", core_s: 0, short_extent_ratio: 1 };
+  const shortPeaksLess = { ...half, core_s: 0.3, short_extent_ratio: 0.75 };
   assert.deepEqual([...medianFilter(curve, 3)], [0, 0.5, 0.5, 0.25, 0.25, 0, 0, 0]);
-  assert.deepEqual([...extend(curve, 0.5)], [0, 0.75, 0.75, 0.5, 0, 0.75, 0, 0]);
+  assert.deepEqual([...extend(curve, half, grid)], [0, 0.75, 0.75, 0.5, 0, 0.75, 0, 0]);
+  assert.deepEqual([...extend(curve, shortPeaksLess, grid)], [0, 0.75, Math.fround(0.5 / 0.75), Math.fround(0.25 / 0.75), 0, 0.75, 0, 0]);
   assert.deepEqual(findSegments(curve, curve, grid, 0.8, settings), [{ onset_s: 0.1, offset_s: 0.3, score: 0.75, peak_s: (0.1 + 0.2) / 2 }]);
 });
 
