@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 ExtentScale = Literal["score", "odds"]
 
-_CHUNK_VALUES = 1 << 20  # values that are extended in one step: 4 MiB of float32
+_CHUNK_VALUES = 1 << 13  # values that are extended in one step: intermediate results stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class Extension:
             Curves with the same maxima, nowhere lower than before, shape (Q, T).
         """
         extended = np.empty_like(curves)
-        rows = max(1, _CHUNK_VALUES // max(1, curves.shape[1]))
+        values = curves.shape[1] * (2 if self.core_frames else 1)
+        rows = max(1, _CHUNK_VALUES // max(1, values))
         for begin in range(0, len(curves), rows):
             levels = np.ascontiguousarray(curves[begin : begin + rows].T)  # (T, rows)
             extended[begin : begin + rows] = self._extend(levels).T
