@@ -25,6 +25,23 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
 )
 
+SOUND = """
+    window.heard = [];
+    window.sounds = new Set();
+    window.setSoundRate = (rate) => {
+        window.soundRate = rate;
+        for (const sound of window.sounds) sound.playbackRate = rate;
+    };
+    const play = HTMLMediaElement.prototype.play;
+    HTMLMediaElement.prototype.play = function () {
+        if (!window.sounds.has(this)) this.addEventListener("ended", () => window.heard.push(this.duration));
+        window.sounds.add(this);
+        this.playbackRate = window.soundRate ?? 1;
+        return play.call(this);
+    };
+"""
+"""Records the lengths of the sounds that were played to their end, and can play them slowly."""
+
 NewPage = Callable[..., EarmarkPage]
 
 
@@ -60,6 +77,7 @@ def new_page(browser: Browser, service: Service) -> Iterator[NewPage]:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
+        context.add_init_script(SOUND)
         if init_script:
             context.add_init_script(init_script)
         page = context.new_page()

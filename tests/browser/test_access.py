@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from service.access.keys import ApiKey, hash_of
 from service.access.keys_file import add_key
 from tests.browser.conftest import NewPage
-from tests.browser.earmark_page import EarmarkPage
+from tests.browser.earmark_page import SLOWEST, EarmarkPage, set_sound_rate
 from tests.browser.test_search import SCENE
 from tests.service_process import Service, run_service
 
@@ -64,9 +64,11 @@ def test_everything_can_be_done_with_the_keyboard(page: EarmarkPage) -> None:
     keyboard.press("Enter")
     page.wait_for_results(4)
     expect(page.page.locator("#recording-name")).to_be_focused()
+    set_sound_rate(page.page, SLOWEST)
     keyboard.press("n")
     expect(page.page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.rows.first).to_have_class("selected")
+    set_sound_rate(page.page, 1)
     expect(page.page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     keyboard.press("/")
     keyboard.type("birds chirp")

@@ -15,7 +15,7 @@ import srt
 from playwright.sync_api import expect
 
 from service.api.schemas import LocalizeOut
-from tests.browser.earmark_page import EarmarkPage
+from tests.browser.earmark_page import SLOWEST, EarmarkPage, set_sound_rate
 
 DURATION_S = 38.0
 DOG = "a dog barks"
@@ -48,9 +48,11 @@ def _saved(page: EarmarkPage, button: str, folder: Path) -> bytes:
 
 def test_clicking_a_segment_plays_it_alone(demo: EarmarkPage) -> None:
     onset, offset = demo.segments()[0]
+    set_sound_rate(demo.page, SLOWEST)
     demo.page.mouse.click(*demo.x_of(DOG, (onset + offset) / 2, DURATION_S))
     expect(demo.page.get_by_role("button", name="Pause")).to_be_visible()
     assert onset - TIME_STEP_S <= demo.time_s() <= offset + TIME_STEP_S
+    set_sound_rate(demo.page, 0.25)
     expect(demo.page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     assert demo.time_s() == pytest.approx(offset, abs=1.0)  # it stops soon after the end, even on a busy machine
     expect(demo.page.locator("#segment-rows tr.selected")).to_have_count(1)

@@ -15,6 +15,8 @@ from tests.browser.test_search import SCENE
 
 HOUR_S = 3600
 LONGEST_TASK_MS = 200
+"""On a machine on which the loop of `_slowness` takes `LOOP_MS`; a slower machine has more time."""
+LOOP_MS = 13.0
 LARGEST_TAB_BYTES = 600e6
 HOUR_PATIENCE_MS = 600_000
 QUERIES = ("a dog barks", "a siren wails", "rain falls")
@@ -36,6 +38,19 @@ def _longest_task_ms(trace: bytes) -> float:
     tasks = [each for each in events if (each["pid"], each["tid"]) in threads and each["name"].endswith("RunTask")]
     assert len(tasks) > 100
     return max(each.get("tdur", 0) for each in tasks) / 1000
+
+
+def _slowness(page: EarmarkPage) -> float:
+    """How many times longer than on a common machine a loop takes, at least 1; other programs on the machine do not matter."""
+    times_ms = page.page.evaluate(
+        """() => [...Array(30)].map(() => {
+            const begin = performance.now();
+            let sum = 0;
+            for (let number = 0; number < 3e6; number++) sum = (31 * sum + number) | 0;
+            return performance.now() - begin + 0 * sum;
+        })"""
+    )
+    return max(1.0, min(times_ms) / LOOP_MS)
 
 
 def _largest_tab_bytes() -> int:
@@ -82,5 +97,5 @@ def test_an_hour_stays_smooth_and_small(page: EarmarkPage, browser: Browser, hou
     )
     _use(page)
     trace = browser.stop_tracing()
-    assert _longest_task_ms(trace) < LONGEST_TASK_MS
+    assert _longest_task_ms(trace) < LONGEST_TASK_MS * _slowness(page)
     assert _largest_tab_bytes() < LARGEST_TAB_BYTES

@@ -17,7 +17,7 @@ from service.access.keys_file import add_key
 from service.core.manifest import PACKAGED_BUNDLE
 from tests import patient_http
 from tests.browser.conftest import NewPage
-from tests.browser.earmark_page import EarmarkPage
+from tests.browser.earmark_page import SLOWEST, EarmarkPage, set_sound_rate
 from tests.browser.library_page import LibraryPage, add_recording
 from tests.browser.test_access import violations
 from tests.browser.test_search import SCENE
@@ -50,21 +50,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-RECORD_SOUND = """
-    window.heard = [];
-    const play = HTMLMediaElement.prototype.play;
-    HTMLMediaElement.prototype.play = function () {
-        this.addEventListener("ended", () => window.heard.push(this.duration), { once: true });
-        this.playbackRate = window.rate ?? 1;
-        return play.call(this);
-    };
-"""
-"""Records the lengths of the sounds that were played to their end, and can play them slowly."""
-
-
 @pytest.fixture
 def library(new_page: NewPage, archive: Service) -> LibraryPage:
-    return LibraryPage(new_page(url=archive.url, init_script=RECORD_SOUND).page).open()
+    return LibraryPage(new_page(url=archive.url).page).open()
 
 
 def found(service: Service, **members: object) -> list[dict[str, Any]]:
@@ -106,12 +94,14 @@ def test_the_moments_are_those_of_the_service_and_are_drawn(
 def test_a_moment_is_heard_alone(library: LibraryPage) -> None:
     library.search(DOG)
     onset, offset = library.moments()[0]
+    set_sound_rate(library.page, SLOWEST)
     library.button(0, "Play").click()
     expect(library.button(0, "Stop")).to_be_visible()
+    set_sound_rate(library.page, 1)
     expect(library.button(0, "Play")).to_be_visible()  # it stops at the end of the moment
     (duration,) = library.page.evaluate("window.heard")
     assert duration == pytest.approx(offset - onset, abs=0.11)
-    library.page.evaluate("window.rate = 0.0625")
+    set_sound_rate(library.page, SLOWEST)
     library.page.locator(".moment-canvas").nth(1).click()
     expect(library.button(1, "Stop")).to_be_visible()
     library.button(1, "Stop").click()
@@ -315,6 +305,7 @@ def test_no_rule_of_accessibility_is_broken(
 
 
 def test_everything_can_be_done_with_the_keyboard(library: LibraryPage) -> None:
+    set_sound_rate(library.page, SLOWEST)
     library.page.keyboard.type(DOG)  # the field has the focus
     library.page.keyboard.press("Enter")
     library.wait()
@@ -361,6 +352,7 @@ def test_a_library_with_keys_is_searched_and_heard_with_a_key(
         dialog.get_by_label("Key", exact=True).fill("good-key")
         dialog.get_by_role("button", name="Continue").click()
         expect(library.rows).to_have_count(1)
+        set_sound_rate(library.page, SLOWEST)
         library.button(0, "Play").click()
         expect(library.button(0, "Stop")).to_be_visible()
         library.page.evaluate("sessionStorage.clear()")

@@ -16,6 +16,7 @@ from service.client import Client
 from service.engine.clip_embedding import ClipEmbedding
 from tests.ray_cluster import APP, deploy, ray_serve, running
 from tests.tiny_bundle import sign_bundle
+from tests.waiting import wait_until
 
 PATIENCE_S = 200
 
@@ -106,6 +107,7 @@ def test_a_bundle_is_replaced_without_a_failed_request(url: str, tiny_bundle_cop
     for thread in threads:
         thread.start()
     try:
+        wait_until(lambda: versions)
         _deploy(tiny_bundle_copy)
         with httpx.Client(timeout=PATIENCE_S) as http:
             after = {_post(http, url, _wav(seed)).json()["model"]["version"] for seed in range(5000, 5010)}
