@@ -1,7 +1,7 @@
 """Samples of the frames that FFmpeg decodes."""
 
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -11,6 +11,7 @@ from service.engine.sound_block import MAX_CHANNELS
 
 Float32 = NDArray[np.float32]
 
+_FLOAT = np.dtype(np.float32)
 _DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
 
@@ -33,16 +34,19 @@ def accepted(frames: list[AudioFrame]) -> list[AudioFrame]:
 def samples_of(frame: AudioFrame) -> Float32:
     """Samples of a frame as floats, shape (N, C); full scale of an integer is [-1, 1)."""
     channels, (dtype, is_planar) = frame.layout.nb_channels, _layout_of(frame.format.name)
+    planes: Any = frame.planes
     if is_planar and channels > 1:  # from 8 channels on, PyAV returns more planes than exist, with invalid addresses
-        planes = [np.frombuffer(cast(Any, plane), dtype, frame.samples) for plane in frame.planes[:channels]]
-        values = np.stack(planes, axis=1)  # (N, C)
+        values = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes[:channels]], axis=1)  # (N, C)
     else:
-        values = np.frombuffer(cast(Any, frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels)
+        values = np.frombuffer(planes[0], dtype, frame.samples * channels).reshape(-1, channels)
+    if dtype is _FLOAT:
+        return values
     if dtype.kind == "u":
         return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
+    singles = values.astype(np.float32)
     if dtype.kind == "i":
-        return values.astype(np.float32) / np.float32(2 ** (8 * dtype.itemsize - 1))
-    return values if dtype.itemsize == np.float32().itemsize else values.astype(np.float32)
+        singles *= np.float32(0.5 ** (8 * dtype.itemsize - 1))  # exact, as the factor is a power of two
+    return singles
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Mixes the channels of a clip to mono, second by second while it is decoded, and checks its sound for faults.
+"""Mixes the channels of a clip to mono while it is decoded, and checks its sound for faults, second by second.
 
 The checks must stay cheap compared with the embedding; service/README.md has the figures.
 """
@@ -44,29 +44,44 @@ class ClipChecks:
         return self._n_samples > 0
 
     def mix(self, section: SoundBlock) -> Float32:
-        """Mixes a section of at most about a second to mono, shape (N,), and checks it.
+        """Mixes a section to mono, shape (N,), second by second, and checks it.
 
         The mix is the mean of the channels. If the channels cancel each other, so that the energy of the mean is less than
         a fifth of the energy that unrelated channels would give, the mix is the channel with the most energy. When
-        the mix changes from a section to the next, it fades within 10 ms.
+        the mix changes from a second to the next, it fades within 10 ms.
+
+        Args:
+            section: Whole seconds, except at the end of the clip and before its format changes.
         """
-        samples = section.samples  # (N, C)
-        onset_s, offset_s = self._position_s, self._position_s + len(samples) / section.rate_hz
+        samples, rate_hz = section.samples, section.rate_hz  # (N, C)
+        channels, starts = samples.shape[1], range(0, len(samples), rate_hz)
+        lows, highs = (
+            ufunc.reduceat(samples.ravel(), np.array(starts) * channels).tolist() for ufunc in (np.minimum, np.maximum)
+        )
+        seconds = [
+            self._mix_second(samples[start : start + rate_hz], rate_hz, low, high)
+            for start, low, high in zip(starts, lows, highs, strict=True)
+        ]
+        if channels == 1 and max(*highs, -min(lows)) <= HIGHEST_PEAK:  # the seconds are parts of the section
+            return samples[:, 0]
+        return np.concatenate(seconds)
+
+    def _mix_second(self, samples: Float32, rate_hz: int, low: float, high: float) -> Float32:
+        onset_s, offset_s = self._position_s, self._position_s + len(samples) / rate_hz
         self._position_s = offset_s
-        low, high = float(samples.min()), float(samples.max())
         if max(high, -low) > HIGHEST_PEAK:
             self._report.samples_clipped(onset_s, offset_s)
             samples, low, high = np.clip(samples, -1, 1), max(low, -1), min(high, 1)
         self._peak = max(self._peak, high, -low)
         is_mono = samples.shape[1] == 1
-        mono = samples[:, 0] if is_mono else self._mixed(samples, section.rate_hz, onset_s, offset_s)
+        mono = samples[:, 0] if is_mono else self._mixed(samples, rate_hz, onset_s, offset_s)
         if high - low > _LOWEST_CLIPPED_RANGE:
             extremes = (low, high) if is_mono else (float(mono.min()), float(mono.max()))
             self._n_clipped += _count_clipped(mono, *extremes)
         self._n_samples += len(mono)
         self._sum += float(mono.sum())
         if not self._has_high:
-            self._has_high = _has_high_frequencies(mono, section.rate_hz)
+            self._has_high = _has_high_frequencies(mono, rate_hz)
         return mono
 
     def _mixed(self, samples: Float32, rate_hz: int, onset_s: float, offset_s: float) -> Float32:

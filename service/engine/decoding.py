@@ -30,7 +30,10 @@ DecodedBlocks = Generator[Float32, None, tuple[AnswerWarning, ...]]
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 LARGEST_SAMPLE = 2.0**31  # 32-bit integers stored as floats; larger samples make the energies of a spectrum overflow
 _FIRST_LOOK_VALUES = 1 << 19
-"""Samples of all channels at the start of a compressed clip that decide how the clip is scaled: 2 MiB of floats."""
+"""Samples of all channels at the start of a compressed clip that decide how the clip is scaled: 2 MiB of floats, rounded up to
+whole seconds."""
+_SECTION_SAMPLES = 1 << 17
+"""Largest section that is checked at a time, unless one second has more samples: every section has a cost."""
 
 
 def decode(clip: BinaryIO, container: Container, sample_rate_hz: int, max_clip_s: float) -> DecodedBlocks:
@@ -69,7 +72,7 @@ def decode_source(clip: BinaryIO, source: Source, sample_rate_hz: int, max_clip_
     """Decodes a clip whose container and beginning are known; see `decode`."""
     report = ClipReport()
     blocks = _checked(_read(clip, source, report, max_clip_s), max_clip_s)
-    sections = regroup(blocks, lambda rate_hz: rate_hz)  # of one second
+    sections = regroup(blocks, lambda rate_hz: rate_hz * _section_s(max(rate_hz, sample_rate_hz)))
     if source.pcm is None:
         sections, levels = _first_look(sections)
     elif source.pcm.codec == "float":
@@ -123,15 +126,22 @@ def _checked(blocks: Iterable[SoundBlock], max_clip_s: float) -> Iterator[SoundB
         yield block
 
 
+def _section_s(rate_hz: int) -> int:
+    """Length of a section in whole seconds; `rate_hz` is the higher one of the sample rates of the clip and of the result."""
+    return max(1, _SECTION_SAMPLES // rate_hz)
+
+
 def _first_look(sections: Iterator[SoundBlock]) -> tuple[Iterator[SoundBlock], SampleRange]:
     """Measures the range of the first sections, and returns all sections."""
     first: list[SoundBlock] = []
-    while sum(section.samples.size for section in first) < _FIRST_LOOK_VALUES:
-        section = next(sections, None)
-        if section is None:
-            break
+    looked: list[Float32] = []
+    missing = _FIRST_LOOK_VALUES
+    while missing > 0 and (section := next(sections, None)) is not None:
         first.append(section)
-    return itertools.chain(first, sections), sample_range(section.samples for section in first)
+        second_values = section.rate_hz * section.samples.shape[1]
+        looked.append(section.samples[: -(-missing // second_values) * section.rate_hz])
+        missing -= looked[-1].size
+    return itertools.chain(first, sections), sample_range(looked)
 
 
 def _mono(

@@ -34,7 +34,7 @@ from service.engine.timeline import ByteTimeline, PacketFacts, Timeline, Timesta
 
 Float32 = NDArray[np.float32]
 
-_BLOCK_SAMPLES = 1 << 13  # frames of a codec are shorter, and every block has a cost
+_BLOCK_SAMPLES = 1 << 16  # frames of a codec are shorter, and every block has a cost
 _SILENCE_S = 1.0
 _MAX_READ_FAILURES = 100
 _TRUNCATED_S = 0.1
@@ -114,7 +114,11 @@ class _Decoding:
                     yield from _silence(n_pause, 1, rate_hz)
                     continue
                 try:
-                    frames = accepted(packet.decode())
+                    frames = packet.decode()
+                    if len(frames) == 1 and self._run and self._run.add(content, frames[0]):
+                        self._failed_packet = b""
+                        continue
+                    accepted(frames)
                 except (FFmpegError, MemoryError, TooManyChannelsError) as error:
                     yield from self._of_run(timeline)
                     self._failure, self._failed_packet = reason_of(error), content or b"\0"
@@ -122,9 +126,8 @@ class _Decoding:
                     continue
                 if frames:
                     self._failed_packet = b""
-                    if not (len(frames) == 1 and self._run and self._run.add(content, frames[0])):
-                        yield from self._of_run(timeline)
-                        yield from self._sound_of(frames, content, timeline)
+                    yield from self._of_run(timeline)
+                    yield from self._sound_of(frames, content, timeline)
                 elif content:
                     yield from self._of_run(timeline)
                     timeline.dropped(content)
@@ -144,8 +147,8 @@ class _Decoding:
         """Yields the sound of the packets that were collected."""
         if not self._run or not self._run.n_packets:
             return
-        durations_s = self._run.durations_s
-        if sound := self._run.place():
+        if placed := self._run.place():
+            sound, durations_s = placed
             for duration_s in durations_s:
                 self.position_s += duration_s
             yield sound

@@ -10,7 +10,7 @@ from service.engine.timeline import ByteTimeline
 
 Float32 = NDArray[np.float32]
 
-_FULL_SAMPLES = 1 << 13
+_FULL_SAMPLES = 1 << 16
 """Samples of a full run. A packet has 576 or 1152 samples, and every step for a single packet has a cost."""
 
 
@@ -32,11 +32,6 @@ class PacketRun:
         """Number of packets in the run."""
         return len(self._contents)
 
-    @property
-    def durations_s(self) -> list[float]:
-        """Length of the sound of each packet, in seconds."""
-        return [len(samples) / self._rate_hz for samples in self._samples]
-
     def begin(self, content: bytes, block: SoundBlock) -> bool:
         """Begins the empty run with a packet and its sound; returns False, and does nothing, if the packet has no sound."""
         self._rate_hz, self._channels = block.rate_hz, block.samples.shape[1]
@@ -50,21 +45,21 @@ class PacketRun:
         """
         if not 0 < self._n_samples < _FULL_SAMPLES or frame.sample_rate != self._rate_hz:
             return False
-        samples = samples_of(frame)
-        return samples.shape[1] == self._channels and self._added(content, samples)
+        return frame.layout.nb_channels == self._channels and self._added(content, samples_of(frame))
 
-    def place(self) -> SoundBlock | None:
+    def place(self) -> tuple[SoundBlock, list[float]] | None:
         """Places the packets directly behind the packets before them, and empties the run.
 
         Returns:
-            The sound of all packets; None if bytes are missing between them, or if sound was lost before them. The packets
-            are then still in the run.
+            The sound of all packets, and the length of the sound of each packet, in seconds; None if bytes are missing between
+            the packets, or if sound was lost before them. The packets are then still in the run.
         """
-        if not self._timeline.place_run(self._contents, self.durations_s):
+        durations_s = [len(samples) / self._rate_hz for samples in self._samples]
+        if not self._timeline.place_run(self._contents, durations_s):
             return None
         sound = SoundBlock(np.concatenate(self._samples), self._rate_hz)
         self._contents, self._samples, self._n_samples = [], [], 0
-        return sound
+        return sound, durations_s
 
     def take(self) -> list[tuple[bytes, SoundBlock]]:
         """Empties the run, and returns its packets with their sound."""

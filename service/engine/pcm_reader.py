@@ -11,7 +11,7 @@ from service.engine.clip_report import ClipReport
 from service.engine.pcm_layout import PcmLayout
 from service.engine.sound_block import SoundBlock
 
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 19
 
 
 def read_pcm(clip: BinaryIO, layout: PcmLayout, report: ClipReport) -> Iterator[SoundBlock]:

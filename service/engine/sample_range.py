@@ -50,7 +50,7 @@ def sample_range(blocks: Iterable[NDArray[np.float32]]) -> SampleRange:
             continue
         block_peak = max(float(block.max()), -float(block.min()))
         peak = max(peak, block_peak)
-        n_nonzero += int(np.count_nonzero(block))
+        n_nonzero += block.size - int(np.count_nonzero(block == 0))  # several times as fast as counting floats
         if block_peak > 1:
             n_beyond += int(np.count_nonzero(np.abs(block) > 1))
     return SampleRange(peak, n_beyond / max(1, n_nonzero))

@@ -168,9 +168,8 @@ class ByteTimeline:
         end, joined = self._end or 0, b"".join(contents)
         if self._lost_packets or self._read(end, len(joined)) != joined:
             return False
+        self._end = end + len(joined)
         for content, duration_s in zip(contents, durations_s, strict=True):
-            end += len(content)
-            self._end = end
             self.decoded(content, duration_s)
         return True
 

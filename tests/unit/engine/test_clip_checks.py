@@ -5,8 +5,11 @@ import pytest
 import soundfile
 
 from service.core.warnings import AnswerWarning
+from service.engine.clip_checks import ClipChecks
+from service.engine.clip_report import ClipReport
 from service.engine.containers import identify
 from service.engine.decoding import decode
+from service.engine.sound_block import SoundBlock
 from tests.clips import encoded
 
 RATE_HZ = 16_000
@@ -150,3 +153,31 @@ def test_compressed_clips_are_checked_too() -> None:
         except StopIteration as end:
             warnings = end.value
     assert codes(warnings) == ["digital-silence"]
+
+
+def _sections_with_faults() -> list[np.ndarray]:
+    """Sound of 4.5 s whose faults begin and end within it: (N, C) each."""
+    rng = np.random.default_rng(2)
+    samples = rng.normal(0, 0.1, (72_000, 2)).astype(np.float32)
+    cancelling, stray, loud = samples.copy(), samples.copy(), np.clip(samples * 50, -1, 1)
+    cancelling[20_000:50_000, 1] = -cancelling[20_000:50_000, 0]
+    stray[[10, 40_000, 71_990], [0, 1, 0]] = 100, -100, 100
+    return [samples, cancelling, stray, loud, np.zeros_like(samples)]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("samples", _sections_with_faults())
+def test_a_section_of_several_seconds_gives_what_its_seconds_give(samples: np.ndarray, channels: int) -> None:
+    samples = np.ascontiguousarray(samples[:, :channels])
+    whole, by_second = ClipReport(), ClipReport()
+    mixed = _mixed([samples], whole)
+    np.testing.assert_array_equal(mixed, _mixed(np.split(samples, range(RATE_HZ, len(samples), RATE_HZ)), by_second))
+    assert whole.warnings() == by_second.warnings()
+    assert mixed.flags.c_contiguous
+
+
+def _mixed(sections: list[np.ndarray], report: ClipReport) -> np.ndarray:
+    checks = ClipChecks(report)
+    mixed = np.concatenate([checks.mix(SoundBlock(section, RATE_HZ)) for section in sections])
+    checks.finish()
+    return mixed

@@ -242,6 +242,18 @@ def test_compressed_sound_that_was_never_scaled_is_scaled_back() -> None:
     assert 0.1 < np.abs(loud).max() <= 1
 
 
+@pytest.mark.parametrize(("loud_from_s", "is_scaled"), [(32, True), (33, False)])
+def test_the_first_2_mib_of_samples_in_whole_seconds_decide_whether_compressed_sound_is_scaled(
+    loud_from_s: int, is_scaled: bool
+) -> None:
+    samples = chirps(36.0, 16_000)
+    samples *= 50_000
+    samples[: loud_from_s * 16_000] = 0  # zeros do not count
+    _, (warning,) = heard(av_encoded(samples, 16_000, "matroska", "pcm_f32le"))
+    assert warning.code == "samples-out-of-range"
+    assert (warning.onset_s is None) == is_scaled
+
+
 @pytest.mark.parametrize(
     ("container", "codec", "came"),
     [

@@ -37,11 +37,13 @@ def begun(content: bytes, file: bytes | None = None) -> tuple[PacketRun, list[tu
 
 
 def test_packets_are_collected_until_the_run_is_full_and_give_their_sound_at_once() -> None:
-    run, packets = begun(mp3())
+    run, packets = begun(mp3(seconds=6.0))
     n_packets = 1 + sum(run.add(*packet) for packet in packets[1:])
     assert n_packets == run.n_packets < len(packets)
-    sound = run.place()
-    assert sound is not None
+    placed = run.place()
+    assert placed is not None
+    sound, durations_s = placed
+    assert durations_s == [frame.samples / 16_000 for _, frame in packets[:n_packets]]
     np.testing.assert_array_equal(
         sound.samples, np.concatenate([samples_of(frame) for _, frame in packets[:n_packets]])
     )
