@@ -31,7 +31,7 @@ QUERIES_WITH_EVENTS = (
 SYNONYM = "a canine barking"
 CONTEXT_S = 2.0
 """A sound that begins sooner after the cut is not compared: the model hears less of what is before it."""
-SHORT_CLIP_THRESHOLD = 0.3
+SHORT_CLIP_THRESHOLD = 0.2
 """The threshold that the model card names for short clips; with the default threshold the frying is not found."""
 MARGIN = 0.1
 """A segment whose score is closer to the threshold may appear or vanish when a clip is shifted."""
