@@ -42,9 +42,8 @@ class Extension:
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= self.short_ratio <= 1:
-            raise ValueError(
-                f"extent ratios are above 0 and at most 1, not {self.ratio}, and {self.short_ratio} for short"
-            )
+            accepted = "extent ratios are above 0 and at most 1, and that of short peaks is not the lower one"
+            raise ValueError(f"{accepted}, not {self.ratio} and {self.short_ratio} for short peaks")
 
     def ceiling(self, scores: Float32) -> Float32:
         """The highest score that the extension can give to frames with these scores; any shape."""
