@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.waiting import PATIENCE_S
 COMMAND = [sys.executable, "-m", "service", "serve"]
 ROOT = Path(__file__).parents[1]
 BOUNDARY = "b"
+DECODER = "service.engine.decoder_process"
 
 
 @dataclass
@@ -87,6 +89,31 @@ class Service:
     def decoders(self) -> list[psutil.Process]:
         """The processes that decode clips."""
         return psutil.Process(self.process.pid).children()
+
+    @contextmanager
+    def decoders_stopped(self) -> Iterator[None]:
+        """Stops all decoders until the end of the block, also those that are started meanwhile."""
+        over = threading.Event()
+
+        def stop() -> None:
+            while not over.wait(0.005):
+                for decoder in self.decoders():
+                    with suppress(psutil.Error):
+                        if (
+                            DECODER in decoder.cmdline()
+                        ):  # otherwise the service would wait for the start of its program
+                            decoder.suspend()
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            for decoder in self.decoders():
+                with suppress(psutil.Error):
+                    decoder.resume()
 
 
 @contextmanager

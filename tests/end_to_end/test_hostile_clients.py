@@ -375,17 +375,19 @@ def test_requests_that_outlast_the_grace_period_get_503_and_no_traceback_is_logg
 
 
 def test_work_of_clients_that_have_gone_is_not_begun(run: Run) -> None:
-    with run(DECODERS="1", MAX_REQUESTS="8") as service:
-        for decoder in service.decoders():
-            decoder.suspend()
-        clients = [service.send(request(flac(60 + i), "low")) for i in range(6)]
-        wait_until(lambda: service.metric("earmark_requests_in_flight") == 7)  # and the request for the metrics
-        for client in clients:
-            client.close()
-        wait_until(lambda: service.metric("earmark_requests_in_flight") == 1)  # the request for the metrics
-        wait_until(lambda: service.metric('earmark_requests_total{route="/localize",status="499"}') == 6)
-        assert service.post(SHORT).status_code == 200  # after any work that was begun before
-        assert service.metric("earmark_windows_total") == 1
+    windows = "earmark_windows_total"
+    with run(DECODERS="1", MAX_REQUESTS="8", MAX_WAIT_S="3600") as service:
+        with service.decoders_stopped():
+            clients = [service.send(request(flac(60 + i), "low")) for i in range(6)]
+            wait_until(lambda: service.metric("earmark_requests_in_flight") == 7)  # and the request for the metrics
+            for client in clients:
+                client.close()
+            wait_until(lambda: service.metric('earmark_requests_total{route="/localize",status="499"}') == 6)
+            before = service.metric(windows)
+        wait_until(lambda: service.metric("earmark_decoder_processes_busy") == 0)
+        assert service.metric(windows) - before < 75  # the windows of one of the clips
+        assert service.metric("earmark_requests_in_flight") == 1
+        assert service.post(SHORT).status_code == 200
 
 
 def test_hours_of_silence_in_a_small_file_are_refused_at_once(run: Run) -> None:

@@ -1,10 +1,8 @@
 """Requests of all kinds, good and bad, and troubles of the parts that the service uses."""
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
 
@@ -100,7 +98,7 @@ class MixedLoad:
             meanwhile: Called while requests are in progress.
         """
         clips = [self._new_clip(20.0) for _ in range(MAX_REQUESTS)]
-        with ThreadPoolExecutor(MAX_REQUESTS) as clients, self._decoders_stopped():
+        with ThreadPoolExecutor(MAX_REQUESTS) as clients, self._service.decoders_stopped():
             accepted = [clients.submit(self._post, clip, "a dog barks") for clip in clips]
             wait_until(lambda: self._service.metric("earmark_requests_in_flight") > MAX_REQUESTS)  # and this request
             before = self.statuses[429]
@@ -142,28 +140,6 @@ class MixedLoad:
             request = client.submit(self._post, self._new_clip(2.0), "rain")
             wait_until(lambda: request.done() or self._service.metric("earmark_decoder_processes_busy") > 0)
             action(decoder)
-
-    @contextmanager
-    def _decoders_stopped(self) -> Iterator[None]:
-        """Stops all decoders until the end of the block, also those that are started meanwhile."""
-        over = threading.Event()
-
-        def stop() -> None:
-            while not over.wait(0.005):
-                for decoder in self._service.decoders():
-                    with suppress(psutil.Error):
-                        decoder.suspend()
-
-        thread = threading.Thread(target=stop)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            for decoder in self._service.decoders():
-                with suppress(psutil.Error):
-                    decoder.resume()
 
     def _leave(self) -> None:
         """Disconnects before the answer."""
