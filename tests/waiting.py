@@ -18,7 +18,7 @@ def wait_until(condition: Callable[[], object], limit_s: float = PATIENCE_S) -> 
 
 
 def avoid_the_end_of_a_minute(needed_s: float) -> None:
-    """Waits for the next minute if the running minute ends within the time that a test needs; so does a day."""
+    """Waits for the next minute if the running minute ends within the time that a test needs. A day ends with a minute, too."""
     left_s = _MINUTE_S - time.time() % _MINUTE_S
     if left_s < needed_s:
         time.sleep(left_s)

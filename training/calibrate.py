@@ -243,6 +243,7 @@ def figures_on_scenes(
         "threshold_of_false_presence": at_false_presence.threshold,
         "false_presence": float(present[scenes.absent].mean()),
         "presence_at_6_db": float(present[scenes.audible].mean()),
+        "threshold_at_5_percent": float(exceeded),
         "presence_at_6_db_at_5_percent": float((highest[scenes.audible] > exceeded).mean()),
     }
 

@@ -112,8 +112,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--extent-ratio",
         type=float,
-        help="a checkpoint's segments extend from their peak while the score stays above this fraction of the "
-        f"threshold; 1 disables it (default: {EXTENT_RATIO})",
+        help="a checkpoint's segments extend from their peak while the odds of the score stay above this fraction "
+        f"of those of the threshold; 1 disables it (default: {EXTENT_RATIO})",
     )
     options = parser.parse_args(arguments)
     protocol, of_checkpoint = options.protocol is not None, options.checkpoint is not None

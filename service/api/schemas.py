@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from service.core.extension import ExtentScale
+
 _DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
 
 
@@ -187,7 +189,9 @@ class ModelInfoOut(ModelOut):
 
 
 class DefaultsOut(BaseModel):
-    """Values that apply if a request does not set them."""
+    """Values that apply if a request does not set them, and values of the model that requests cannot change."""
+
+    model_config = _DOCUMENTED
 
     threshold: float
     threshold_off: float
@@ -195,11 +199,12 @@ class DefaultsOut(BaseModel):
     extent_ratio: float
     min_duration_s: float
     merge_gap_s: float
-    extent_scale: str
+    extent_scale: ExtentScale
     """Whether `extent_ratio` is a fraction of the threshold (`score`) or of its odds, threshold / (1 - threshold) (`odds`). A
-    value of the model, which requests cannot change."""
+    value of the model."""
     core_s: float
-    """Peaks above the threshold for a shorter time, in seconds, are extended by `short_extent_ratio`. A value of the model."""
+    """Peaks above a threshold for a shorter time, in seconds, are extended by `short_extent_ratio`; 0 if no peak counts as
+    short. A value of the model."""
     short_extent_ratio: float
     """The extent ratio of short peaks, unless `extent_ratio` is higher. A value of the model."""
     curves: str

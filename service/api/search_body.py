@@ -70,7 +70,8 @@ class SearchBody(BaseModel):
     """Width of the median filter that smooths the score, in seconds, 0 to 5."""
 
     extent_ratio: _Number = None
-    """Extends each segment from its peak outwards while the score stays above this fraction of the threshold, 0.1 to 1."""
+    """Extends each segment from its peak outwards while the score stays above this fraction of the threshold (or of
+    its odds), 0.1 to 1."""
 
     min_duration_s: _Number = None
     """Minimum duration of a segment, in seconds."""

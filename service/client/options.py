@@ -16,7 +16,7 @@ class Options(TypedDict, total=False):
         threshold: Score above which a segment starts, 0 to 1.
         threshold_off: Score above which a segment continues, 0 to `threshold`.
         median_filter_s: Width of the median filter that smooths the score, in seconds.
-        extent_ratio: Extends a segment while the score stays above this fraction of the threshold, 0.1 to 1.
+        extent_ratio: Extends a segment while the score stays above this fraction of the threshold (or of its odds), 0.1 to 1.
         min_duration_s: Minimum duration of a segment, in seconds.
         merge_gap_s: Maximum gap between two segments that are merged, in seconds.
         curves: Curves in the answer: "score", "similarity", "both" or "none".

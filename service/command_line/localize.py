@@ -22,7 +22,7 @@ POSTPROCESSING = {
     "threshold": "score above which a segment starts, 0 to 1",
     "threshold_off": "score above which a segment continues, 0 to the threshold",
     "median_filter_s": "width of the median filter that smooths the score, in seconds",
-    "extent_ratio": "extend a segment while the score stays above this fraction of the threshold, 0.1 to 1",
+    "extent_ratio": "extend a segment while the score stays above this fraction of the threshold (or of its odds), 0.1 to 1",
     "min_duration_s": "minimum duration of a segment, in seconds",
     "merge_gap_s": "maximum gap between two segments that are merged, in seconds",
 }

@@ -45,7 +45,7 @@ def score_curves(
         evidence: One row for each query, shape (Q, T); see `EncodedQueries.evidence`.
         calibration: The sigmoid from evidence to scores.
         grid: The frames of the curves.
-        postprocessing: Width of the median filter, extent ratio, and how the curves are cut into segments.
+        postprocessing: Width of the median filter, extension, and how the curves are cut into segments.
     """
     smoothed = smooth(scoring.score(evidence, calibration), grid, postprocessing)
     return ScoreCurves(smoothed, postprocessing.extension(grid).extend(smoothed), grid, postprocessing)

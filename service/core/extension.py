@@ -19,8 +19,8 @@ class Extension:
 
     A run of frames whose extended scores are above a threshold t is a run whose scores before extension were above
     `ratio` * t, at least one of them above t: a cut at any threshold gives the runs of frames that hysteresis gives. With the
-    scale "odds", the odds of these scores, score / (1 - score), were above `ratio` times the odds of t, so that a high peak
-    reaches less far than a low one.
+    scale "odds", the odds of these scores, score / (1 - score), were above `ratio` times the odds of t, so that runs at high
+    thresholds reach less far.
 
     A run above t that is shorter than `core_frames` is a short peak, and reaches as far as `short_ratio` allows. The curve of
     a short sound falls more slowly than the sound, and `ratio` alone would make its segment too long.
@@ -32,7 +32,7 @@ class Extension:
         short_ratio: The ratio of short peaks; `ratio` to 1.
 
     Raises:
-        ValueError: On construction, if a ratio is outside its range.
+        ValueError: On construction, if a ratio is outside its range, or that of short peaks is the lower one.
     """
 
     ratio: float
@@ -42,8 +42,8 @@ class Extension:
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= self.short_ratio <= 1:
-            accepted = "extent ratios are above 0 and at most 1, and that of short peaks is not the lower one"
-            raise ValueError(f"{accepted}, not {self.ratio} and {self.short_ratio} for short peaks")
+            accepted = "0 < extent ratio <= extent ratio of short peaks <= 1"
+            raise ValueError(f"the extent ratios are {self.ratio} and {self.short_ratio}; accepted: {accepted}")
 
     def ceiling(self, scores: Float32) -> Float32:
         """The highest score that the extension can give to frames with these scores; any shape."""

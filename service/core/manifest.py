@@ -149,7 +149,7 @@ class Manifest:
         return self.grid.n_samples(self.window_frames)
 
     def to_json(self) -> str:
-        """The text of manifest.json, without the fields that have their default: older services may not know them."""
+        """The text of manifest.json, without fields that have their default: older services refuse unknown fields."""
         return json.dumps(to_document(self), indent=2) + "\n"
 
     @classmethod

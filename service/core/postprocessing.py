@@ -18,7 +18,7 @@ MAX_CORE_S = 5.0
 class Postprocessing:
     """The settings with which score curves become segments.
 
-    The score curve is smoothed by the median filter and extended by the extent ratio. Then it is cut into segments,
+    The score curve is smoothed by the median filter and extended by the extent ratios. Then it is cut into segments,
     close segments are merged, and short segments are dropped.
 
     Attributes:
@@ -26,8 +26,8 @@ class Postprocessing:
         threshold_off: A segment ends where the score falls to this value or below; 0 to `threshold`.
         median_filter_s: Width of the median filter that smooths the score, in seconds; 0 to 5 s. 0 disables the filter.
         extent_ratio: Extends each segment from its peak outwards while the smoothed score stays above this fraction of
-            the threshold; 0.1 to 1. 1 disables the extension. The score curve itself is extended, so that the fraction
-            holds for every threshold; see `service.core.extension`.
+            the threshold, or its odds above this fraction of the threshold's; 0.1 to 1. 1 disables the extension. The score
+            curve itself is extended, so that the fraction holds for every threshold; see `service.core.extension`.
         min_duration_s: Segments shorter than this are dropped; 0 to 3600 s.
         merge_gap_s: Segments at most this far apart are merged; 0 to 3600 s.
         extent_scale: Whether the extent ratios are fractions of the threshold ("score") or of its odds, threshold /

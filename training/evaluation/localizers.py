@@ -30,8 +30,7 @@ from training.towers.text import SentenceEncoder
 Float32 = NDArray[np.float32]
 
 QUERIES_PER_REQUEST = 32
-MEDIAN_FILTER_S, EXTENT_RATIO = 0.36, 0.2
-CORE_S, SHORT_EXTENT_RATIO = 0.28, 0.6
+MEDIAN_FILTER_S, EXTENT_RATIO, CORE_S, SHORT_EXTENT_RATIO = 0.36, 0.2, 0.28, 0.6
 """Post-processing of the default model; `training/EXPERIMENTS.md` says how it was chosen."""
 MIN_DURATION_S, MERGE_GAP_S = 0.1, 0.2
 

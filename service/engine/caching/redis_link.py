@@ -178,7 +178,7 @@ def check_url(url: str) -> None:
         ValueError: If the URL is not one of `ACCEPTED_URLS`.
     """
     try:
-        _connection_pool(url).make_connection()
+        _connection_pool(url, REPLY_TIMEOUT_S).make_connection()
     except TypeError as error:  # an unknown option after the question mark
         raise ValueError(url) from error
 
@@ -188,7 +188,7 @@ def without_secrets(url: str) -> str:
     return _SECRETS.sub("***", url)
 
 
-def _connection_pool(url: str, reply_timeout_s: float = REPLY_TIMEOUT_S) -> ConnectionPool:
+def _connection_pool(url: str, reply_timeout_s: float) -> ConnectionPool:
     """Makes a pool of connections. The bounds come after the URL's options, so the URL cannot change them."""
     options: dict[str, Any] = {
         "connection_class": Connection,

@@ -13,7 +13,7 @@ const seconds = (value) => `${exact(value)} s`;
 const SLIDERS = [
   ["threshold", "Threshold", 0.01, 0.99, 0.01, exact, "Raise it if too much is reported, lower it if something is missed."],
   ["median_filter_s", "Smoothing", 0, 3, 0.04, seconds, "Removes short peaks and short gaps of the curve."],
-  ["extent_ratio", "Extent", 0.1, 1, 0.02, exact, "Lower values let a segment reach further around its peak."],
+  ["extent_ratio", "Extent", 0.1, 1, 0.02, exact, "Lower values let a segment reach further around its peak; short peaks reach less far."],
   ["min_duration_s", "Minimum duration", 0, 5, 0.05, seconds, "Shorter segments are dropped."],
   ["merge_gap_s", "Merge gap", 0, 5, 0.05, seconds, "Segments at most this far apart become one."],
 ];

@@ -159,7 +159,7 @@ async def test_a_thousand_requests_that_wait_take_no_threads() -> None:
         for number in range(1000):
             tasks.start_soon(workers.run, Client().request, Call(), lambda number=number: results.append(number))
         await anyio.wait_all_tasks_blocked()
-        assert threading.active_count() == before
+        assert threading.active_count() <= before  # threads of earlier tests may end meanwhile
         done.set()
     assert results == list(range(1000))
 
