@@ -27,6 +27,11 @@ def test_ratios_are_those_of_the_same_round(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.splitlines()[-1] == row
 
 
+def test_a_figure_of_0_has_no_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    report({"one process": [{"CPU s/h": 0.0}], "Ray": [{"CPU s/h": 5.0}]})
+    assert capsys.readouterr().out.splitlines()[-1].endswith("| nan (nan to nan) |")
+
+
 @pytest.mark.timeout(900)
 def test_every_part_is_measured_on_one_process_and_on_two_nodes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.distributed", str(tmp_path / "out.md"), "--tiny"]
