@@ -57,7 +57,8 @@ def search_library(host: str, port: int, query: str) -> list[Interval]:
     head = b'--b\r\nContent-Disposition: form-data; name="audio"; filename="scene.flac"\r\n\r\n'
     body = head + (DEMO / "scene.flac").read_bytes() + b"\r\n--b--\r\n"
     request(host, port, "POST", "/library/clips", body, "multipart/form-data; boundary=b")
-    answer = request(host, port, "POST", "/search", json.dumps({"query": query}).encode(), "application/json")
+    search = json.dumps({"query": query, "threshold": THRESHOLD}).encode()
+    answer = request(host, port, "POST", "/search", search, "application/json")
     return sorted((moment["onset_s"], moment["offset_s"]) for moment in answer["moments"])
 
 

@@ -61,6 +61,8 @@ class Extension:
         Returns:
             Curves with the same maxima, nowhere lower than before, shape (Q, T).
         """
+        if self.ratio == 1:
+            return curves.copy()
         extended = np.empty_like(curves)
         values = curves.shape[1] * (2 if self.core_frames else 1)
         rows = max(1, _CHUNK_VALUES // max(1, values))

@@ -11,8 +11,9 @@ from service.core.errors import ParameterInvalid
 MAX_TEXT_CHARS = 10_000
 _Dataclass = TypeVar("_Dataclass")
 
+MAX_SHOWN_CHARS = 100
 _shown = reprlib.Repr()
-_shown.maxstring = _shown.maxother = _shown.maxlong = 100
+_shown.maxstring = _shown.maxother = _shown.maxlong = MAX_SHOWN_CHARS
 
 
 def require(holds: bool, name: str, came: object, accepted: str) -> None:
@@ -44,7 +45,7 @@ def read_document(document: Any, kind: type[_Dataclass], prefix: str = "") -> _D
     try:
         return kind(**values)
     except ParameterInvalid as error:
-        raise ManifestInvalid(f"{prefix}{error.name}", error.came, error.accepted) from error
+        raise ManifestInvalid(f"{prefix}{error.name}", error.came[:MAX_SHOWN_CHARS], error.accepted) from error
 
 
 def to_document(value: Any) -> Any:

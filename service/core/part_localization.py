@@ -5,7 +5,7 @@ score, median filter, extension and cut. Near the ends of the part, the median f
 outside the part or be merged with a segment there. Such segments are open: the caller reads a longer part.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,10 @@ def localize_part(
     end = len(smoothed) if part.end_frame == part.n_frames else max(len(smoothed) - half, 0)
     reach = np.flatnonzero(postprocessing.extension(grid).ceiling(smoothed) > postprocessing.threshold_off)  # (R,)
     gap_frames = grid.frames_for(postprocessing.merge_gap_s)
-    found = cut_segments(extended, smoothed, _edges(part, grid), gap_frames, postprocessing)
+    any_length = replace(
+        postprocessing, min_duration_s=0.0
+    )  # a short segment may be the end of a long one outside the part
+    found = cut_segments(extended, smoothed, _edges(part, grid), gap_frames, any_length)
     closed, open_before, open_after = list[Segment](), list[Segment](), list[Segment]()
     for segment in found:
         begins, stops = grid.frames_touched(segment.onset_s, segment.offset_s)
@@ -90,7 +93,7 @@ def localize_part(
             open_before.append(segment)
         if after:
             open_after.append(segment)
-        if not before and not after:
+        if not before and not after and segment.lasts(postprocessing.min_duration_s):
             closed.append(segment)
     return PartSegments(tuple(closed), tuple(open_before), tuple(open_after))
 

@@ -23,6 +23,10 @@ class Segment:
     score: float
     peak_s: float
 
+    def lasts(self, min_duration_s: float) -> bool:
+        """Whether the segment is at least that long."""
+        return self.offset_s - self.onset_s >= min_duration_s - _TOLERANCE_S
+
 
 def find_segments(
     extended: Float32, smoothed: Float32, grid: FrameGrid, duration_s: float, postprocessing: Postprocessing
@@ -70,11 +74,8 @@ def cut_segments(
     peaks = np.maximum.reduceat(extended, _interleave(starts, stops, len(extended)))[::2]  # (S,)
     reached = peaks > postprocessing.threshold
     starts, stops = _merge(starts[reached], stops[reached], gap_frames)
-    long_enough = edges[stops] - edges[starts] >= postprocessing.min_duration_s - _TOLERANCE_S
-    return [
-        _segment(smoothed, edges, int(start), int(stop))
-        for start, stop in zip(starts[long_enough], stops[long_enough], strict=True)
-    ]
+    found = (_segment(smoothed, edges, int(start), int(stop)) for start, stop in zip(starts, stops, strict=True))
+    return [segment for segment in found if segment.lasts(postprocessing.min_duration_s)]
 
 
 def _runs_above(score: Float32, level: float) -> tuple[Bounds, Bounds]:

@@ -197,7 +197,9 @@ def report(rounds: dict[str, list[Figures]]) -> None:
     table("2 cores of one machine", *rounds, *(f"{last} to {name}" for name in others))
     for figure in rounds[last][0]:
         values = {name: [figures[figure] for figures in measured] for name, measured in rounds.items()}
-        ratios = [[a / b if b else math.nan for a, b in zip(values[last], values[name], strict=True)] for name in others]
+        ratios = [
+            [a / b if b else math.nan for a, b in zip(values[last], values[name], strict=True)] for name in others
+        ]
         digits = _DIGITS.get(figure, 1)
         row(figure, *(spread(each, digits) for each in values.values()), *(spread(each, 2) for each in ratios))
 

@@ -90,6 +90,7 @@ function lowerBound(sorted, value) {
 export function extend(curve, settings, grid) {
   const { extent_ratio: ratio, short_extent_ratio: shortRatio, extent_scale: scale } = settings;
   const coreFrames = framesFor(settings.core_s, grid);
+  if (ratio === 1) return curve.slice();
   if (coreFrames === 0) return reconstruct(curve, ceiling(curve, ratio, scale));
   const cores = reconstruct(opening(curve, coreFrames), ceiling(curve, ratio, scale));
   const allPeaks = reconstruct(curve, ceiling(curve, Math.max(shortRatio, ratio), scale));
@@ -115,12 +116,24 @@ function reconstruct(curve, highest) {
 
 /** Lowers what is above a level for fewer than `width` frames to that level. */
 function opening(curve, width) {
-  const opened = new Float32Array(curve.length);
-  for (let start = 0; start + width <= curve.length; start += 1) {
-    const lowest = curve.subarray(start, start + width).reduce((a, b) => Math.min(a, b));
-    for (let frame = start; frame < start + width; frame += 1) opened[frame] = Math.max(opened[frame], lowest);
+  if (width > curve.length) return new Float32Array(curve.length);
+  const lowest = sliding(curve, width, (a, b) => (a < b ? a : b));
+  const padded = new Float32Array(lowest.length + 2 * (width - 1));
+  padded.set(lowest, width - 1);
+  return sliding(padded, width, (a, b) => (a > b ? a : b));
+}
+
+/** The lowest or highest value of each window of frames, in steps of doubling length. */
+function sliding(curve, width, extremum) {
+  let levels = curve;
+  for (let reached = 1; reached < width; ) {
+    const step = Math.min(reached, width - reached);
+    const wider = new Float32Array(levels.length - step);
+    for (let frame = 0; frame < wider.length; frame += 1) wider[frame] = extremum(levels[frame], levels[frame + step]);
+    levels = wider;
+    reached += step;
   }
-  return opened;
+  return levels;
 }
 
 /**

@@ -15,7 +15,7 @@ class Inner:
 
     def __post_init__(self) -> None:
         if self.size < 0:
-            raise ParameterInvalid("size", f"{self.size}", "0 or more")
+            raise ParameterInvalid("size", f"{self.size!r}", "0 or more")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ def test_errors_name_the_field(changes: dict[str, object], message: str) -> None
     with pytest.raises(ManifestInvalid) as caught:
         read_document(DOCUMENT | changes, Outer)
     assert caught.value.field == message
+
+
+def test_long_values_are_shortened_in_errors() -> None:
+    with pytest.raises(ManifestInvalid) as caught:
+        read_document(DOCUMENT | {"inner": {"size": -int("9" * 400)}}, Outer)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_required_field_that_is_missing_is_named() -> None:

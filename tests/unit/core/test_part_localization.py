@@ -31,7 +31,7 @@ settings_of_cuts = st.builds(
     threshold_off=st.floats(0.05, 0.3),
     median_filter_s=st.sampled_from([0, 0.12, 0.36]),
     extent_ratio=st.sampled_from([1.0, 0.7, 0.4]),
-    min_duration_s=st.sampled_from([0, 0.2]),
+    min_duration_s=st.sampled_from([0, 0.2, 2.0]),
     merge_gap_s=st.sampled_from([0, 0.1, 0.4]),
     extent_scale=st.sampled_from(["score", "odds"]),
     core_s=st.sampled_from([0, 0.2]),
@@ -54,6 +54,14 @@ def test_segments_of_a_part_are_those_of_the_whole_unless_they_are_open(
     expected = {(each.onset_s, each.offset_s): each.score for each in whole.segments}
     for segment in result.segments:
         np.testing.assert_allclose(segment.score, expected[segment.onset_s, segment.offset_s], atol=1e-6)
+    half_s = 4 * MANIFEST.grid.hop_s  # half of the widest filter
+    for segment in whole.segments:  # a segment whose peak is in the part is found, or it is open
+        if part.first_frame and segment.peak_s < first * MANIFEST.grid.hop_s + half_s:
+            continue
+        if end < n_frames and segment.peak_s > end * MANIFEST.grid.hop_s - half_s:
+            continue
+        around = (*result.segments, *result.open_before, *result.open_after)
+        assert any(each.onset_s <= segment.peak_s < each.offset_s for each in around)
     if not result.open_before and not result.open_after:
         margin_s = (9 + 12) * MANIFEST.grid.hop_s  # half of the widest filter and the longest gap
         inner = (
@@ -85,3 +93,16 @@ def test_widening_an_open_part_ends_with_the_segment_of_the_whole() -> None:
         end = min(2_000, end + size) if result.open_after else end
     assert result.segments == whole.segments
     assert n_steps < 7
+
+
+def test_the_short_end_of_a_long_segment_is_open() -> None:
+    settings_of_cut = replace(MANIFEST.postprocessing, min_duration_s=5.0)
+    frames = np.tile(np.array([[0, 1]], np.float16), (1_000, 1))
+    frames[400:600] = (1, 0)  # 8 s
+    (whole,) = localize(frames, ["x"], QUERY, MANIFEST, settings_of_cut, 40.0)
+    assert len(whole.segments) == 1
+    for begin, end, sides in ((580, 800, (1, 0)), (200, 420, (0, 1)), (580, 590, (1, 1))):
+        part = RecordingPart(_similarity(frames[begin:end]), begin, 1_000, 40.0)
+        result = localize_part(part, QUERY, MANIFEST, settings_of_cut)
+        assert (len(result.open_before), len(result.open_after)) == sides
+        assert result.segments == ()

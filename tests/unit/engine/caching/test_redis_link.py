@@ -44,7 +44,9 @@ def test_other_urls_are_refused(url: str) -> None:
 
 
 def test_a_url_cannot_change_the_bounds() -> None:
-    options = _connection_pool("redis://host?socket_timeout=100&max_connections=1000", REPLY_TIMEOUT_S).connection_kwargs
+    options = _connection_pool(
+        "redis://host?socket_timeout=100&max_connections=1000", REPLY_TIMEOUT_S
+    ).connection_kwargs
     assert options["socket_timeout"] == REPLY_TIMEOUT_S
 
 
