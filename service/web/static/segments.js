@@ -91,45 +91,57 @@ export function extend(curve, settings, grid) {
   const { extent_ratio: ratio, short_extent_ratio: shortRatio, extent_scale: scale } = settings;
   const coreFrames = framesFor(settings.core_s, grid);
   if (ratio === 1) return curve.slice();
-  if (coreFrames === 0) return reconstruct(curve, ceiling(curve, ratio, scale));
-  const cores = reconstruct(opening(curve, coreFrames), ceiling(curve, ratio, scale));
-  const allPeaks = reconstruct(curve, ceiling(curve, Math.max(shortRatio, ratio), scale));
-  return cores.map((value, frame) => Math.max(value, allPeaks[frame]));
+  if (coreFrames === 0) return reconstruct(curve.slice(), ceiling(curve, ratio, scale));
+  const extended = reconstruct(opening(curve, coreFrames), ceiling(curve, ratio, scale));
+  const allPeaks = reconstruct(curve.slice(), ceiling(curve, Math.max(shortRatio, ratio), scale));
+  for (let i = 0; i < extended.length; i += 1) if (allPeaks[i] > extended[i]) extended[i] = allPeaks[i];
+  return extended;
 }
 
 /** The highest score that an extension by a ratio can give to each frame. Each step is rounded, as in the service. */
 function ceiling(curve, ratio, scale) {
+  const highest = new Float32Array(curve.length);
   const single = Math.fround(ratio);
-  if (scale === "score") return curve.map((value) => value / single);
   const rest = Math.fround(1 - single);
-  return curve.map((value) => Math.max(value / Math.fround(single + Math.fround(rest * value)), value));
+  for (let i = 0; i < curve.length; i += 1) {
+    const value = curve[i];
+    const reached = scale === "score" ? value / single : value / Math.fround(single + Math.fround(rest * value));
+    highest[i] = reached < value ? value : reached;
+  }
+  return highest;
 }
 
-/** Carries the values of a curve to both sides, but nowhere above the ceiling. */
-function reconstruct(curve, highest) {
-  const levels = curve.slice();
-  const clip = (neighbour, frame) => Math.min(Math.max(neighbour, levels[frame]), highest[frame]);
-  for (let frame = 1; frame < levels.length; frame += 1) levels[frame] = clip(levels[frame - 1], frame);
-  for (let frame = levels.length - 2; frame >= 0; frame -= 1) levels[frame] = clip(levels[frame + 1], frame);
+/** Carries the values of a curve to both sides, but nowhere above the ceiling; changes the curve. */
+function reconstruct(levels, highest) {
+  let carried = 0;
+  for (let i = 0; i < levels.length; i += 1) levels[i] = carried = clip(carried, levels[i], highest[i]);
+  for (let i = levels.length - 1; i >= 0; i -= 1) levels[i] = carried = clip(carried, levels[i], highest[i]);
   return levels;
+}
+
+function clip(value, low, high) {
+  if (value < low) return low;
+  return value > high ? high : value;
 }
 
 /** Lowers what is above a level for fewer than `width` frames to that level. */
 function opening(curve, width) {
   if (width > curve.length) return new Float32Array(curve.length);
-  const lowest = sliding(curve, width, (a, b) => (a < b ? a : b));
-  const padded = new Float32Array(lowest.length + 2 * (width - 1));
-  padded.set(lowest, width - 1);
-  return sliding(padded, width, (a, b) => (a > b ? a : b));
+  const padded = new Float32Array(curve.length + width - 1);
+  padded.set(extremes(curve, width, true), width - 1);
+  return extremes(padded, width, false);
 }
 
 /** The lowest or highest value of each window of frames, in steps of doubling length. */
-function sliding(curve, width, extremum) {
+function extremes(curve, width, lowest) {
   let levels = curve;
   for (let reached = 1; reached < width; ) {
     const step = Math.min(reached, width - reached);
     const wider = new Float32Array(levels.length - step);
-    for (let frame = 0; frame < wider.length; frame += 1) wider[frame] = extremum(levels[frame], levels[frame + step]);
+    for (let i = 0; i < wider.length; i += 1) {
+      const other = levels[i + step];
+      wider[i] = levels[i] < other === lowest ? levels[i] : other;
+    }
     levels = wider;
     reached += step;
   }
