@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import psutil
 import soundfile
 
 from tests import patient_http
+from tests.repeating import repeating
 from tests.waiting import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "service", "serve"]
@@ -93,24 +93,18 @@ class Service:
     @contextmanager
     def decoders_stopped(self) -> Iterator[None]:
         """Stops all decoders until the end of the block, also those that are started meanwhile."""
-        over = threading.Event()
 
         def stop() -> None:
-            while not over.wait(0.005):
-                for decoder in self.decoders():
-                    with suppress(psutil.Error):
-                        if (
-                            DECODER in decoder.cmdline()
-                        ):  # otherwise the service would wait for the start of its program
-                            decoder.suspend()
+            for decoder in self.decoders():
+                with suppress(psutil.Error):
+                    # a child that is not a decoder yet is not stopped: the service waits for the start of its program
+                    if DECODER in decoder.cmdline():
+                        decoder.suspend()
 
-        thread = threading.Thread(target=stop)
-        thread.start()
         try:
-            yield
+            with repeating(stop, every_s=0.005):
+                yield
         finally:
-            over.set()
-            thread.join()
             for decoder in self.decoders():
                 with suppress(psutil.Error):
                     decoder.resume()

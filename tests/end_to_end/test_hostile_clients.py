@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.repeating import repeating
 from tests.service_process import (
     Service,
     flac,
@@ -85,23 +85,14 @@ def test_while_everybody_is_refused_the_service_is_not_ready(run: Run, hanging: 
         assert service.post(SHORT).status_code == 200
 
 
-@contextlib.contextmanager
-def dripping(client: socket.socket, piece: bytes) -> Iterator[None]:
+def dripping(client: socket.socket, piece: bytes) -> contextlib.AbstractContextManager[None]:
     """Sends a few bytes from time to time until the end of the block."""
-    over = threading.Event()
 
     def drip() -> None:
         with contextlib.suppress(OSError):  # the service has closed the connection
-            while not over.wait(0.2):
-                client.sendall(piece)
+            client.sendall(piece)
 
-    thread = threading.Thread(target=drip)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return repeating(drip, every_s=0.2)
 
 
 @pytest.mark.parametrize(
@@ -172,26 +163,6 @@ def test_a_client_that_does_not_read_its_answer_is_disconnected_at_the_deadline(
         assert "Traceback" not in service.log
 
 
-class PeakMemory:
-    """Measures the memory of a process in a thread, until the end of the block."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self.peak_bytes, self._process, self._over = 0, process, threading.Event()
-        self._thread = threading.Thread(target=self._measure)
-
-    def __enter__(self) -> "PeakMemory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _measure(self) -> None:
-        while not self._over.wait(0.05):
-            self.peak_bytes = max(self.peak_bytes, self._process.memory_info().rss)
-
-
 def test_unread_answers_take_little_memory(run: Run, hanging: list[socket.socket]) -> None:
     with run(MAX_REQUESTS="20", **ANY_PACE) as service:
         clip_id = service.post(flac(3600), curves="none").json()["clip"]["id"]
@@ -201,11 +172,12 @@ def test_unread_answers_take_little_memory(run: Run, hanging: list[socket.socket
         hanging += [service.connect(receive_buffer=4096) for _ in range(20)]
         for client in hanging:
             client.sendall(request(None, *queries, clip_id=clip_id, curves="both"))
-        with PeakMemory(process) as memory:
+        taken = [before]
+        with repeating(lambda: taken.append(process.memory_info().rss), every_s=0.05):
             for client in hanging:
                 wait_for_answer(client)
             time.sleep(4)  # the service could go on
-        taken_mb = (memory.peak_bytes - before) / 1e6
+        taken_mb = (max(taken) - before) / 1e6
         print(f"20 unread answers take {taken_mb:.0f} MB")
         assert taken_mb < 300
         assert shortest_s(lambda: service.get("/livez").raise_for_status()) < 1

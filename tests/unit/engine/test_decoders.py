@@ -22,6 +22,7 @@ from service.engine.decoders import Decoders
 from service.engine.decoding import decode
 from tests.clips import wav
 from tests.hostile_decoder import hostile_executable, n_starts, with_order
+from tests.repeating import repeating
 from tests.waiting import wait_until
 
 RATE_HZ = 16_000
@@ -140,23 +141,14 @@ def test_a_clip_that_takes_too_much_memory_cannot_be_decoded(
 def test_a_clip_whose_processes_are_killed_by_another_is_reported_as_not_the_fault_of_the_clip(
     hostile: Decoders,
 ) -> None:
-    stop = threading.Event()
-
     def kill_all() -> None:
-        while not stop.wait(0.02):
-            for child in psutil.Process().children():
-                with contextlib.suppress(psutil.Error):
-                    if "tests.hostile_decoder" in child.cmdline():
-                        child.kill()
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):
+                if "tests.hostile_decoder" in child.cmdline():
+                    child.kill()
 
-    killer = threading.Thread(target=kill_all)
-    killer.start()
-    try:
-        with pytest.raises(DecoderLost, match="signal 9"):
-            decoded(hostile, with_order(wav(NOISE[:100]), do="hang"))
-    finally:
-        stop.set()
-        killer.join()
+    with repeating(kill_all, every_s=0.02), pytest.raises(DecoderLost, match="signal 9"):
+        decoded(hostile, with_order(wav(NOISE[:100]), do="hang"))
     assert len(decoded(hostile, wav(NOISE[:100]))) == 100
 
 

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -16,6 +16,7 @@ from service.engine.caching.tiers import EmbeddingCache
 from service.engine.caching.value import PART_BYTES
 from service.engine.clip_embedding import ClipEmbedding
 from tests.redis_server import RedisServer
+from tests.repeating import repeating
 from tests.unit.engine.caching.conftest import HASTY, CacheOn, open_on
 from tests.unit.engine.caching.embeddings import VALUE_BYTES, clip_id, equal, make_embedding
 from tests.waiting import PATIENCE_S, wait_until
@@ -262,26 +263,23 @@ def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
     start, (counter, *labels) = TROUBLE[trouble]
     wrong: list[str] = []
     late_s: list[float] = []
-    over = threading.Event()
 
     def call() -> None:
-        """Does the lookups and writes of one request after another, as the engine does."""
-        while not over.wait(0.002):
-            for name in names:
-                began = time.perf_counter()
-                cached = cache.get(clip_id(name))
-                if cached is None or name == "0":
-                    cache.put(clip_id(name), make_embedding(name))
-                took_s = time.perf_counter() - began
-                if cached is not None and not equal(cached, make_embedding(name)):
-                    wrong.append(name)
-                if took_s >= LIMIT_S:
-                    late_s.append(took_s)
+        """Does the lookups and writes of one request, as the engine does."""
+        for name in names:
+            began = time.perf_counter()
+            cached = cache.get(clip_id(name))
+            if cached is None or name == "0":
+                cache.put(clip_id(name), make_embedding(name))
+            took_s = time.perf_counter() - began
+            if cached is not None and not equal(cached, make_embedding(name)):
+                wrong.append(name)
+            if took_s >= LIMIT_S:
+                late_s.append(took_s)
 
-    callers = [threading.Thread(target=call) for _ in range(3)]
-    for caller in callers:
-        caller.start()
-    try:
+    with ExitStack() as callers:
+        for _ in range(3):
+            callers.enter_context(repeating(call, every_s=0.002))
         wait_until(lambda: counted(cache, "lookups", "redis", "hit") >= 10)
         before = counted(cache, counter, *labels)
         undo = start(server)
@@ -289,10 +287,6 @@ def test_while_redis_is_in_trouble_embeddings_are_right_and_in_time(
         undo()
         hits = counted(cache, "lookups", "redis", "hit")
         wait_until(lambda: counted(cache, "lookups", "redis", "hit") >= hits + 10)
-    finally:
-        over.set()
-        for caller in callers:
-            caller.join()
     assert (wrong, late_s) == ([], [])
 
 
