@@ -4,11 +4,13 @@
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import io
+import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -26,11 +28,14 @@ from service.core.start_errors import DeviceUnavailable
 from service.engine.cpu_features import has_exact_int8
 from service.engine.options import EngineOptions
 
+log = logging.getLogger(__name__)
+
 CPU_PROVIDER = "CPUExecutionProvider"
 _PROVIDERS = {"cpu": CPU_PROVIDER, "cuda": "CUDAExecutionProvider"}
 # DEFAULT can be 50 times slower, and EXHAUSTIVE tunes again for each new shape.
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 _LOG_ERRORS = 3
+_REASON_CHARS = 500
 _DEVICE_FAILURE = re.compile(r"\b(CUDA|CUDNN|CUBLAS)\w* (failure|error)", re.IGNORECASE)
 _OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate", re.IGNORECASE)
 _FAILURES = (
@@ -153,8 +158,28 @@ def _open(path: Path, options: EngineOptions) -> onnxruntime.InferenceSession:
         ("session.record_ep_graph_assignment_info", "1"),
     ):
         session_options.add_session_config_entry(key, value)
-    with failures_as_mismatch(path.name):
-        return onnxruntime.InferenceSession(path, session_options, providers=_providers(options))
+    providers = _providers(options)
+    if providers == [CPU_PROVIDER]:
+        with failures_as_mismatch(path.name):
+            return onnxruntime.InferenceSession(path, session_options, providers=providers)
+    with failures_as_mismatch(path.name), _prints_as_log():
+        onnxruntime.preload_dlls()
+        return onnxruntime.InferenceSession(path, session_options, providers=providers)
+
+
+@contextmanager
+def _prints_as_log() -> Generator[None]:
+    """Logs what ONNX Runtime prints if CUDA does not work: standard output may be the answer of a command."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            yield
+    finally:
+        reason = " ".join(printed.getvalue().split())
+        if failure := _DEVICE_FAILURE.search(reason):  # stands behind the names of functions of ONNX Runtime
+            reason = reason[failure.start() :]
+        if reason:
+            log.warning("ONNX Runtime has a problem with CUDA", extra={"reason": reason[:_REASON_CHARS]})
 
 
 def _providers(options: EngineOptions) -> list[Any]:
@@ -169,6 +194,5 @@ def _providers(options: EngineOptions) -> list[Any]:
         raise DeviceUnavailable(options.device, ", ".join(available))
     if options.device == "cpu" or not has_cuda:
         return [_PROVIDERS["cpu"]]
-    onnxruntime.preload_dlls()
     limit = {"gpu_mem_limit": str(options.gpu_memory_bytes)} if options.gpu_memory_bytes else {}
     return [(_PROVIDERS["cuda"], _CUDA_OPTIONS | limit), _PROVIDERS["cpu"]]

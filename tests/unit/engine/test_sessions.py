@@ -4,15 +4,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from service.core.manifest import PACKAGED_BUNDLE, TEXT_GRAPH, verify_bundle
+from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, TEXT_GRAPH, verify_bundle
+from service.core.start_errors import DeviceUnavailable
 from service.engine import sessions
 from service.engine.cpu_features import has_exact_int8
 from service.engine.options import EngineOptions
 from service.engine.sessions import GraphSession
 
 ROOT = Path(__file__).parents[3]
+AUDIO = {"waveform": "tensor(float)"}
 
 
 def test_onnx_runtime_keeps_no_identity_of_the_machine_to_report_with(tmp_path: Path) -> None:
@@ -34,3 +37,21 @@ def test_the_faster_8_bit_products_give_the_same_bits(monkeypatch: pytest.Monkey
         ids = rng.integers(1_000, 30_000, (n_queries, length))
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         assert fast.run(feeds)[0].tobytes() == slow.run(feeds)[0].tobytes()
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
+def test_a_broken_cuda_is_logged_and_leaves_standard_output_to_the_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13:\nno such file"))
+    session = GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(device="auto"), AUDIO, ["frames"])
+    assert session.provider == "CPUExecutionProvider"
+    assert capsys.readouterr() == ("", "")
+    (record,) = caplog.records
+    assert (record.levelname, vars(record)["reason"]) == ("WARNING", "Failed to load libcublas.so.13: no such file")
+    with pytest.raises(DeviceUnavailable, match="CPUExecutionProvider"):
+        GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(device="cuda"), AUDIO, ["frames"])
