@@ -144,8 +144,7 @@ class Settings(BaseSettings):
     faster there, so each thread processes one window at a time."""
 
     gpu_memory_bytes: int = Field(0, ge=0)
-    """Maximum GPU memory of each encoder (audio and text), in bytes; 0 sets no limit. Set it if other processes share
-    the GPU."""
+    """Maximum GPU memory of the audio encoder, in bytes; 0 sets no limit. Set it if other processes share the GPU."""
 
     max_wait_s: int = Field(30, ge=1, le=3600)
     """Longest time that a request may have to wait for the requests ahead of it, in seconds; if the estimate is longer,

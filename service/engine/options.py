@@ -25,9 +25,9 @@ class EngineOptions:
             embeds one window at a time.
         cache_bytes: Size limit of the clip embeddings in memory, in bytes; 0 disables the cache in memory.
         cached_queries: Largest number of query embeddings in memory; 0 disables their cache.
-        device: Device that runs the encoders; "auto" uses CUDA if it is available, and otherwise the CPU.
+        device: Device that runs the audio encoder; "auto" uses CUDA if it is available, and otherwise the CPU.
         intra_op_threads: Number of CPU threads that inference uses; 0 uses one per core.
-        gpu_memory_bytes: Limit of the GPU memory of each encoder, in bytes; 0 sets no limit.
+        gpu_memory_bytes: Limit of the GPU memory of the audio encoder, in bytes; 0 sets no limit.
     """
 
     max_clip_s: float = 3600.0

@@ -19,11 +19,11 @@ from service.core.warnings import AnswerWarning
 from service.engine.encoders import check_embeddings
 from service.engine.options import EngineOptions
 from service.engine.query_tokenizer import open_tokenizer
-from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mismatch
+from service.engine.sessions import GraphSession, failures_as_mismatch
 
 Float32 = NDArray[np.float32]
 
-_TOKENS_AT_A_TIME, _GPU_TOKENS_AT_A_TIME = 192, 512
+_TOKENS_AT_A_TIME = 192
 """Tokens in a batch of queries. Larger batches are hardly faster, and make other calls wait longer."""
 
 
@@ -43,15 +43,15 @@ class ReadQuery:
 class TextEncoder:
     """The text graph with its tokenizer.
 
-    On a CPU, every batch of queries runs on one thread, and as many batches as there are threads run beside each other. A
-    query is a small matrix, which more threads do not make faster.
+    It runs on the CPU also if the audio graph runs on a GPU: ONNX Runtime has no CUDA kernel for the 8-bit products, so every
+    product would copy its matrix from the GPU and back. Every batch of queries runs on one thread, and as many batches as there
+    are threads run beside each other. A query is a small matrix, which more threads do not make faster.
     """
 
     def __init__(self, bundle_dir: Path, manifest: Manifest, options: EngineOptions) -> None:
         """Opens the text graph of a verified bundle.
 
         Raises:
-            DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
             TokenizerInvalid: If the tokenizer cannot be used.
             GraphMismatch: If the inputs or outputs of the graph are not those of the bundle format.
         """
@@ -66,15 +66,12 @@ class TextEncoder:
         self._tokenizer = open_tokenizer(bundle_dir / TOKENIZER, manifest.max_query_tokens)
         self._session = GraphSession(
             bundle_dir / TEXT_GRAPH,
-            replace(options, intra_op_threads=1),
+            replace(options, device="cpu", intra_op_threads=1),
             inputs={"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"},
             outputs=manifest.text_outputs,
             n_runs=options.cpu_threads,
         )
-        is_on_cpu = self._session.provider == CPU_PROVIDER
-        self._n_runs, self._max_tokens = (
-            (options.cpu_threads, _TOKENS_AT_A_TIME) if is_on_cpu else (1, _GPU_TOKENS_AT_A_TIME)
-        )
+        self._n_runs = options.cpu_threads
         self._threads = ThreadPoolExecutor(self._n_runs, "text-encoder")
 
     def encode(self, queries: Sequence[str], check: Callable[[], object] = lambda: None) -> EncodedQueries:
@@ -132,7 +129,7 @@ class TextEncoder:
             if sigmoids is not None:
                 (sigmoids[batch],) = extra
 
-        batches = _batches([len(each) for each in ids], self._n_runs, self._max_tokens)
+        batches = _batches([len(each) for each in ids], self._n_runs, _TOKENS_AT_A_TIME)
         if len(batches) == 1:
             run(batches[0])
         else:

@@ -90,6 +90,15 @@ def test_a_query_in_another_language_says_so_also_if_it_is_cut(text_encoder: Tex
     assert [warning.code for warning in _warnings(text_encoder, "犬 " * 500)] == ["query-cut", "query-language-unknown"]
 
 
+def test_queries_are_encoded_on_the_cpu_whichever_device_is_set(
+    tiny_bundle: Path, manifest: Manifest, text_encoder: TextEncoder
+) -> None:
+    encoder = TextEncoder(tiny_bundle, manifest, EngineOptions(device="cuda"))
+    assert encoder._session.provider == "CPUExecutionProvider"
+    queries = ["rain", "a dog barks"]
+    assert encoder.encode(queries).embeddings.tobytes() == text_encoder.encode(queries).embeddings.tobytes()
+
+
 def test_a_graph_of_other_names_is_refused(tiny_bundle_copy: Path) -> None:
     (tiny_bundle_copy / "text.onnx").write_bytes((tiny_bundle_copy / "audio.onnx").read_bytes())
     sign_bundle(tiny_bundle_copy)
