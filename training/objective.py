@@ -17,7 +17,7 @@ from training.model import LanguageAudioModel
 from training.processes import Processes
 from training.recipe import Recipe
 from training.synthesis.vocabulary import Vocabulary
-from training.towers.masking import disturb_maps, mask_spectrogram
+from training.towers.masking import disturb_maps, equalize, mask_spectrogram
 from training.towers.pyramid import PyramidTower
 from training.towers.tower import AudioTower
 
@@ -84,8 +84,10 @@ class Objective:
         if isinstance(batch, MapBatch):
             maps = disturb_maps(batch.decoded_maps(), config.map_noise, config.map_dropout)
             return map_tower(tower).features_of_maps(maps)
-        masked = mask_spectrogram(tower.spectrogram(batch.waveform), config.time_mask_s, config.mel_mask_bands)
-        return tower.features(masked)
+        spectrogram = tower.spectrogram(batch.waveform)
+        if config.equalizer_db:
+            spectrogram = equalize(spectrogram, config.equalizer_db)
+        return tower.features(mask_spectrogram(spectrogram, config.time_mask_s, config.mel_mask_bands))
 
     def _any_enabled(self, *names: str) -> bool:
         return any(self.loss_weight(name) > 0 for name in names)

@@ -65,6 +65,8 @@ class OptimizationConfig:
     """Longest masked stretch of a spectrogram in seconds (SpecAugment, arXiv 1904.08779). 0: none."""
     mel_mask_bands: int = 8
     """Largest number of masked mel bands of a spectrogram (SpecAugment). 0: none."""
+    equalizer_db: float = 0.0
+    """Largest gain in dB of the random curves that equalize half of the spectrograms of a pyramid tower. 0: none."""
     map_noise: float = 0.0
     """Standard deviation of the noise on cached maps, which have unit deviation."""
     map_dropout: float = 0.0
@@ -147,12 +149,38 @@ class Recipe:
                 f"audio.frozen_layers is {self.audio.frozen_layers}; with data.cache only {TRUNK_LAYERS} is accepted, because "
                 "cached maps train no layer of the trunk"
             )
+        if self.optimization.equalizer_db and not isinstance(self.audio, PyramidConfig):
+            raise ValueError(
+                f"audio.kind is {self.audio.kind!r}; with optimization.equalizer_db only 'pyramid' is accepted"
+            )
+        self._check_pool()
         if self.losses.teacher_sigmoid and not self.teacher.folder:
             raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")
         scene_losses = [name for name in self.losses.__slots__ if name.startswith(("label_", "teacher_"))]
         positive = [name for name in scene_losses if getattr(self.losses, name)]
         if self.data.sets and positive:
             raise ValueError(f"data.sets have no labels: losses.{positive[0]} needs scenes; 0 is accepted")
+
+    def _check_pool(self) -> None:
+        """Raises ValueError if the run cannot draw from a pool."""
+        pool = self.data.pool
+        if not pool.scenes:
+            return
+        if not 0 < pool.fresh <= pool.scenes:
+            raise ValueError(f"data.pool.fresh is {pool.fresh}; 1 to data.pool.scenes, {pool.scenes}, is accepted")
+        if not isinstance(self.audio, CompactConfig | PyramidConfig):
+            raise ValueError(
+                f"audio.kind is {self.audio.kind!r}; with data.pool only 'compact' and 'pyramid' are accepted"
+            )
+        if self.data.sets or self.data.cache:
+            raise ValueError(
+                "data.pool holds scenes of data.folder; with data.sets or data.cache only 0 scenes are accepted"
+            )
+        others = [
+            name for name in ("clip_contrastive", "region_contrastive", "region_sigmoid") if getattr(self.losses, name)
+        ]
+        if others:
+            raise ValueError(f"losses.{others[0]} needs captions, which data.pool does not keep; 0 is accepted")
 
     @property
     def needs_teacher_scores(self) -> bool:

@@ -28,6 +28,7 @@ from training.caption_embedding import CaptionEmbedder
 from training.checkpoint import BEST, CHECKPOINT, Run
 from training.data.batch import CaptionedBatch
 from training.data.loading import load_batches
+from training.data.scene_pool import PoolDraws
 from training.evaluation.run_report import write_report
 from training.evaluation.validation import SELECTION_FIGURE, Validation
 from training.initial_model import initial_model
@@ -86,9 +87,16 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
     objective = Objective(run.model, embedder, source.vocabulary, recipe, processes)
     parts_per_step = config.accumulate * processes.count
     n_parts = config.steps * parts_per_step
-    batches = source.batches(part_size(config.batch, parts_per_step), n_parts)
     parts = range(run.step * parts_per_step + processes.rank, n_parts, processes.count)
-    stream = zip(parts, load_batches(batches, parts, recipe.data.workers), strict=True)
+    size, pool = part_size(config.batch, parts_per_step), recipe.data.pool
+    if pool.scenes:
+        draws = PoolDraws(pool, size, recipe.seed, processes.count)
+        pieces = draws.pieces(parts)
+        batches = source.batches(pool.fresh, pieces.stop)
+        stream = draws.draw(parts, load_batches(batches, pieces, recipe.data.workers), device)
+    else:
+        batches = source.batches(size, n_parts)
+        stream = zip(parts, load_batches(batches, parts, recipe.data.workers), strict=True)
     log, saved_at = Log(out, processes, run.step, config.steps, config.batch), time.monotonic()
     while run.step < config.steps:
         losses = train_step(run, objective, itertools.islice(stream, config.accumulate))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from training.data.excerpt_batches import WeightedDataset
 from training.data.recaption import RecaptionConfig
+from training.data.scene_pool import PoolConfig
 from training.data.wording import WordingConfig
 
 
@@ -42,6 +43,8 @@ class DataConfig:
     """Captions that are trained as absent from every scene in which they cannot be true."""
     confusions: Path | None = None
     """File of `training.mine_rivals`: labels that an earlier model confuses are rivals in `[scenes.world]`, too."""
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    """A pool of the newest scenes, from which each scene is drawn several times."""
     different: int = 0
     """Number of different scenes, which are then repeated in the same order. 0: every scene is new."""
     label_exponent: float = 0.75

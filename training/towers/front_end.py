@@ -172,6 +172,12 @@ class WideLogMel(MelBands):
         mel = self.in_bands(self.power(F.pad(waveform, (half, half - HOP_SAMPLES), mode="reflect")))
         return ((torch.log(mel + self.OFFSET) + self.SHIFT) / self.RANGE).transpose(1, 2)
 
+    @classmethod
+    def amplified(cls, log_mel: Tensor, gain: Tensor) -> Tensor:
+        """Spectrograms (B, M, 128) whose power is multiplied by `gain`, which has a shape that broadcasts to theirs."""
+        power = (torch.exp(log_mel * cls.RANGE - cls.SHIFT) - cls.OFFSET).clamp(min=0)
+        return (torch.log(power * gain + cls.OFFSET) + cls.SHIFT) / cls.RANGE
+
 
 class HalfRate(nn.Module):
     """Resamples a waveform to half its sample rate: a sinc low-pass filter with a Kaiser window, then every second sample.

@@ -2,6 +2,14 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from training.towers.front_end import WideLogMel
+
+EQUALIZED = 0.5
+"""Share of the spectrograms that are equalized."""
+EQUALIZER_KNOTS = 6
+"""Number of bands with a random gain; between them the gain in dB is interpolated."""
 
 
 def mask_spectrogram(log_mel: Tensor, time_mask_s: float, mel_mask_bands: int) -> Tensor:
@@ -27,6 +35,23 @@ def mask_spectrogram(log_mel: Tensor, time_mask_s: float, mel_mask_bands: int) -
         keep[b, start : start + length] = 0
         keep[b, :, low : low + width] = 0
     return log_mel * keep + log_mel.mean(dim=(1, 2), keepdim=True) * (1 - keep)
+
+
+def equalize(log_mel: Tensor, most_db: float) -> Tensor:
+    """Amplifies half of the spectrograms by a smooth random curve over their bands, as other rooms and microphones would.
+
+    Args:
+        log_mel: spectrograms of `WideLogMel`, (B, M, mel).
+        most_db: largest gain and largest attenuation, in dB.
+
+    Returns:
+        The spectrograms, (B, M, mel).
+    """
+    batch, _, n_bands = log_mel.shape
+    knots_db = most_db * (2 * torch.rand(batch, 1, EQUALIZER_KNOTS, device=log_mel.device) - 1)
+    knots_db *= torch.rand(batch, 1, 1, device=log_mel.device) < EQUALIZED
+    gains_db = F.interpolate(knots_db, size=n_bands, mode="linear", align_corners=True)
+    return WideLogMel.amplified(log_mel, 10 ** (gains_db / 10))
 
 
 def disturb_maps(maps: list[Tensor], noise: float, dropout: float) -> list[Tensor]:

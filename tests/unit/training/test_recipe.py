@@ -102,3 +102,22 @@ def test_a_compact_tower_has_yamnet_as_its_teacher() -> None:
         recipe_from_dict({"name": "a", "teacher": {"kind": "mn04", "folder": "efficientat"}})
     pyramid = {"name": "a", "audio": {"kind": "pyramid"}, "teacher": {"kind": "mn04", "folder": "efficientat"}}
     assert recipe_from_dict(pyramid).teacher.kind == "mn04"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"data": {"pool": {"scenes": 8, "fresh": 9}}}, "data.pool.fresh is 9; 1 to data.pool.scenes, 8"),
+        ({"data": {"pool": {"scenes": 8, "fresh": 0}}}, "data.pool.fresh is 0; 1 to data.pool.scenes, 8"),
+        ({"data": {"pool": {"scenes": 80}}, "audio": {"kind": "asit"}}, "audio.kind is 'asit'; with data.pool"),
+        (
+            {"data": {"pool": {"scenes": 80}, "cache": "a"}, "audio": {"kind": "pyramid"}},
+            "with data.sets or data.cache",
+        ),
+        ({"data": {"pool": {"scenes": 80}}, "losses": {"region_sigmoid": 1.0}}, "losses.region_sigmoid needs captions"),
+        ({"optimization": {"equalizer_db": 3.0}}, "audio.kind is 'compact'; with optimization.equalizer_db"),
+    ],
+)
+def test_a_pool_or_an_equalizer_that_cannot_be_used_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        recipe_from_dict({"name": "a", **values})

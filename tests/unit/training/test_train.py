@@ -34,8 +34,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return state(folder)["average"]
 
 
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_path: Path) -> None:
-    recipe = tiny(tiny_pack, "optimization.steps=6", "optimization.checkpoint_every_s=0.0")
+@pytest.mark.parametrize("pool", [[], ["data.pool.scenes=6", "data.pool.fresh=2"]], ids=["every scene once", "pool"])
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny_pack: Path, tmp_path: Path, pool: list[str]) -> None:
+    recipe = tiny(tiny_pack, "optimization.steps=6", "optimization.checkpoint_every_s=0.0", *pool)
     train(recipe, tmp_path / "whole")
 
     class Killed(BaseException):

@@ -111,3 +111,12 @@ def test_halving_the_rate_keeps_frequencies_below_the_new_nyquist_and_removes_ot
     assert halved.shape == (16_000,)
     inner = slice(100, -100)
     assert torch.allclose(halved[inner], gain * tone[::2][inner], atol=2e-3)
+
+
+def test_amplifying_a_wide_spectrogram_equals_amplifying_its_waveform() -> None:
+    torch.manual_seed(0)
+    waveform, front_end = torch.randn(2, 3200) * 0.01, WideLogMel()
+    quiet = torch.zeros(1, 3200)
+    for sound in (waveform, quiet):
+        louder = front_end.amplified(front_end(sound), torch.tensor(4.0))
+        torch.testing.assert_close(louder, front_end(2 * sound), atol=1e-4, rtol=0)

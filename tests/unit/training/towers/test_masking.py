@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from training.recipe import read_recipe
-from training.towers.masking import disturb_maps, mask_spectrogram
+from training.towers.front_end import WideLogMel
+from training.towers.masking import EQUALIZED, disturb_maps, equalize, mask_spectrogram
 
 
 def test_masks_are_at_most_as_long_and_as_wide_as_configured() -> None:
@@ -45,6 +46,25 @@ def test_a_mask_is_one_stretch_of_time_and_one_range_of_bands() -> None:
 def test_maxima_of_zero_mask_nothing() -> None:
     log_mel = torch.randn(2, 20, 8)
     torch.testing.assert_close(mask_spectrogram(log_mel, 0.0, 0), log_mel, rtol=0, atol=0)
+
+
+def test_an_equalizer_changes_half_of_the_spectrograms_in_the_same_way_at_all_times() -> None:
+    torch.manual_seed(0)
+    log_mel = WideLogMel()(torch.randn(1, 3200).expand(200, -1))
+    changed_db = 10 * WideLogMel.RANGE * (equalize(log_mel, 6.0) - log_mel) / torch.log(torch.tensor(10.0))
+    loud = changed_db[:, :, 20:60]  # far above the floor of the logarithm
+    assert torch.allclose(loud, loud[:, :1].expand_as(loud), atol=0.02)
+    assert float((loud.abs().amax(dim=(1, 2)) > 0.01).float().mean()) == pytest.approx(EQUALIZED, abs=0.1)
+    assert 4 < float(loud.max()) <= 6.02
+    assert -6.02 <= float(loud.min()) < -4
+    assert (
+        float(loud.diff(dim=2).abs().max()) < 12 / 128 * 5 + 0.05
+    )  # at most from one end to the other between two knots
+
+
+def test_an_equalizer_of_0_db_changes_nothing() -> None:
+    log_mel = WideLogMel()(torch.randn(2, 3200))
+    torch.testing.assert_close(equalize(log_mel, 0.0), log_mel)
 
 
 def test_noise_on_maps_has_the_deviation_that_is_configured() -> None:
