@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ from training.evaluation.diagnosis import (
     probability_higher,
     psds1_macro,
     rankings,
+    reported_edges,
     scored,
     without_absent_labels,
 )
@@ -51,6 +53,13 @@ def test_the_localizer_keeps_its_post_processing_even_if_a_clip_cannot_be_scored
     with pytest.raises(ValueError, match="could not convert string to float"):
         scored(cast(BundleLocalizer, localizer), scenes, 0.0, 0.5)
     assert localizer.postprocessing == default
+
+
+def test_reported_edges_are_the_mean_of_all_passes() -> None:
+    localizer, scenes = FakeLocalizer(), fake_set("0.9", "0.02")  # 0.02 is also the score of silence
+    twice = replace(scenes, queries=(("0.9", "0.9"), ("0.02", "0.9")))
+    assert reported_edges(cast(BundleLocalizer, localizer), scenes) == {"0.2 to 0.5 s": 0.5, "all": 0.5}
+    assert reported_edges(cast(BundleLocalizer, localizer), twice) == {"0.2 to 0.5 s": 0.75, "all": 0.75}
 
 
 def test_a_folder_without_a_pack_is_refused_in_words(tmp_path: Path) -> None:
