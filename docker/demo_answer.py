@@ -14,7 +14,7 @@ ABSENT = "a cat meows"
 EXACT = ("a dog barks", "something fries in a pan")
 """Queries that must have no segment outside their events; the model confuses some of the other sounds."""
 THRESHOLD = 0.2
-"""The threshold that the model card names for short clips; with the default threshold the frying is not found."""
+"""The threshold that the model card names for short clips; with the default threshold half of the frying is found."""
 MIN_COVERAGE = 0.5
 """Minimum fraction of each event that segments must cover."""
 

@@ -32,7 +32,7 @@ SYNONYM = "a canine barking"
 CONTEXT_S = 2.0
 """A sound that begins sooner after the cut is not compared: the model hears less of what is before it."""
 SHORT_CLIP_THRESHOLD = 0.2
-"""The threshold that the model card names for short clips; with the default threshold the frying is not found."""
+"""The threshold that the model card names for short clips; with the default threshold half of the frying is found."""
 MARGIN = 0.1
 """A segment whose score is closer to the threshold may appear or vanish when a clip is shifted."""
 
@@ -103,7 +103,7 @@ def test_a_sound_that_is_not_in_the_recording_has_no_segment(results: Results, s
 
 def test_a_synonym_finds_the_same_times(results: Results) -> None:
     segments, synonym_segments = (segments_of(results[query]) for query in ("a dog barks", SYNONYM))
-    assert len(segments) == len(synonym_segments) == 2
+    assert len(segments) == len(synonym_segments) >= 2
     for first, second in zip(segments, synonym_segments, strict=True):
         assert overlap_s(first, second) >= 0.8 * max(first[1] - first[0], second[1] - second[0])
 
