@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     """Directory of the model bundle. Change it to serve a model other than the packaged one."""
 
     device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_lower)] = "auto"
-    """Device that runs the model: `auto` takes CUDA if it is available and the CPU otherwise; `cuda` refuses to start
+    """Device that runs the audio encoder: `auto` takes CUDA if it is available and the CPU otherwise; `cuda` refuses to start
     without CUDA. Set `cuda` on a GPU machine, so that a broken installation does not silently run on the CPU."""
 
     intra_op_threads: int = Field(0, ge=0, le=1024)

@@ -42,6 +42,8 @@ CALIBRATION_PAIRS = 7
 TACOS_TEST_SPLIT = 42
 """Recordings of TACOS that form its test split."""
 
+_POOL = 1_000_000
+"""Distance between the seeds of a run and of its pool, above the seed of any run."""
 _STEPS_PER_RUN_SEED = 1_000_003
 """Distance between the step seeds of two runs whose seeds differ by one; a prime above the number of steps of any run."""
 
@@ -74,6 +76,11 @@ def cached_captions(run_seed: int, index: int) -> list[int]:
 def cached_ambiences(run_seed: int, number: int) -> list[int]:
     """Seed that decides which ambiences of cached batch `number` a run captions."""
     return [run_seed, number, 2]
+
+
+def pool_draws(run_seed: int, part: int) -> int:
+    """Seed of the scenes that one part of a batch draws from a pool, and of their rolls; `part` is that of `batch_part`."""
+    return (run_seed + _POOL) * _STEPS_PER_RUN_SEED + part
 
 
 def batch_part(run_seed: int, part: int) -> int:

@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -159,11 +159,10 @@ def _open(path: Path, options: EngineOptions) -> onnxruntime.InferenceSession:
     ):
         session_options.add_session_config_entry(key, value)
     providers = _providers(options)
-    if providers == [CPU_PROVIDER]:
-        with failures_as_mismatch(path.name):
-            return onnxruntime.InferenceSession(path, session_options, providers=providers)
-    with failures_as_mismatch(path.name), _prints_as_log():
-        onnxruntime.preload_dlls()
+    has_cuda = providers != [CPU_PROVIDER]
+    with failures_as_mismatch(path.name), _prints_as_log() if has_cuda else nullcontext():
+        if has_cuda:
+            onnxruntime.preload_dlls()
         return onnxruntime.InferenceSession(path, session_options, providers=providers)
 
 
@@ -176,7 +175,7 @@ def _prints_as_log() -> Generator[None]:
             yield
     finally:
         reason = " ".join(printed.getvalue().split())
-        if failure := _DEVICE_FAILURE.search(reason):  # stands behind the names of functions of ONNX Runtime
+        if failure := _DEVICE_FAILURE.search(reason):  # names of functions of ONNX Runtime stand in front of it
             reason = reason[failure.start() :]
         if reason:
             log.warning("ONNX Runtime has a problem with CUDA", extra={"reason": reason[:_REASON_CHARS]})

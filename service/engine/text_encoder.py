@@ -43,7 +43,7 @@ class ReadQuery:
 class TextEncoder:
     """The text graph with its tokenizer.
 
-    It runs on the CPU also if the audio graph runs on a GPU: ONNX Runtime has no CUDA kernel for the 8-bit products, so every
+    It runs on the CPU even if the audio graph runs on a GPU: ONNX Runtime has no CUDA kernel for the 8-bit products, so every
     product would copy its matrix from the GPU and back. Every batch of queries runs on one thread, and as many batches as there
     are threads run beside each other. A query is a small matrix, which more threads do not make faster.
     """

@@ -434,6 +434,14 @@ def folders(lines: list[str]) -> Iterator[Path]:
         yield parents[-1]
 
 
+def test_the_scores_to_which_segments_reach_are_those_of_the_default_model() -> None:
+    default = read_manifest(PACKAGED_BUNDLE).postprocessing
+    odds = default.threshold / (1 - default.threshold)
+    reached = [odds * ratio / (1 + odds * ratio) for ratio in (default.extent_ratio, default.short_extent_ratio)]
+    named = re.findall(r"score\s(?:stays )?above (0\.\d+)\)", READMES["service/README.md"])
+    assert named == [f"{score:.2f}" for score in reached]
+
+
 def test_every_folder_of_the_house_exists() -> None:
     assert set(trees()) == {"service/README.md", "training/README.md"}
     for lines in trees().values():
@@ -455,7 +463,7 @@ def test_the_example_in_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.chdir(ROOT)
     (example,) = blocks("python", READMES["model_export/README.md"])  # tests/end_to_end runs those of the client
     exec(compile(example, "example", "exec"), {})
-    assert capsys.readouterr().out.startswith("a dog barks (Segment(onset_s=5.76, offset_s=7.96,")
+    assert capsys.readouterr().out.startswith("a dog barks (Segment(onset_s=5.8, offset_s=7.4,")
 
 
 def test_every_direct_dependency_is_locked() -> None:

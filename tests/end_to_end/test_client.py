@@ -107,7 +107,7 @@ def test_the_examples_of_the_readmes_run(example: str, default_model: Service) -
     code = example.replace("http://127.0.0.1:8000", default_model.url)
     environment = os.environ | {"PYTHONPATH": PATHS}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert "5.76" in run.stdout, run.stderr
+    assert re.search(r"\b5\.80?\b", run.stdout), run.stderr  # where the first dog barks
 
 
 def test_the_committed_notebook_has_no_outputs() -> None:

