@@ -23,6 +23,9 @@ from training.towers.compact import CompactConfig
 from training.towers.pyramid import TRUNK_LAYERS, PyramidConfig
 from training.towers.text import TextTowerConfig
 
+MAX_EQUALIZER_DB = 60.0
+"""The largest accepted `optimization.equalizer_db`."""
+
 
 @dataclass(frozen=True, slots=True)
 class OptimizationConfig:
@@ -153,6 +156,10 @@ class Recipe:
             raise ValueError(
                 f"audio.kind is {self.audio.kind!r}; with optimization.equalizer_db only 'pyramid' is accepted"
             )
+        if not 0 <= self.optimization.equalizer_db <= MAX_EQUALIZER_DB:
+            raise ValueError(
+                f"optimization.equalizer_db is {self.optimization.equalizer_db}; 0 to {MAX_EQUALIZER_DB:g} is accepted"
+            )
         self._check_pool()
         if self.losses.teacher_sigmoid and not self.teacher.folder:
             raise ValueError("losses.teacher_sigmoid needs a teacher: set teacher.folder")
@@ -164,6 +171,8 @@ class Recipe:
     def _check_pool(self) -> None:
         """Raises ValueError if the run cannot draw from a pool."""
         pool = self.data.pool
+        if pool.scenes < 0 or not 0 <= pool.roll_rate <= 1:
+            raise ValueError(f"{pool}; at least 0 scenes and a roll_rate from 0 to 1 are accepted")
         if not pool.scenes:
             return
         if not 0 < pool.fresh <= pool.scenes:

@@ -89,13 +89,13 @@ def _train(recipe: Recipe, out: Path, processes: Processes, device: torch.device
     n_parts = config.steps * parts_per_step
     parts = range(run.step * parts_per_step + processes.rank, n_parts, processes.count)
     size, pool, workers = part_size(config.batch, parts_per_step), recipe.data.pool, recipe.data.workers
+    batches = source.batches(size, n_parts)
     if pool.scenes:
         draws = PoolDraws(pool, size, recipe.seed, processes.count)
         pieces = draws.pieces(parts)
-        batches = source.batches(pool.fresh, pieces.stop)
-        stream = draws.draw(parts, load_batches(batches, pieces, workers), device)
+        new = load_batches(source.batches(pool.fresh, pieces.stop), pieces, workers)
+        stream = draws.draw(parts, new, device)
     else:
-        batches = source.batches(size, n_parts)
         stream = zip(parts, load_batches(batches, parts, workers), strict=True)
     log, saved_at = Log(out, processes, run.step, config.steps, config.batch), time.monotonic()
     while run.step < config.steps:

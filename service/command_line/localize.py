@@ -55,7 +55,9 @@ def add_localize_parser(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the model")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="device that runs the audio encoder"
+    )
     parser.add_argument(
         "--queries",
         dest="query_file",

@@ -68,7 +68,9 @@ def add_search_parser(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--bundle", type=Path, default=PACKAGED_BUNDLE, metavar="DIR", help="model bundle (default: the packaged one)"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="device that runs the model")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="cpu", help="device that runs the audio encoder"
+    )
     postprocessing = parser.add_argument_group("post-processing", "each option defaults to the value of the model")
     for name, help_text in POSTPROCESSING.items():
         postprocessing.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=help_text)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from threading import Semaphore
+from threading import Lock, Semaphore
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ _PROVIDERS = {"cpu": CPU_PROVIDER, "cuda": "CUDAExecutionProvider"}
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 _LOG_ERRORS = 3
 _REASON_CHARS = 500
+_STDOUT = Lock()
+"""Held while standard output is redirected, which concerns the whole process."""
 _DEVICE_FAILURE = re.compile(r"\b(CUDA|CUDNN|CUBLAS)\w* (failure|error)", re.IGNORECASE)
 _OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate", re.IGNORECASE)
 _FAILURES = (
@@ -171,7 +173,7 @@ def _prints_as_log() -> Generator[None]:
     """Logs what ONNX Runtime prints if CUDA does not work: standard output may be the answer of a command."""
     printed = io.StringIO()
     try:
-        with redirect_stdout(printed):
+        with _STDOUT, redirect_stdout(printed):
             yield
     finally:
         reason = " ".join(printed.getvalue().split())

@@ -24,10 +24,11 @@ class PoolConfig:
     """A pool between the processes that mix scenes and the training."""
 
     scenes: int = 0
-    """Number of scenes in the pool, rounded down to a multiple of `fresh` (0.4 MB of the device's memory for each scene of 10 s).
-    0: every scene is trained on once."""
+    """Number of scenes in the pool of each process, rounded down to a multiple of `fresh` (0.4 MB of the device's memory for each
+    scene of 10 s). 0: every scene is trained on once."""
     fresh: int = 64
-    """New scenes for each part of a batch. They replace the oldest, so a scene is drawn batch / fresh times on average."""
+    """New scenes for each part of a batch. They replace the oldest, so with parts of n scenes, each is drawn n / fresh times on
+    average."""
     roll_rate: float = 0.5
     """Probability that a drawn scene is rolled: its beginning is moved to its end, at a random time."""
 
@@ -52,14 +53,12 @@ class ScenePool:
         start, size = number % self.pieces * len(piece.waveform), len(piece.waveform)
         self._filled = min(number + 1, self.pieces) * size
         for name, values in _compact(piece).items():
-            kept = self._kept.setdefault(
-                name, values.new_zeros(self.pieces * size, *values.shape[1:], device=self.device)
-            )
+            if name not in self._kept:
+                self._kept[name] = values.new_zeros(self.pieces * size, *values.shape[1:], device=self.device)
             if name in ("event_active", "labels"):  # scenes differ in their numbers of events
-                more = values.shape[1] - kept.shape[1]
-                kept, values = (_with_events(v, m) for v, m in ((kept, more), (values, -more)))
-                self._kept[name] = kept
-            kept[start : start + size] = values.to(self.device)
+                more = values.shape[1] - self._kept[name].shape[1]
+                self._kept[name], values = _with_events(self._kept[name], more), _with_events(values, -more)
+            self._kept[name][start : start + size] = values.to(self.device)
 
     def draw(self, size: int, roll_rate: float, generator: Generator) -> SceneBatch:
         """`size` random scenes of the pool as a batch without captions.

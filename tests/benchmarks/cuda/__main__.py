@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnxruntime
 
+from service.core.bundle_errors import BundleError
 from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
 from service.core.start_errors import DeviceUnavailable
 from service.engine.gpus import open_nvml
@@ -40,24 +41,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cuda", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=PACKAGED_BUNDLE, help="bundle whose graphs are measured")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="device that is measured")
-    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="numbers of windows in a batch")
+    parser.add_argument("--batches", type=positive, nargs="+", default=BATCHES, help="numbers of windows in a batch")
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
-    parser.add_argument("--repeats", type=int, default=5, help="measurements of each cell")
+    parser.add_argument("--repeats", type=positive, default=5, help="measurements of each cell")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a measurement")
-    parser.add_argument("--product", type=int, default=8192, help="size of the matrices that show the peak")
+    parser.add_argument("--product", type=positive, default=8192, help="size of the matrices that show the peak")
     arguments = parser.parse_args()
     plan = Plan(arguments.device, arguments.batches, arguments.repeats, arguments.seconds)
     try:
         require(plan.device)
         measure(plan, arguments.bundle, arguments.precisions, arguments.product)
-    except (DeviceMissing, DeviceUnavailable) as error:
+    except (BundleError, DeviceMissing, DeviceUnavailable) as error:
         sys.exit(str(error))
+
+
+def positive(text: str) -> int:
+    """Reads an integer of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; an integer of at least 1 is accepted")
+    return int(text)
 
 
 def measure(plan: Plan, bundle: Path, names: Sequence[str], product_size: int) -> None:
     """Measures everything and prints the tables.
 
     Raises:
+        BundleError: If a file of the bundle is missing or damaged.
         DeviceUnavailable: If ONNX Runtime cannot use the device.
     """
     manifest = verify_bundle(bundle)

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +57,17 @@ def test_a_broken_cuda_is_logged_and_leaves_standard_output_to_the_answer(
     assert (record.levelname, vars(record)["reason"]) == ("WARNING", "Failed to load libcublas.so.13: no such file")
     with pytest.raises(DeviceUnavailable, match="CPUExecutionProvider"):
         GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(device="cuda"), AUDIO, ["frames"])
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
+def test_sessions_that_open_at_once_leave_standard_output_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: time.sleep(0.02))
+    before = sys.stdout
+    with ThreadPoolExecutor(3) as threads:
+        for _ in range(3):
+            threads.submit(GraphSession, PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(device="auto"), AUDIO, ["frames"])
+    assert sys.stdout is before

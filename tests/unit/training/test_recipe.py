@@ -115,6 +115,14 @@ def test_a_compact_tower_has_yamnet_as_its_teacher() -> None:
             "with data.sets or data.cache",
         ),
         ({"data": {"pool": {"scenes": 80}}, "losses": {"region_sigmoid": 1.0}}, "losses.region_sigmoid needs captions"),
+        ({"data": {"pool": {"scenes": -1}}}, r"scenes=-1.*at least 0 scenes"),
+        ({"data": {"pool": {"roll_rate": 1.5}}}, r"roll_rate=1.5.*from 0 to 1"),
+        ({"data": {"pool": {"roll_rate": float("nan")}}}, r"roll_rate=nan.*from 0 to 1"),
+        ({"optimization": {"equalizer_db": -1.0}, "audio": {"kind": "pyramid"}}, "equalizer_db is -1.0; 0 to 60"),
+        (
+            {"optimization": {"equalizer_db": float("nan")}, "audio": {"kind": "pyramid"}},
+            "equalizer_db is nan; 0 to 60",
+        ),
         ({"optimization": {"equalizer_db": 3.0}}, "audio.kind is 'compact'; with optimization.equalizer_db"),
     ],
 )
