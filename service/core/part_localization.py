@@ -79,9 +79,8 @@ def localize_part(
     end = len(smoothed) if part.end_frame == part.n_frames else max(len(smoothed) - half, 0)
     reach = np.flatnonzero(postprocessing.extension(grid).ceiling(smoothed) > postprocessing.threshold_off)  # (R,)
     gap_frames = grid.frames_for(postprocessing.merge_gap_s)
-    any_length = replace(
-        postprocessing, min_duration_s=0.0
-    )  # a short segment may be the end of a long one outside the part
+    # a short segment may be the end of a long one outside the part
+    any_length = replace(postprocessing, min_duration_s=0.0)
     found = cut_segments(extended, smoothed, _edges(part, grid), gap_frames, any_length)
     closed, open_before, open_after = list[Segment](), list[Segment](), list[Segment]()
     for segment in found:

@@ -8,8 +8,6 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 HEARD = re.compile("heard")
-HEARD_OFTEN = re.compile(r"a dog barks:?\s*heard (twice|\d+ times)")
-"""What the page says about the dog, which barks in two places of the demo; a model may split the barking."""
 SLOWEST = 0.0625
 """The lowest rate at which Chromium plays sound. At this rate a busy machine sees that a short sound is played."""
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from service.access.keys import ApiKey, hash_of
 from service.access.keys_file import add_key
 from tests.browser.conftest import NewPage
-from tests.browser.earmark_page import HEARD_OFTEN, SLOWEST, EarmarkPage, set_sound_rate
+from tests.browser.earmark_page import SLOWEST, EarmarkPage, set_sound_rate
 from tests.browser.test_search import SCENE
 from tests.service_process import Service, run_service
 
@@ -80,12 +80,11 @@ def test_everything_can_be_done_with_the_keyboard(page: EarmarkPage) -> None:
     keyboard.press("Enter")
     expect(page.lane("a dog barks")).to_contain_text("corrected")
     assert page.segments()[0][0] == 5.5
-    n_segments = len(page.segments())
     tab_to("Delete segment 1")
     keyboard.press("Enter")
-    expect(page.rows).to_have_count(n_segments - 1)
+    expect(page.rows).to_have_count(2)
     keyboard.press("Control+z")
-    expect(page.rows).to_have_count(n_segments)
+    expect(page.rows).to_have_count(3)
     page.page.get_by_role("slider", name="Threshold").focus()
     keyboard.press("End")
     expect(page.lane("a siren wails")).to_contain_text("not heard")
@@ -103,7 +102,7 @@ def test_everything_can_be_done_with_the_keyboard(page: EarmarkPage) -> None:
 def test_a_screen_reader_hears_the_results(page: EarmarkPage) -> None:
     page.start_demo()
     live = page.page.locator("#live")
-    expect(live).to_contain_text(HEARD_OFTEN)
+    expect(live).to_contain_text("a dog barks: heard 3 times")
     page.add("a cat meows").wait_for_results(5)
     expect(live).to_have_text("a cat meows: not heard")
 

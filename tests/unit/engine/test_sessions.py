@@ -18,6 +18,17 @@ from service.engine.sessions import GraphSession
 
 ROOT = Path(__file__).parents[3]
 AUDIO = {"waveform": "tensor(float)"}
+without_cuda = pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here"
+)
+
+
+@pytest.fixture
+def claimed_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime says that it has CUDA, and has not."""
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
 
 
 def test_onnx_runtime_keeps_no_identity_of_the_machine_to_report_with(tmp_path: Path) -> None:
@@ -41,14 +52,12 @@ def test_the_faster_8_bit_products_give_the_same_bits(monkeypatch: pytest.Monkey
         assert fast.run(feeds)[0].tobytes() == slow.run(feeds)[0].tobytes()
 
 
-@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+@without_cuda
+@pytest.mark.usefixtures("claimed_cuda")
 @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
 def test_a_broken_cuda_is_logged_and_leaves_standard_output_to_the_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13:\nno such file"))
     session = GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(device="auto"), AUDIO, ["frames"])
     assert session.provider == "CPUExecutionProvider"
@@ -59,12 +68,10 @@ def test_a_broken_cuda_is_logged_and_leaves_standard_output_to_the_answer(
         GraphSession(PACKAGED_BUNDLE / AUDIO_GRAPH, EngineOptions(device="cuda"), AUDIO, ["frames"])
 
 
-@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here")
+@without_cuda
+@pytest.mark.usefixtures("claimed_cuda")
 @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
 def test_sessions_that_open_at_once_leave_standard_output_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: time.sleep(0.02))
     before = sys.stdout
     with ThreadPoolExecutor(3) as threads:
