@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--card", type=Path, required=True, help="the MODEL_CARD.md that is copied into the bundle")
     parser.add_argument("--calibration", type=Path, help="calibration file of training.calibrate")
     parser.add_argument(
-        "--max-mb", type=float, default=40.0, help="largest accepted size of the bundle in MB (default: 40)"
+        "--max-mb", type=float, default=50.0, help="largest accepted size of the bundle in MB (default: 50)"
     )
     options = parser.parse_args(arguments)
     max_bytes = round(options.max_mb * 1e6)

@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from model_export.errors import BundleTooLarge, FolderIsNoBundle
-from model_export.graphs import TextGraph, export_audio, export_text, round_to_half
+from model_export.graphs import (
+    TextGraph,
+    export_audio,
+    export_cpu_audio,
+    export_text,
+    gains_from_cpu_graph,
+    round_to_half,
+)
 from model_export.verification import verify
 from service.core.manifest import (
     AUDIO_GRAPH,
     BUNDLE_FILES,
+    CPU_AUDIO_GRAPH,
     MANIFEST,
     MODEL_CARD,
+    OPTIONAL_FILES,
     SHARED_SIGMOID_FORMAT,
     TEXT_DEPENDENT_SIGMOID_FORMAT,
     TEXT_GRAPH,
@@ -64,6 +73,8 @@ def write_bundle(checkpoint: Path, calibration: Path | None, card: Path, out: Pa
         shutil.copyfile(card, folder / MODEL_CARD)
         shutil.copyfile(encoder_folder(recipe.text.encoder) / TOKENIZER, folder / TOKENIZER)
         export_audio(model, folder / AUDIO_GRAPH)
+        if gains_from_cpu_graph(model):
+            export_cpu_audio(model, folder / CPU_AUDIO_GRAPH)
         export_text(TextGraph(encoder, model), folder / TEXT_GRAPH)
         manifest = make_manifest(recipe, model, values, folder)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
@@ -110,11 +121,16 @@ def make_manifest(recipe: Recipe, model: LanguageAudioModel, calibration: dict[s
         max_query_tokens=text.max_tokens,
         query_normalization=text.query_normalization,
         query_normalizer_version=text.query_normalizer_version,
-        files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
+        files={name: file_sha256(folder / name) for name in _files_of(folder)},
         licences=licences(recipe),
         presence=PresenceRule(**calibration["presence"]) if calibration.get("presence") else None,
         trained_on=(f"recipe {recipe.name} {recipe.version}: see MODEL_CARD.md",),
     )
+
+
+def _files_of(folder: Path) -> tuple[str, ...]:
+    """Names of the files that the manifest lists."""
+    return (*BUNDLE_FILES, *(name for name in OPTIONAL_FILES if (folder / name).exists()))
 
 
 def licences(recipe: Recipe) -> tuple[str, ...]:

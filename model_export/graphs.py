@@ -17,15 +17,27 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from model_export.errors import WeightLost
+from model_export.folded_front_end import FoldedLogMel
 from model_export.quantization import quantize_rows
-from model_export.recurrence import traceable
+from model_export.recurrence import OnnxGru
+from model_export.replacement import replaced
+from model_export.rewriting import rewrite_average_pools, rewrite_sums_of_stacks
 from training.checkpoint import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
+from training.towers.front_end import WideLogMel
 from training.towers.text import SentenceEncoder
 
-OPSET = 18
+OPSET, CPU_OPSET = 18, 20
+"""Versions of the ONNX operators in audio.onnx and text.onnx, and in audio_cpu.onnx, which has GELU as one operator."""
 HALF_PRECISION_FROM = 4096
 """Weights of the audio graph with at least this many elements are stored in half precision."""
+QUANTIZED_FROM = 1 << 16
+"""Matrices of the CPU's audio graph with at least this many elements are quantized: below, the quantization takes more time than
+it saves."""
+
+
+CPU_LEAST_RANGE = 1e-30
+"""Smallest range of activations of the CPU's audio graph that is told from zeros."""
 
 
 class AudioGraph(nn.Module):
@@ -80,12 +92,37 @@ def export_audio(model: LanguageAudioModel, file: Path) -> None:
     if lengths.max_steps is None:
         n_frames = lengths.frames(lengths.min_steps + 3)
         axes[1] = hop * lengths.step_frames * Dim("steps", min=lengths.min_steps) + hop * lengths.extra_frames
-    with traceable(tower):
+    with replaced(tower, nn.GRU, OnnxGru):
         _export(AudioGraph(model), {"waveform": torch.zeros(2, n_frames * hop)}, axes, ("frames",), file)
     graph = onnx.load(file)
     name_weights(graph, {f"model.audio.{name}": weight for name, weight in tower.named_weights().items()})
     store_in_half_precision(graph)
     onnx.save(graph, file)
+
+
+def export_cpu_audio(model: LanguageAudioModel, file: Path) -> None:
+    """Writes audio_cpu.onnx, which computes what audio.onnx computes in less time on a CPU: one window of `waveform` to `frames`.
+
+    The front end is folded, some operators are rewritten, and large matrices are quantized to 8 bits, for which ONNX Runtime
+    has no products on GPUs.
+    """
+    tower = model.audio
+    waveform = torch.zeros(2, tower.window_frames * tower.hop_samples)
+    with replaced(tower, nn.GRU, OnnxGru), replaced(tower, WideLogMel, FoldedLogMel):
+        _export(AudioGraph(model), {"waveform": waveform}, {0: Dim("batch")}, ("frames",), file, CPU_OPSET)
+    graph = onnx.load(file)
+    rewrite_average_pools(graph)
+    rewrite_sums_of_stacks(graph)
+    quantize_rows(graph, QUANTIZED_FROM, CPU_LEAST_RANGE)
+    store_in_half_precision(graph)
+    onnx.save(graph, file)
+
+
+def gains_from_cpu_graph(model: LanguageAudioModel) -> bool:
+    """Whether the audio tower has matrices that are large enough to be quantized."""
+    return any(
+        isinstance(layer, nn.Linear) and layer.weight.numel() >= QUANTIZED_FROM for layer in model.audio.modules()
+    )
 
 
 def export_text(text_graph: TextGraph, file: Path) -> None:
@@ -104,7 +141,12 @@ def export_text(text_graph: TextGraph, file: Path) -> None:
 
 
 def _export(
-    module: nn.Module, inputs: dict[str, Tensor], axes: dict[int, Any], outputs: tuple[str, ...], file: Path
+    module: nn.Module,
+    inputs: dict[str, Tensor],
+    axes: dict[int, Any],
+    outputs: tuple[str, ...],
+    file: Path,
+    opset: int = OPSET,
 ) -> None:
     """Traces a module whose inputs all have the same dynamic axes, and writes its graph.
 
@@ -114,13 +156,14 @@ def _export(
         axes: The dynamic axes of each input.
         outputs: Names for the outputs of the module, in order.
         file: File to write.
+        opset: Version of the ONNX operators.
     """
     program = torch.onnx.export(
         module.eval(),
         tuple(inputs.values()),
         input_names=list(inputs),
         dynamic_shapes=tuple(axes for _ in inputs),
-        opset_version=OPSET,
+        opset_version=opset,
         dynamo=True,
         verbose=False,
     )

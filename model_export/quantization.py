@@ -13,17 +13,19 @@ from onnx import helper, numpy_helper
 from training.checkpoint import QUANTIZED, TRANSPOSED
 
 LEVELS = 127
+LEAST_RANGE = 1e-9
+"""Smallest range of the activations in a row that is told from zeros, unless another one is given."""
 MICROSOFT = "com.microsoft"
 _CONSTANTS = {
     "row_axis": np.array([-1], np.int64),
     "row_levels": np.array(LEVELS, np.float32),
-    "row_least": np.array(1e-9, np.float32),  # a row of zeros
+    "row_least": np.array(LEAST_RANGE, np.float32),
     "row_one": np.array(1, np.float32),
     "row_zero_point": np.array(128, np.uint8),
 }
 
 
-def quantize_rows(graph: onnx.ModelProto) -> None:
+def quantize_rows(graph: onnx.ModelProto, min_elements: int = 0, least_range: float = LEAST_RANGE) -> None:
     """Replaces every product with a constant matrix by a product of 8-bit integers, in place.
 
     The matrix has one scale for each column, and the activations have one scale for each row, that is, for each token.
@@ -32,17 +34,23 @@ def quantize_rows(graph: onnx.ModelProto) -> None:
 
     A matrix with a single column stays in single precision: it is small, and its result is a number that matters by
     itself, such as the bias of a query.
+
+    Args:
+        graph: The graph.
+        min_elements: Matrices with fewer elements stay in single precision.
+        least_range: Smallest range of a row that is told from zeros, above 0.
     """
     matrices = {weight.name: numpy_helper.to_array(weight) for weight in graph.graph.initializer}
     nodes: list[onnx.NodeProto] = []
-    stored = [numpy_helper.from_array(value, name) for name, value in _CONSTANTS.items()]
+    constants = _CONSTANTS | {"row_least": np.array(least_range, np.float32)}
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     replaced: set[str] = set()
     rows: set[str] = set()
     for node in graph.graph.node:
         name = node.input[1] if node.op_type in ("MatMul", "Gemm") else ""
         transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
         matrix = matrices[name].T if transposed and name in matrices else matrices.get(name)
-        if matrix is None or matrix.shape[-1] == 1:
+        if matrix is None or matrix.shape[-1] == 1 or matrix.size < min_elements:
             nodes.append(node)
             continue
         activations = node.input[0]

@@ -3,9 +3,6 @@
 # torch ships partial types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
@@ -45,21 +42,3 @@ def _in_onnx_order(weight: Tensor) -> Tensor:
     """Reorders the gates on the first axis: torch has (reset, update, new), ONNX (update, reset, hidden)."""
     reset, update, new = weight.chunk(3)
     return torch.cat([update, reset, new])
-
-
-@contextmanager
-def traceable(model: nn.Module) -> Generator[None]:
-    """Replaces the GRUs of a model with ONNX operators while the context is open."""
-    places = [
-        (parent, name, child)
-        for parent in model.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, nn.GRU)
-    ]
-    for parent, name, child in places:
-        setattr(parent, name, OnnxGru(child))
-    try:
-        yield
-    finally:
-        for parent, name, child in places:
-            setattr(parent, name, child)

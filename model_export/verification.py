@@ -17,7 +17,7 @@ from model_export.errors import BatchDiffers, GraphInterfaceDiffers, SegmentsDif
 from service.core import scoring
 from service.core.curves import score_curves
 from service.core.localization import localize
-from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, Manifest
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, TEXT_GRAPH, Manifest
 from service.core.scoring import EncodedQueries
 from training.evaluation.localizers import encode_with_torch
 from training.model import LanguageAudioModel
@@ -29,6 +29,8 @@ AUDIO_TOLERANCE = 1e-4
 """Accepted difference in an element of a unit-norm frame embedding; single precision causes about 1e-5."""
 BATCH_TOLERANCE = 1e-5
 """Accepted difference between an item in a batch and the item alone; relative for values above 1."""
+CPU_AUDIO_TOLERANCE = 2e-3
+"""Accepted cosine distance between a frame embedding in float32 and with products in 8 bits."""
 TEXT_TOLERANCE = 0.01
 """Accepted cosine distance between a query's embedding in float32 and in 8 bits."""
 SIGMOID_TOLERANCE = 1e-4
@@ -62,7 +64,8 @@ def verify(folder: Path, manifest: Manifest, model: LanguageAudioModel, encoder:
     verify_interface(TEXT_GRAPH, text, text_interface)
     return {
         "audio": verify_audio(audio, manifest, model),
-        "audio_batched": verify_batches(audio, manifest),
+        "audio_batched": verify_batches(AUDIO_GRAPH, audio, manifest),
+        **(verify_cpu_audio(folder, manifest, model) if CPU_AUDIO_GRAPH in manifest.files else {}),
         **verify_text(text, model, encoder),
         "text_batched": verify_query_batches(text, encoder),
         "curves": verify_segments(audio, manifest, model, encoder),
@@ -132,12 +135,28 @@ def verify_audio(session: onnxruntime.InferenceSession, manifest: Manifest, mode
     return largest
 
 
-def verify_batches(session: onnxruntime.InferenceSession, manifest: Manifest) -> float:
+def verify_cpu_audio(folder: Path, manifest: Manifest, model: LanguageAudioModel) -> dict[str, float]:
+    """Compares the frame embeddings of audio_cpu.onnx with those of torch; returns the largest difference in each comparison."""
+    session = _session(folder / CPU_AUDIO_GRAPH)
+    waveform = example_waveforms(max(BATCHES), manifest.window_samples)
+    verify_interface(CPU_AUDIO_GRAPH, session, AUDIO_INTERFACE, fixed=(manifest.window_samples, manifest.window_frames))
+    (frames,) = run(session, waveform=waveform)
+    with torch.inference_mode():
+        expected = model.served_frames(torch.from_numpy(waveform)).numpy()
+    if frames.shape != expected.shape:
+        raise ShapeDiffers(CPU_AUDIO_GRAPH, frames.shape, expected.shape)
+    distance = float((1 - (frames * expected).sum(axis=-1)).max())
+    if not distance <= CPU_AUDIO_TOLERANCE:
+        raise ValuesDiffer(CPU_AUDIO_GRAPH, f"{len(waveform)} windows", distance, CPU_AUDIO_TOLERANCE)
+    return {"cpu_audio": distance, "cpu_audio_batched": verify_batches(CPU_AUDIO_GRAPH, session, manifest)}
+
+
+def verify_batches(graph: str, session: onnxruntime.InferenceSession, manifest: Manifest) -> float:
     """Compares each window of a batch with the same window alone; returns the largest difference."""
     waveform = example_waveforms(max(BATCHES), manifest.window_samples)
     (batched,) = run(session, waveform=waveform)
     single = np.concatenate([run(session, waveform=window[None])[0] for window in waveform])
-    return _require_same(AUDIO_GRAPH, batched, single)
+    return _require_same(graph, batched, single)
 
 
 def verify_query_batches(session: onnxruntime.InferenceSession, encoder: SentenceEncoder) -> float:

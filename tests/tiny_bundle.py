@@ -12,7 +12,7 @@ from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 
-from service.core.manifest import BUNDLE_FILES, MANIFEST
+from service.core.manifest import BUNDLE_FILES, MANIFEST, OPTIONAL_FILES
 from tests.manifests import make_manifest
 
 SAMPLE_RATE_HZ = 16_000
@@ -39,7 +39,8 @@ def build_tiny_bundle(directory: Path) -> Path:
 
 def sign_bundle(directory: Path, **changes: object) -> None:
     """Writes a manifest with the checksums of the files, and with some other fields changed."""
-    files = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in BUNDLE_FILES}
+    present = [*BUNDLE_FILES, *(name for name in OPTIONAL_FILES if (directory / name).exists())]
+    files = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in present}
     manifest = make_manifest(
         **{"window_frames": WINDOW_FRAMES, "overlap_frames": OVERLAP_FRAMES, "files": files} | changes
     )

@@ -24,7 +24,7 @@ class BundleFileMissing(BundleError):
 
     directory: str
     name: str
-    template = "bundle {directory} has no {name}; every bundle needs this file"
+    template = "bundle {directory} has no {name}; a bundle needs manifest.json and every file that it names"
 
 
 class ChecksumMismatch(BundleError):

@@ -23,10 +23,12 @@ FORMAT_VERSIONS = (SHARED_SIGMOID_FORMAT, TEXT_DEPENDENT_SIGMOID_FORMAT)
 PACKAGED_BUNDLE = Path(__file__).parents[1] / "bundle"
 MANIFEST = "manifest.json"
 AUDIO_GRAPH = "audio.onnx"
+CPU_AUDIO_GRAPH = "audio_cpu.onnx"
 TEXT_GRAPH = "text.onnx"
 TOKENIZER = "tokenizer.json"
 MODEL_CARD = "MODEL_CARD.md"
 BUNDLE_FILES = (AUDIO_GRAPH, TEXT_GRAPH, TOKENIZER, MODEL_CARD)
+OPTIONAL_FILES = (CPU_AUDIO_GRAPH,)
 
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_WINDOW_S = 600.0
@@ -53,10 +55,10 @@ class Manifest:
             output, `sigmoid`, with a scale and a bias for each query. The fields of both versions are the same.
         name: Name of the model.
         version: Version of the model.
-        sample_rate_hz: Sample rate of the waveform that audio.onnx takes, in Hz.
+        sample_rate_hz: Sample rate of the waveform that the audio graphs take, in Hz.
         hop_samples: Samples between frames.
         dimension: D, the dimension of the embeddings of both graphs.
-        window_frames: Frames in a window, the fixed-length slice that audio.onnx processes.
+        window_frames: Frames in a window, the fixed-length slice that the audio graphs process.
         overlap_frames: Frames that neighbouring windows share; at most half a window.
         scale: Scale of the calibration, score = sigmoid(scale * evidence + bias); above 0. In format 2, the evidence is the
             similarity. In format 3, the evidence is the logit: scale of the query * similarity + bias of the query. In
@@ -65,7 +67,7 @@ class Manifest:
         postprocessing: The default settings with which scores become segments.
         max_query_tokens: Longer queries are cut to this number of tokens.
         query_normalization: Change of a query before the tokenizer.
-        files: sha256 of every other file of the bundle, in lower-case hex.
+        files: sha256 of every other file of the bundle, in lower-case hex. The files of `OPTIONAL_FILES` may be missing.
         licences: Licences of the model, and of the models and weights from which it was made.
         trained_on: Data that the model was trained on.
         presence: When a query counts as heard in a long clip. The field is optional: without it, every segment counts.
@@ -114,7 +116,8 @@ class Manifest:
         require(self.query_normalization in modes, "query_normalization", self.query_normalization, ", ".join(modes))
         version, newest = self.query_normalizer_version, NEWEST_NORMALIZER
         require(0 <= version <= newest, "query_normalizer_version", version, f"an integer from 0 to {newest}")
-        require(set(self.files) == set(BUNDLE_FILES), "files", sorted(self.files), ", ".join(BUNDLE_FILES))
+        accepted = f"{', '.join(BUNDLE_FILES)}, and optionally {', '.join(OPTIONAL_FILES)}"
+        require(set(self.files) - set(OPTIONAL_FILES) == set(BUNDLE_FILES), "files", sorted(self.files), accepted)
         for name, digest in self.files.items():
             require(_SHA256.fullmatch(digest) is not None, f"files[{name}]", digest, "64 lower-case hex digits")
 
@@ -132,6 +135,11 @@ class Manifest:
     def has_text_dependent_sigmoids(self) -> bool:
         """Whether text.onnx computes a scale and a bias for each query."""
         return self.format_version == TEXT_DEPENDENT_SIGMOID_FORMAT
+
+    @property
+    def audio_graph_of_cpus(self) -> str:
+        """Name of the audio graph that a CPU runs."""
+        return CPU_AUDIO_GRAPH if CPU_AUDIO_GRAPH in self.files else AUDIO_GRAPH
 
     @property
     def text_outputs(self) -> tuple[str, ...]:

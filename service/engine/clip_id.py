@@ -39,7 +39,8 @@ def clip_id_of(file: BinaryIO, manifest: Manifest, max_upload_bytes: int) -> str
 def model_id_of(manifest: Manifest) -> str:
     """Computes the id of the part of a model that embeds clips.
 
-    Models with the same id give the same embedding for the same bytes, whatever their text encoders are.
+    Models with the same id give the same embedding for the same bytes, whatever their text encoders are, up to the rounding of a
+    device: audio_cpu.onnx computes what audio.onnx computes.
     """
     grid = (manifest.sample_rate_hz, manifest.hop_samples, manifest.window_frames, manifest.overlap_frames)
     facts = json.dumps([_EMBEDDING_VERSION, manifest.files[AUDIO_GRAPH], grid])

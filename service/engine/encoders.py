@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.core.bundle_errors import GraphMismatch
 from service.core.manifest import AUDIO_GRAPH, Manifest
 from service.engine.options import EngineOptions
-from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mismatch
+from service.engine.sessions import CPU_PROVIDER, GraphSession, failures_as_mismatch, may_use_cuda
 
 Float32 = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class WindowEncoder(Protocol):
 
 
 class AudioEncoder:
-    """The audio graph.
+    """The audio graph: on a CPU audio_cpu.onnx if the bundle has it, otherwise audio.onnx.
 
     On a GPU it is run on a few batch sizes only: 1, 2, 4 ... windows; a smaller batch is filled up with silence. On a CPU it
     is run on exactly the windows that come. There it is open twice: for a run with all threads, and for several runs beside
@@ -66,7 +66,7 @@ class AudioEncoder:
         """
         self._manifest = manifest
         all_threads = replace(options, intra_op_threads=1 << options.cpu_threads.bit_length() - 1)
-        self._session = self._beside = _open_audio(bundle_dir, all_threads)
+        self._session = self._beside = _open_audio(bundle_dir, manifest, all_threads)
         self.provider = self._session.provider
         self.node_shares: dict[str, float] = self._session.node_shares
         self.max_windows, self.n_runs = options.batch_windows, 1
@@ -74,7 +74,8 @@ class AudioEncoder:
         if self.provider == CPU_PROVIDER:
             self.max_windows, self.n_runs, self._buckets = 1, options.cpu_threads, []
         if self.n_runs > 1:
-            self._beside = _open_audio(bundle_dir, replace(options, intra_op_threads=1), self.n_runs)
+            one_thread = replace(options, device="cpu", intra_op_threads=1)
+            self._beside = _open_audio(bundle_dir, manifest, one_thread, self.n_runs)
 
     def embed(self, windows: Float32) -> Float32:
         """Embeds windows with all threads; the embeddings of a window do not depend on the other windows.
@@ -107,13 +108,14 @@ class AudioEncoder:
             GraphMismatch: If the shape of the embeddings does not fit the manifest, or if they are not of unit norm.
         """
         noise = np.random.default_rng(0).normal(0, 0.1, self._manifest.window_samples).astype(np.float32)
+        name = self._session.name
         for size in reversed(
             self._buckets or [1]
         ):  # the memory allocated for the largest batch serves the smaller ones
             for windows in (np.zeros((size, len(noise)), np.float32), np.tile(noise, (size, 1))):
-                with failures_as_mismatch(AUDIO_GRAPH):
+                with failures_as_mismatch(name):
                     frames, beside = self.embed(windows), self.embed_beside(windows)
-                check_embeddings(AUDIO_GRAPH, frames, (size, self._manifest.window_frames, self._manifest.dimension))
+                check_embeddings(name, frames, (size, self._manifest.window_frames, self._manifest.dimension))
                 if self.n_runs > 1 and not np.array_equal(frames, beside):
                     log.warning(
                         "threads change the last bits of the embeddings; every window is embedded on one thread"
@@ -128,8 +130,16 @@ class AudioEncoder:
         return frames[: len(windows)]
 
 
-def _open_audio(bundle_dir: Path, options: EngineOptions, n_runs: int = 1) -> GraphSession:
-    return GraphSession(bundle_dir / AUDIO_GRAPH, options, {"waveform": "tensor(float)"}, ["frames"], n_runs)
+def _open_audio(bundle_dir: Path, manifest: Manifest, options: EngineOptions, n_runs: int = 1) -> GraphSession:
+    """Opens audio.onnx on CUDA if CUDA is wanted and works, otherwise the graph for CPUs on the CPU."""
+    inputs, outputs = {"waveform": "tensor(float)"}, ["frames"]
+    if may_use_cuda(options):
+        session = GraphSession(bundle_dir / AUDIO_GRAPH, options, inputs, outputs)
+        if session.provider != CPU_PROVIDER:
+            return session
+        session.close()
+    graph, on_cpu = bundle_dir / manifest.audio_graph_of_cpus, replace(options, device="cpu")
+    return GraphSession(graph, on_cpu, inputs, outputs, n_runs)
 
 
 def buckets(largest: int) -> list[int]:

@@ -59,6 +59,7 @@ class GraphSession:
     """An open graph, which any thread may run.
 
     Attributes:
+        name: Name of the graph's file.
         provider: The execution provider that runs the graph, for example "CPUExecutionProvider".
         node_shares: Fraction of the graph's nodes that each provider runs; the fractions sum to 1.
     """
@@ -79,7 +80,7 @@ class GraphSession:
             DeviceUnavailable: If `options` require CUDA and CUDA cannot be used.
             GraphMismatch: If the file is not a graph with these inputs and outputs.
         """
-        self._name, self._outputs = path.name, tuple(outputs)
+        self.name, self._outputs = path.name, tuple(outputs)
         session = _open(path, options)
         self._session: onnxruntime.InferenceSession | None = session
         self.provider = str(session.get_providers()[0])
@@ -107,7 +108,7 @@ class GraphSession:
         with self._slots:
             session = self._session
             if session is None:
-                raise ValueError(f"{self._name} is closed")
+                raise ValueError(f"{self.name} is closed")
             binding = session.io_binding()
             for name, value in feeds.items():
                 binding.bind_cpu_input(name, value)
@@ -131,7 +132,7 @@ class GraphSession:
 
     def _check(self, kind: str, came: dict[str, str], accepted: dict[str, str]) -> None:
         if came != accepted:
-            raise GraphMismatch(self._name, f"{kind} {came}", f"{accepted}")
+            raise GraphMismatch(self.name, f"{kind} {came}", f"{accepted}")
 
 
 def is_fatal(message: str) -> bool:
@@ -181,6 +182,15 @@ def _prints_as_log() -> Generator[None]:
             reason = reason[failure.start() :]
         if reason:
             log.warning("ONNX Runtime has a problem with CUDA", extra={"reason": reason[:_REASON_CHARS]})
+
+
+def may_use_cuda(options: EngineOptions) -> bool:
+    """Whether a graph with these options runs on CUDA if CUDA works.
+
+    Raises:
+        DeviceUnavailable: If `options` require CUDA and this ONNX Runtime is built without CUDA.
+    """
+    return _providers(options) != [CPU_PROVIDER]
 
 
 def _providers(options: EngineOptions) -> list[Any]:

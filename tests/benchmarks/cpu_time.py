@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from service.core.manifest import AUDIO_GRAPH, verify_bundle
+from service.core.manifest import verify_bundle
 from service.engine.options import EngineOptions
-from tests.benchmarks.graphs import open_audio_graph
+from tests.benchmarks.graphs import audio_graph_of_cpus, open_audio_graph
 from tests.benchmarks.load import closed_loop, encoded, form, serving
 from tests.benchmarks.peers.model import bundle_dir
 from tests.benchmarks.serving import QUERIES, REPEATS
@@ -47,7 +47,7 @@ def used_s(process: psutil.Process) -> float:
 def encoder_ms(n_windows: int) -> float:
     """CPU time of one window in the audio encoder alone, on one thread, in milliseconds."""
     bundle = bundle_dir()
-    graph = open_audio_graph(EngineOptions(device="cpu", intra_op_threads=1), bundle / AUDIO_GRAPH)
+    graph = open_audio_graph(EngineOptions(device="cpu", intra_op_threads=1), audio_graph_of_cpus(bundle))
     window = np.random.default_rng(0).normal(0, 0.1, (1, verify_bundle(bundle).window_samples)).astype(np.float32)
     graph.run({"waveform": window})
     began_s = time.process_time()

@@ -20,6 +20,7 @@ from tests.benchmarks.peers.model import BUNDLE_VARIABLE
 
 COMMANDS = {
     "peers": "peers --rounds 1 --clips 8 --burst 8",
+    "peers --graph audio.onnx": "peers --graph audio.onnx --rounds 1 --clips 8 --burst 8",
     "cpu_time": "cpu_time --clips 8 --repeats 1",
     "growth": "growth --lengths 1 61 --long 120 --queries 1 10 --repeats 1",
     "towers": "towers --repeats 1",

@@ -22,7 +22,7 @@ Float32 = NDArray[np.float32]
 def main() -> None:
     manifest = verify_bundle(PACKAGED_BUNDLE)
     window = np.random.default_rng(0).normal(0, 0.1, (1, manifest.window_samples)).astype(np.float32)
-    reference = open_audio_graph(EngineOptions(device="cpu", intra_op_threads=1))
+    reference = open_audio_graph(EngineOptions(device="cpu", intra_op_threads=1), PACKAGED_BUNDLE / AUDIO_GRAPH)
     runs: dict[str, Callable[[], Float32]] = {"ONNX Runtime": lambda: reference.run({"waveform": window})[0]}
     for precision in PRECISIONS:
         runs[f"OpenVINO, {precision}"] = _openvino(precision, window)

@@ -36,7 +36,7 @@ class BareLoop:
     def __init__(self, batch_windows: int) -> None:
         self._manifest = verify_bundle(PACKAGED_BUNDLE)
         self._batch = batch_windows
-        self._session = open_audio_graph(EngineOptions())
+        self._session = open_audio_graph(EngineOptions(device="cpu"))
 
     def run(self, wavs: Sequence[bytes]) -> float:
         """Processes all clips, and returns the time in seconds."""

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from service.core.manifest import PACKAGED_BUNDLE, verify_bundle
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, PACKAGED_BUNDLE, verify_bundle
 from service.engine.options import EngineOptions
 from service.engine.text_encoder import TextEncoder
 from tests.benchmarks.graphs import open_audio_graph
@@ -23,14 +23,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=REPEATS, help="measurements of each encoder")
     repeats: int = parser.parse_args().repeats
     manifest = verify_bundle(PACKAGED_BUNDLE)
-    audio = open_audio_graph(ONE_CORE)
     text = TextEncoder(PACKAGED_BUNDLE, manifest, ONE_CORE)
     window = np.random.default_rng(0).normal(0, 0.1, (1, manifest.window_samples)).astype(np.float32)
     window_s = manifest.window_samples / manifest.sample_rate_hz
     table("one core", "value")
-    seconds = timed(lambda: audio.run({"waveform": window}), repeats, times=20)
-    row(f"audio encoder, one window of {window_s:.2f} s, ms", spread([1000 * s for s in seconds]))
-    row("audio encoder, times real time", spread([window_s / s for s in seconds], 0))
+    for graph in (CPU_AUDIO_GRAPH, AUDIO_GRAPH):
+        audio = open_audio_graph(ONE_CORE, PACKAGED_BUNDLE / graph)
+        seconds = timed(partial(audio.run, {"waveform": window}), repeats, times=20)
+        row(f"{graph}, one window of {window_s:.2f} s, ms", spread([1000 * s for s in seconds]))
+        row(f"{graph}, times real time", spread([window_s / s for s in seconds], 0))
     for query in QUERIES:
         row(
             f"text encoder, {len(query.split())} words, ms",

@@ -23,7 +23,15 @@ from service.api.problems import all_problems
 from service.api.schemas import LocalizeOut
 from service.app import create_app
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, FORMAT_VERSIONS, MANIFEST, PACKAGED_BUNDLE, Manifest, read_manifest
+from service.core.manifest import (
+    BUNDLE_FILES,
+    FORMAT_VERSIONS,
+    MANIFEST,
+    OPTIONAL_FILES,
+    PACKAGED_BUNDLE,
+    Manifest,
+    read_manifest,
+)
 from service.core.postprocessing import Postprocessing
 from service.core.presence import PresenceRule
 from service.engine.clip_embedding import ClipEmbedding
@@ -220,7 +228,7 @@ def test_every_input_and_output_of_the_graphs_is_listed() -> None:
 
 
 def test_every_file_of_a_bundle_is_listed() -> None:
-    assert sorted(row[0] for row in rows("| file | content |")) == sorted([*BUNDLE_FILES, MANIFEST])
+    assert sorted(row[0] for row in rows("| file | content |")) == sorted([*BUNDLE_FILES, *OPTIONAL_FILES, MANIFEST])
 
 
 def test_every_field_of_the_form_is_listed_with_its_meaning() -> None:

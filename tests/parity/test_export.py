@@ -13,7 +13,7 @@ from model_export.errors import BundleTooLarge, GraphInterfaceDiffers, ValuesDif
 from model_export.graphs import round_to_half
 from model_export.verification import AUDIO_TOLERANCE, TEXT_TOLERANCE, example_waveforms, verify
 from service.core.localization import localize
-from service.core.manifest import AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, TEXT_GRAPH, verify_bundle
 from service.core.scoring import EncodedQueries
 from service.engine.clip import Upload
 from service.engine.engine import open_engine
@@ -39,6 +39,7 @@ def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def test_the_manifest_of_a_bundle_has_the_facts_of_its_graphs(exported: Path) -> None:
     manifest = verify_bundle(exported)
     assert (manifest.name, manifest.dimension, manifest.window_frames) == ("tiny", 33, 264)
+    assert CPU_AUDIO_GRAPH not in manifest.files  # no matrix is large
 
 
 def test_the_service_hears_what_torch_hears(exported: Path, tiny_checkpoint: Path) -> None:

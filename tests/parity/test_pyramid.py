@@ -3,19 +3,22 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import numpy_helper
 
 from model_export.__main__ import main
-from model_export.verification import example_waveforms
-from service.core.manifest import AUDIO_GRAPH, verify_bundle
+from model_export.errors import ValuesDiffer
+from model_export.verification import CPU_AUDIO_TOLERANCE, example_waveforms, verify_cpu_audio
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, verify_bundle
 from training.checkpoint import load_checkpoint, starting_weights
 from training.recipe import read_recipe
 from training.towers.pyramid import PyramidTower
 from training.train import train
 
-TOWER = "audio={kind='pyramid', width=0.125, dimension=32, head_channels=32, head_blocks=1}"
+TOWER = "audio={kind='pyramid', width=0.125, dimension=32, head_channels=192, head_blocks=1}"
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,32 @@ def test_training_from_the_bundle_starts_with_the_frames_of_its_graph(exported: 
     frames = np.asarray(session.run(None, {"waveform": waveform})[0])
     with torch.inference_mode():
         np.testing.assert_allclose(model.served_frames(torch.from_numpy(waveform)).numpy(), frames, atol=2e-5)
+
+
+def test_the_graph_for_cpus_hears_what_torch_hears(exported: Path, checkpoint: Path) -> None:
+    model, _, _ = load_checkpoint(checkpoint)
+    manifest = verify_bundle(exported)
+    waveform = example_waveforms(2, manifest.window_samples)
+    session = onnxruntime.InferenceSession(str(exported / CPU_AUDIO_GRAPH))
+    frames = np.asarray(session.run(None, {"waveform": waveform})[0])
+    with torch.inference_mode():
+        expected = model.served_frames(torch.from_numpy(waveform)).numpy()
+    assert (frames * expected).sum(axis=-1).min() > 1 - CPU_AUDIO_TOLERANCE
+    graph = onnx.load(exported / CPU_AUDIO_GRAPH).graph
+    assert {"MatMulIntegerToFloat", "Gelu", "Sum"} <= {node.op_type for node in graph.node}
+    assert {"AveragePool", "ReduceSum"}.isdisjoint(node.op_type for node in graph.node)
+    assert (
+        sorted(list(weight.dims) for weight in graph.initializer).count([257, 200]) == 2
+    )  # the folded Fourier transform
+
+
+def test_a_graph_for_cpus_that_hears_something_else_is_refused(
+    exported: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    model, _, _ = load_checkpoint(checkpoint)
+    graph = onnx.load(exported / CPU_AUDIO_GRAPH)
+    (weight,) = (each for each in graph.graph.initializer if each.name.endswith("output.bias"))
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) + np.float32(1), weight.name))
+    onnx.save(graph, tmp_path / CPU_AUDIO_GRAPH)
+    with pytest.raises(ValuesDiffer, match=r"audio_cpu\.onnx"):
+        verify_cpu_audio(tmp_path, verify_bundle(exported), model)

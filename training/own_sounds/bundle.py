@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from service.core.manifest import BUNDLE_FILES, MANIFEST, MODEL_CARD, TEXT_GRAPH, file_sha256, verify_bundle
+from service.core.manifest import MANIFEST, MODEL_CARD, TEXT_GRAPH, file_sha256, verify_bundle
 from training.own_sounds.learning import LearntQuery
 from training.own_sounds.text_graph import Wordings, add_query
 
@@ -59,7 +59,7 @@ def write_with_sound(source: Path, sound: AddedSound, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".bundle-") as partial:
         folder = Path(partial) / "bundle"
         folder.mkdir()
-        for name in BUNDLE_FILES:
+        for name in manifest.files:
             shutil.copyfile(source / name, folder / name)
         graph = onnx.load(source / TEXT_GRAPH)
         add_query(graph, sound.wordings, sound.learnt)
@@ -69,7 +69,7 @@ def write_with_sound(source: Path, sound: AddedSound, out: Path) -> None:
         changed = replace(
             manifest,
             version=f"{manifest.version}+{_slug(sound.name)}",
-            files={name: file_sha256(folder / name) for name in BUNDLE_FILES},
+            files={name: file_sha256(folder / name) for name in manifest.files},
             trained_on=(
                 *manifest.trained_on,
                 f"{sound.n_recordings} recordings of {sound.name!r}, by training.add_sound",
@@ -90,7 +90,7 @@ def _slug(name: str) -> str:
 def _card_section(sound: AddedSound) -> str:
     return (
         f"\n## Added sound: {sound.name}\n\n"
-        f"Learnt from {sound.n_recordings} recordings with `python -m training.add_sound`. The audio graph is unchanged. "
+        f"Learnt from {sound.n_recordings} recordings with `python -m training.add_sound`. The audio graphs are unchanged. "
         f"Queries whose embedding has a cosine above {sound.wordings.lowest:.3f} with that of a wording of this sound "
         "have a learnt embedding; all other queries have the embedding that they had before.\n"
     )

@@ -1,4 +1,4 @@
-"""The audio graph in half precision, for the benchmark only: the bundle has one graph, which computes in single precision."""
+"""audio.onnx in half precision, for the benchmark only: in the bundle it computes in single precision."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks.load import ROOT
-from tests.benchmarks.peers.model import BUNDLE_VARIABLE
+from tests.benchmarks.peers.model import BUNDLE_VARIABLE, GRAPH_VARIABLE
 from tests.benchmarks.peers.scenarios import Figures, Requests, measure
 from tests.benchmarks.peers.servers import SERVERS, running
 from tests.benchmarks.tables import row, spread, table
@@ -41,7 +41,14 @@ def main() -> None:
     parser.add_argument("--burst", type=int, default=200, help="clips that are posted at once")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS), help="servers to measure")
     parser.add_argument("--bundle", type=Path, help="bundle that all servers serve; by default the packaged bundle")
+    parser.add_argument(
+        "--graph",
+        choices=("audio.onnx", "audio_cpu.onnx"),
+        help="audio graph of the peers and of the bare loop, not of Earmark; by default the one that Earmark runs",
+    )
     arguments = parser.parse_args()
+    if arguments.graph:
+        os.environ[GRAPH_VARIABLE] = arguments.graph
     if arguments.bundle:
         os.environ[BUNDLE_VARIABLE] = str(arguments.bundle.resolve())
     requests, names = Requests(arguments.clips, arguments.burst), list(arguments.servers)

@@ -21,10 +21,17 @@ from tokenizers import Tokenizer
 DEFAULT_BUNDLE = Path(__file__).parents[3] / "service" / "bundle"
 BUNDLE_VARIABLE = "PEER_BUNDLE"
 """Environment variable with the directory of the bundle that a peer serves."""
+GRAPH_VARIABLE = "PEER_GRAPH"
+"""Environment variable with the name of the audio graph that a peer runs; by default the graph for CPUs, if there is one."""
 
 
 def bundle_dir() -> Path:
     return Path(os.environ.get(BUNDLE_VARIABLE) or DEFAULT_BUNDLE)
+
+
+def audio_graph() -> Path:
+    default = "audio_cpu.onnx" if (bundle_dir() / "audio_cpu.onnx").exists() else "audio.onnx"
+    return bundle_dir() / (os.environ.get(GRAPH_VARIABLE) or default)
 
 
 class Model:
@@ -38,7 +45,7 @@ class Model:
         bundle = bundle_dir()
         self._facts = json.loads((bundle / "manifest.json").read_text())
         self._window = self._facts["window_frames"] * self._facts["hop_samples"]
-        self._audio, self._text = (_session(bundle / name, threads) for name in ("audio.onnx", "text.onnx"))
+        self._audio, self._text = (_session(path, threads) for path in (audio_graph(), bundle / "text.onnx"))
         self._tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._embed_query = lru_cache(maxsize=4096)(self._embed_new_query)

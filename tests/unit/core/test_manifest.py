@@ -6,7 +6,7 @@ import pytest
 
 from service.core.bundle_errors import BundleFileMissing, ChecksumMismatch, ManifestInvalid
 from service.core.frame_grid import FrameGrid
-from service.core.manifest import BUNDLE_FILES, Manifest, verify_bundle
+from service.core.manifest import BUNDLE_FILES, CPU_AUDIO_GRAPH, Manifest, verify_bundle
 from service.core.presence import PresenceRule
 from service.core.query_wording import NEWEST_NORMALIZER
 from tests.manifests import make_manifest
@@ -41,6 +41,13 @@ def test_a_manifest_gives_its_grid_and_windows() -> None:
     assert MANIFEST.grid == FrameGrid(16_000, 640)
     assert MANIFEST.window_samples == 160_000
     assert MANIFEST.window_plan.step_frames == 200
+
+
+def test_a_bundle_may_have_a_graph_for_cpus() -> None:
+    files = {**MANIFEST.files, CPU_AUDIO_GRAPH: "0" * 64}
+    assert Manifest.from_json(_changed(files=files)).files == files
+    with pytest.raises(ManifestInvalid, match=r"optionally audio_cpu\.onnx"):
+        Manifest.from_json(_changed(files={**MANIFEST.files, "audio_gpu.onnx": "0" * 64}))
 
 
 @pytest.mark.parametrize(("field", "value"), OF_ANOTHER_KIND, ids=repr)

@@ -1,3 +1,4 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import onnxruntime
 import pytest
 
 from service.core.bundle_errors import GraphMismatch
-from service.core.manifest import PACKAGED_BUNDLE, Manifest, verify_bundle
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, PACKAGED_BUNDLE, Manifest, verify_bundle
 from service.core.start_errors import DeviceUnavailable
 from service.engine import encoders
 from service.engine.encoders import AudioEncoder, buckets
@@ -17,6 +18,13 @@ from tests.tiny_bundle import sign_bundle
 @pytest.fixture(scope="module")
 def manifest(tiny_bundle: Path) -> Manifest:
     return verify_bundle(tiny_bundle)
+
+
+@pytest.fixture
+def bundle_with_cpu_graph(tiny_bundle_copy: Path) -> Path:
+    shutil.copyfile(tiny_bundle_copy / AUDIO_GRAPH, tiny_bundle_copy / CPU_AUDIO_GRAPH)
+    sign_bundle(tiny_bundle_copy)
+    return tiny_bundle_copy
 
 
 def _noise(n_windows: int, manifest: Manifest) -> np.ndarray:
@@ -53,6 +61,8 @@ def test_all_threads_are_not_used_if_they_change_a_bit(
     beside = encoder.embed_beside(window)
 
     class Inexact:
+        name = "inexact"
+
         def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             return [np.nextafter(encoder._beside.run(feeds)[0], np.float32(2))]
 
@@ -69,6 +79,7 @@ class FakeCuda:
     provider, node_shares = "CUDAExecutionProvider", {"CUDAExecutionProvider": 1.0}
 
     def __init__(self, graph: Path, options: EngineOptions, *rest: object) -> None:
+        self.name = graph.name
         self.sizes: list[int] = []
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -79,16 +90,37 @@ class FakeCuda:
     def close(self) -> None: ...
 
 
+def _encoder_on_cuda(bundle: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> AudioEncoder:
+    monkeypatch.setattr(encoders, "GraphSession", FakeCuda)
+    monkeypatch.setattr(encoders, "may_use_cuda", lambda options: options.device != "cpu")
+    return AudioEncoder(bundle, manifest, EngineOptions(batch_windows=6))
+
+
 def test_a_gpu_gets_batches_of_a_few_sizes(
     tiny_bundle: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoders, "GraphSession", FakeCuda)
-    encoder = AudioEncoder(tiny_bundle, manifest, EngineOptions(batch_windows=6))
+    encoder = _encoder_on_cuda(tiny_bundle, manifest, monkeypatch)
     assert (encoder.max_windows, encoder.n_runs) == (6, 1)
     windows = _noise(6, manifest)
     for size in (1, 2, 3, 5, 6):
         np.testing.assert_array_equal(encoder.embed_beside(windows[:size]), windows[:size, :4, None])
     assert encoder._session.sizes == [1, 2, 4, 6, 6]
+
+
+def test_only_a_cpu_runs_the_graph_for_cpus(bundle_with_cpu_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = verify_bundle(bundle_with_cpu_graph)
+    encoder = AudioEncoder(bundle_with_cpu_graph, manifest, EngineOptions(device="cpu", intra_op_threads=2))
+    assert (encoder._session.name, encoder._beside.name) == (CPU_AUDIO_GRAPH, CPU_AUDIO_GRAPH)
+    assert _encoder_on_cuda(bundle_with_cpu_graph, manifest, monkeypatch)._session.name == AUDIO_GRAPH
+
+
+def test_a_cpu_runs_the_graph_for_cpus_if_cuda_does_not_work(
+    bundle_with_cpu_graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "may_use_cuda", lambda options: options.device != "cpu")
+    manifest = verify_bundle(bundle_with_cpu_graph)
+    encoder = AudioEncoder(bundle_with_cpu_graph, manifest, EngineOptions(device="auto"))
+    assert (encoder.provider, encoder._session.name) == ("CPUExecutionProvider", CPU_AUDIO_GRAPH)
 
 
 def test_only_a_few_batch_sizes_are_ever_run() -> None:

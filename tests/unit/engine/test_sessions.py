@@ -4,12 +4,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from service.core.manifest import AUDIO_GRAPH, PACKAGED_BUNDLE, TEXT_GRAPH, verify_bundle
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, PACKAGED_BUNDLE, TEXT_GRAPH, verify_bundle
 from service.core.start_errors import DeviceUnavailable
 from service.engine import sessions
 from service.engine.cpu_features import has_exact_int8
@@ -18,6 +19,7 @@ from service.engine.sessions import GraphSession
 
 ROOT = Path(__file__).parents[3]
 AUDIO = {"waveform": "tensor(float)"}
+TEXT = {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"}
 without_cuda = pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here"
 )
@@ -38,17 +40,32 @@ def test_onnx_runtime_keeps_no_identity_of_the_machine_to_report_with(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def _tokens(rng: np.random.Generator, n_queries: int, length: int) -> dict[str, np.ndarray]:
+    ids = rng.integers(1_000, 30_000, (n_queries, length))
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+
+def _noise(rng: np.random.Generator, level: float) -> dict[str, np.ndarray]:
+    return {"waveform": rng.normal(0, level, (1, verify_bundle(PACKAGED_BUNDLE).window_samples)).astype(np.float32)}
+
+
 @pytest.mark.skipif(not has_exact_int8(), reason="only processors with VNNI use the faster products")
-def test_the_faster_8_bit_products_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs, outputs = {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"}, ["embedding"]
-    assert list(verify_bundle(PACKAGED_BUNDLE).text_outputs) == outputs
-    fast = GraphSession(PACKAGED_BUNDLE / TEXT_GRAPH, EngineOptions(device="cpu"), inputs, outputs)
+@pytest.mark.parametrize(
+    ("graph", "inputs", "output", "make", "cases"),
+    [
+        (TEXT_GRAPH, TEXT, "embedding", _tokens, [(1, 3), (1, 6), (7, 9), (20, 6), (3, 64)]),
+        (CPU_AUDIO_GRAPH, AUDIO, "frames", _noise, [(0.01,), (0.1,), (1.0,)]),
+    ],
+)
+def test_the_faster_8_bit_products_give_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, graph: str, inputs: dict[str, str], output: str, make: Any, cases: list[Any]
+) -> None:
+    fast = GraphSession(PACKAGED_BUNDLE / graph, EngineOptions(device="cpu"), inputs, [output])
     monkeypatch.setattr(sessions, "has_exact_int8", lambda: False)
-    slow = GraphSession(PACKAGED_BUNDLE / TEXT_GRAPH, EngineOptions(device="cpu"), inputs, outputs)
+    slow = GraphSession(PACKAGED_BUNDLE / graph, EngineOptions(device="cpu"), inputs, [output])
     rng = np.random.default_rng(0)
-    for n_queries, length in ((1, 3), (1, 6), (7, 9), (20, 6), (3, 64)):
-        ids = rng.integers(1_000, 30_000, (n_queries, length))
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    for case in cases:
+        feeds = make(rng, *case)
         assert fast.run(feeds)[0].tobytes() == slow.run(feeds)[0].tobytes()
 
 

@@ -10,13 +10,13 @@ MATRIX = np.array([[1.27, 0.5], [-0.64, 0.25], [0.0, -0.5]], np.float32)  # scal
 BIAS = np.array([0.1, -0.2], np.float32)
 
 
-def quantized(node: onnx.NodeProto, matrix: np.ndarray) -> onnx.ModelProto:
+def quantized(node: onnx.NodeProto, matrix: np.ndarray, **options: float) -> onnx.ModelProto:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 3])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 2])
     weights = [numpy_helper.from_array(matrix, "matrix"), numpy_helper.from_array(BIAS, "bias")]
     graph = helper.make_graph([node], "one product", [x], [y], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    quantize_rows(model)
+    quantize_rows(model, **options)
     return model
 
 
@@ -50,6 +50,19 @@ def test_a_row_does_not_depend_on_its_neighbours(product: onnx.ModelProto) -> No
 
 def test_a_row_of_zeros_gives_zeros(product: onnx.ModelProto) -> None:
     np.testing.assert_array_equal(run(product, [[0, 0, 0]]), 0)
+
+
+def test_a_small_matrix_stays_in_single_precision() -> None:
+    node = helper.make_node("MatMul", ["x", "matrix"], ["y"])
+    assert [each.op_type for each in quantized(node, MATRIX, min_elements=MATRIX.size + 1).graph.node] == ["MatMul"]
+    assert "MatMul" not in {each.op_type for each in quantized(node, MATRIX, min_elements=MATRIX.size).graph.node}
+
+
+def test_the_smallest_range_bounds_which_values_are_told_from_zeros() -> None:
+    node = helper.make_node("MatMul", ["x", "matrix"], ["y"])
+    faint = [[1e-12, 0, 0]]
+    np.testing.assert_array_equal(run(quantized(node, MATRIX), faint), 0)
+    np.testing.assert_allclose(run(quantized(node, MATRIX, least_range=1e-30), faint)[0, 0], 1.27e-12, rtol=1e-2)
 
 
 def test_only_integers_are_multiplied(product: onnx.ModelProto) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.export import Dim
 
-from model_export.recurrence import traceable
+from model_export.recurrence import OnnxGru
+from model_export.replacement import replaced
 from training.towers.asit import BidirectionalGru
 
 
@@ -14,7 +15,7 @@ from training.towers.asit import BidirectionalGru
 def test_onnx_runs_a_gru_as_torch_does(layers: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = torch.nn.Sequential(BidirectionalGru(4, layers)).eval()
-    with traceable(model):
+    with replaced(model, torch.nn.GRU, OnnxGru):
         program = torch.onnx.export(
             model, (torch.zeros(2, 20, 768),), dynamic_shapes=({0: Dim("batch")},), dynamo=True, verbose=False
         )
@@ -23,5 +24,5 @@ def test_onnx_runs_a_gru_as_torch_does(layers: int, tmp_path: Path) -> None:
     x = torch.randn(3, 20, 768)
     session = onnxruntime.InferenceSession(tmp_path / "gru.onnx")
     with torch.inference_mode():
-        expected = model(x).numpy()  # the GRU of torch, which `traceable` has put back
+        expected = model(x).numpy()  # the GRU of torch, which `replaced` has put back
     np.testing.assert_allclose(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0], expected, atol=1e-5)

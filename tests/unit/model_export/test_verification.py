@@ -63,7 +63,7 @@ def test_inputs_and_outputs_have_the_names_of_the_format() -> None:
 
 
 def test_a_window_that_depends_on_its_batch_is_refused() -> None:
-    assert verify_batches(audio_session(["B", "N"]), MANIFEST) == 0
+    assert verify_batches("audio.onnx", audio_session(["B", "N"]), MANIFEST) == 0
     less_the_mean_of_the_batch = [
         helper.make_node("ReduceMean", ["waveform"], ["mean"], axes=[0]),
         helper.make_node("Sub", ["waveform", "mean"], ["rest"]),
@@ -71,5 +71,5 @@ def test_a_window_that_depends_on_its_batch_is_refused() -> None:
         helper.make_node("Reshape", ["rest", "shape"], ["frames"]),
     ]
     with pytest.raises(BatchDiffers) as raised:
-        verify_batches(audio_session(["B", "N"], less_the_mean_of_the_batch), MANIFEST)
+        verify_batches("audio.onnx", audio_session(["B", "N"], less_the_mean_of_the_batch), MANIFEST)
     assert raised.value.largest > BATCH_TOLERANCE

@@ -1,9 +1,11 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.core.manifest import AUDIO_GRAPH, MODEL_CARD, verify_bundle
+from service.core.manifest import AUDIO_GRAPH, CPU_AUDIO_GRAPH, MODEL_CARD, verify_bundle
+from tests.tiny_bundle import sign_bundle
 from training.own_sounds.bundle import AddedSound, FolderNotEmptyError, write_with_sound
 from training.own_sounds.encoders import BundleEncoders
 from training.own_sounds.learning import LearntQuery
@@ -27,6 +29,14 @@ def test_the_new_bundle_is_whole_and_differs_only_in_the_words_of_the_sound(tiny
     assert np.allclose(queries[0], EYE[4], atol=1e-6)  # an unknown word is channel 6 of the tiny bundle
     assert np.array_equal(queries[1:], old[1:])
     assert [path.name for path in out.parent.iterdir()] == ["bundle"]
+
+
+def test_the_graph_for_cpus_goes_with_the_bundle(tiny_bundle_copy: Path, tmp_path: Path) -> None:
+    shutil.copyfile(tiny_bundle_copy / AUDIO_GRAPH, tiny_bundle_copy / CPU_AUDIO_GRAPH)
+    sign_bundle(tiny_bundle_copy)
+    write_with_sound(tiny_bundle_copy, SOUND, tmp_path / "new")
+    before, after = verify_bundle(tiny_bundle_copy), verify_bundle(tmp_path / "new")
+    assert after.files[CPU_AUDIO_GRAPH] == before.files[CPU_AUDIO_GRAPH]
 
 
 def test_nothing_is_overwritten(tiny_bundle: Path, tmp_path: Path) -> None:
