@@ -53,15 +53,11 @@ class FoldedLogMel(nn.Module):
         hops = padded.unflatten(1, (-1, HOP_SAMPLES)).transpose(1, 2)  # (B, 160, M + 2): a frame is two hops and a half
         first, second, third = hops[:, :, :-2], hops[:, :, 1:-1], hops[:, :, 2:]
         middle, rest = _HALF - HOP_SAMPLES, WINDOW_SAMPLES - 2 * HOP_SAMPLES
-        right = torch.cat(
-            [second[:, middle:], third[:, :rest]], dim=1
-        )  # (B, 200, M), from the middle of the frame outwards
-        left = torch.cat(
-            [second[:, self.backwards[-middle:]], first[:, self.backwards]], dim=1
-        )  # (B, 200, M), likewise
+        # both halves of a frame, from its middle outwards
+        right = torch.cat([second[:, middle:], third[:, :rest]], dim=1)  # (B, 200, M)
+        left = torch.cat([second[:, self.backwards[-middle:]], first[:, self.backwards]], dim=1)  # (B, 200, M)
         real, imaginary = self.cosines @ (right + left), self.sines @ (right - left)  # (B, 257, M)
         power = real * real + imaginary * imaginary
-        mel = torch.cat(
-            [getattr(self, name) @ power[:, bins] for name, bins in self.bins.items()], dim=1
-        )  # (B, 128, M)
+        bands = [getattr(self, name) @ power[:, bins] for name, bins in self.bins.items()]
+        mel = torch.cat(bands, dim=1)  # (B, 128, M)
         return ((torch.log(mel + self.offset) + self.shift) / self.range).transpose(1, 2)

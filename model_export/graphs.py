@@ -34,10 +34,8 @@ HALF_PRECISION_FROM = 4096
 QUANTIZED_FROM = 1 << 16
 """Matrices of the CPU's audio graph with at least this many elements are quantized: below, the quantization takes more time than
 it saves."""
-
-
 CPU_LEAST_RANGE = 1e-30
-"""Smallest range of activations of the CPU's audio graph that is told from zeros."""
+"""Smallest range of the activations in a row of the CPU's audio graph that is told from zeros."""
 
 
 class AudioGraph(nn.Module):
