@@ -47,7 +47,7 @@ def check_writable(out: Path) -> None:
 def write_with_sound(source: Path, sound: AddedSound, out: Path) -> None:
     """Writes the bundle in `source` with an added sound to the folder `out`.
 
-    The audio graph is unchanged, so embeddings and indexed recordings stay valid.
+    The audio graphs are unchanged, so embeddings and indexed recordings stay valid.
 
     Raises:
         FolderNotEmptyError: `out` is a file, or a folder that is not empty.

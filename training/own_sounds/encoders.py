@@ -50,7 +50,7 @@ class BundleEncoders:
 
     @property
     def audio_sha256(self) -> str:
-        """sha256 of the audio graph. Frame embeddings of graphs with another sha256 cannot be compared."""
+        """sha256 of audio.onnx, which also stands for audio_cpu.onnx. Frame embeddings of other graphs cannot be compared."""
         return self.manifest.files[AUDIO_GRAPH]
 
     def frames(self, windows: Sequence[Float32]) -> Float32:
