@@ -16,15 +16,24 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from torch.export import Dim
 
+from model_export.channel_layout import PlanarTemporalBlock, widened_trunk
 from model_export.errors import WeightLost
 from model_export.folded_front_end import FoldedLogMel
 from model_export.quantization import quantize_rows
 from model_export.recurrence import OnnxGru
 from model_export.replacement import replaced
-from model_export.rewriting import rewrite_average_pools, rewrite_sums_of_stacks
+from model_export.rewriting import (
+    remove_unused_nodes,
+    rewrite_average_pools,
+    rewrite_largest_values,
+    rewrite_means_over_height,
+    rewrite_sums_of_stacks,
+)
 from training.checkpoint import HALF, TRANSPOSED
 from training.model import LanguageAudioModel
+from training.towers.compact import TemporalBlock
 from training.towers.front_end import WideLogMel
+from training.towers.pyramid import MobileNetTrunk
 from training.towers.text import SentenceEncoder
 
 OPSET, CPU_OPSET = 18, 20
@@ -106,11 +115,19 @@ def export_cpu_audio(model: LanguageAudioModel, file: Path) -> None:
     """
     tower = model.audio
     waveform = torch.zeros(2, tower.window_frames * tower.hop_samples)
-    with replaced(tower, nn.GRU, OnnxGru), replaced(tower, WideLogMel, FoldedLogMel):
+    with (
+        replaced(tower, nn.GRU, OnnxGru),
+        replaced(tower, WideLogMel, FoldedLogMel),
+        replaced(tower, MobileNetTrunk, widened_trunk),
+        replaced(tower, TemporalBlock, PlanarTemporalBlock),
+    ):
         _export(AudioGraph(model), {"waveform": waveform}, {0: Dim("batch")}, ("frames",), file, CPU_OPSET)
     graph = onnx.load(file)
     rewrite_average_pools(graph)
     rewrite_sums_of_stacks(graph)
+    rewrite_means_over_height(graph)
+    rewrite_largest_values(graph)
+    remove_unused_nodes(graph)
     quantize_rows(graph, QUANTIZED_FROM, CPU_LEAST_RANGE)
     store_in_half_precision(graph)
     onnx.save(graph, file)

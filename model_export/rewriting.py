@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
+
+_SLICES = 8
 
 
 def rewrite_average_pools(graph: onnx.ModelProto) -> None:
@@ -16,40 +19,122 @@ def rewrite_average_pools(graph: onnx.ModelProto) -> None:
     ONNX Runtime computes each average anew from all its values. Averages of other kinds stay: of several axes, with steps, that
     count no padding, or over an axis whose length is not fixed.
     """
-    lengths = {
-        value.name: value.type.tensor_type.shape.dim[-1].dim_value
-        for value in shape_inference.infer_shapes(graph).graph.value_info
-        if value.type.tensor_type.shape.dim
-    }
+    shapes = _shapes(graph)
     for node in graph.graph.node:
-        length = lengths.get(node.input[0], 0) if node.op_type == "AveragePool" else 0
+        length = shapes.get(node.input[0], [0])[-1] if node.op_type == "AveragePool" else 0
         if not length or not _is_moving_average(_attributes(node)):
             continue
         (width,) = _attributes(node)["kernel_shape"]
         frame = np.arange(length)
         band = np.where(np.abs(frame[:, None] - frame) <= width // 2, 1 / width, 0).astype(np.float32)
-        name = f"band_{length}_{width}"
-        if name not in {weight.name for weight in graph.graph.initializer}:
-            graph.graph.initializer.append(numpy_helper.from_array(band, name))
+        name = _stored(graph, f"band_{length}_{width}", band)
         node.CopyFrom(helper.make_node("MatMul", [node.input[0], name], list(node.output)))
 
 
 def rewrite_sums_of_stacks(graph: onnx.ModelProto) -> None:
     """Replaces sums over stacked tensors by sums of the tensors, which need no stack, in place."""
-    makers = {name: node for node in graph.graph.node for name in node.output}
-    vectors = {weight.name: weight for weight in graph.graph.initializer if len(weight.dims) == 1}
-    axes = {name: numpy_helper.to_array(vector).tolist() for name, vector in vectors.items()}
+    makers = _makers(graph)
     for node in graph.graph.node:
-        if node.op_type != "ReduceSum" or len(node.input) != 2 or _attributes(node).get("keepdims", 1):
+        if node.op_type != "ReduceSum" or _attributes(node).get("keepdims", 1):
             continue
-        stack, axis = makers.get(node.input[0]), node.input[1]
-        if stack is None or stack.op_type != "Concat" or axes.get(axis) != [_attributes(stack)["axis"]]:
+        stack, axes = makers.get(node.input[0]), _axes(graph, node)
+        if stack is None or stack.op_type != "Concat" or axes != [_attributes(stack)["axis"]]:
             continue
         parts = [part for name in stack.input if (part := makers.get(name))]
         if len(parts) == len(stack.input) and all(
-            part.op_type == "Unsqueeze" and part.input[1] == axis for part in parts
+            part.op_type == "Unsqueeze" and part.input[1] == node.input[1] for part in parts
         ):
             node.CopyFrom(helper.make_node("Sum", [part.input[0] for part in parts], list(node.output)))
+
+
+def rewrite_means_over_height(graph: onnx.ModelProto) -> None:
+    """Replaces means over the height of maps (B, C, height, width) by convolutions of each channel with equal values, in place.
+
+    ONNX Runtime runs a convolution in the layout of the convolutions before it, and reads the rows of a map one by one for a mean.
+    """
+    shapes = _shapes(graph)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.graph.node:
+        shape = shapes.get(node.input[0], []) if node.op_type == "ReduceMean" else []
+        if len(shape) != 4 or not all(shape[1:3]) or _axes(graph, node) != [2] or _attributes(node).get("keepdims", 1):
+            nodes.append(node)
+            continue
+        _, channels, height, _ = shape
+        kernel = _stored(graph, f"mean_{channels}_{height}", np.full((channels, 1, height, 1), 1 / height, np.float32))
+        mean = f"{node.output[0]}_with_height"
+        nodes.append(helper.make_node("Conv", [node.input[0], kernel], [mean], group=channels))
+        nodes.append(helper.make_node("Squeeze", [mean, node.input[1]], list(node.output)))
+    _replace_nodes(graph, nodes)
+
+
+def rewrite_largest_values(graph: onnx.ModelProto) -> None:
+    """Replaces the largest value over the last of three axes by the largest of eight slices first, in place.
+
+    ONNX Runtime compares slices with vector instructions. For the largest value over another axis than the last it does not, and
+    reading the transpose of a tensor, as here, counts as that.
+    """
+    shapes, makers = _shapes(graph), _makers(graph)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.graph.node:
+        transpose = makers.get(node.input[0]) if node.op_type == "ReduceMax" else None
+        if (
+            transpose is not None
+            and transpose.op_type == "Transpose"
+            and _attributes(transpose)["perm"] == [0, 2, 1]
+            and _axes(graph, node) in ([2], [-1])
+            and not _attributes(node).get("keepdims", 1)
+            and not (shapes[node.input[0]][2] or 1) % _SLICES
+        ):
+            slices = [f"{node.output[0]}_slice{number}" for number in range(_SLICES)]
+            axis = _stored(graph, "slice_axis", np.array([1], np.int64))
+            nodes.append(helper.make_node("Split", [transpose.input[0]], slices, axis=1, num_outputs=_SLICES))
+            nodes.append(helper.make_node("Max", slices, [f"{node.output[0]}_of_slices"]))
+            node.input[:] = [f"{node.output[0]}_of_slices", axis]
+        nodes.append(node)
+    _replace_nodes(graph, nodes)
+
+
+def remove_unused_nodes(graph: onnx.ModelProto) -> None:
+    """Removes nodes whose outputs nothing reads, in place: ONNX Runtime would run them."""
+    used = {output.name for output in graph.graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.graph.node):
+        if used.intersection(node.output):
+            kept.append(node)
+            used.update(node.input)
+    _replace_nodes(graph, kept[::-1])
+
+
+def _replace_nodes(graph: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+
+
+def _stored(graph: onnx.ModelProto, name: str, values: NDArray[Any]) -> str:
+    """The name of a constant, which is stored if the graph has none of this name."""
+    if name not in {constant.name for constant in graph.graph.initializer}:
+        graph.graph.initializer.append(numpy_helper.from_array(values, name))
+    return name
+
+
+def _shapes(graph: onnx.ModelProto) -> dict[str, list[int]]:
+    """The shapes of inner values that are known, by name; an axis whose length is not fixed has 0."""
+    return {
+        value.name: [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in shape_inference.infer_shapes(graph).graph.value_info
+        if value.type.tensor_type.shape.dim
+    }
+
+
+def _makers(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """The node that computes each value."""
+    return {name: node for node in graph.graph.node for name in node.output}
+
+
+def _axes(graph: onnx.ModelProto, node: onnx.NodeProto) -> list[int] | None:
+    """The axes of a reduction, which are its second input; None if they are no constant."""
+    constants = (constant for constant in graph.graph.initializer if constant.name in node.input[1:2])
+    return next((numpy_helper.to_array(constant).ravel().tolist() for constant in constants), None)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
