@@ -9,6 +9,7 @@ _MP3_KBIT_S = {
 _MPEG1_RATES_HZ = (44_100, 48_000, 32_000)
 _ADTS_HEADER_BYTES, _ADTS_RATES = 7, 13
 _SYNC = re.compile(rb"\xff[\xe2\xe3\xf0-\xf3\xf8-\xfb]", re.DOTALL)
+_INFO = re.compile(b"Xing|Info|VBRI")
 _FRAMES_IN_A_ROW = 3
 """Number of frames that must follow each other before other bytes are taken for a stream."""
 
@@ -52,8 +53,7 @@ def find_frames(content: bytes) -> tuple[int, str] | None:
 
 def is_info_frame(frame: bytes) -> bool:
     """Whether an MP3 frame holds no sound but facts about the stream (Xing, Info or VBRI header)."""
-    head = frame[:48]
-    return b"Xing" in head or b"Info" in head or b"VBRI" in head
+    return _INFO.search(frame, 0, 48) is not None
 
 
 def info_frame_duration_s(frame: bytes) -> float | None:
