@@ -52,7 +52,9 @@ class FoldedLogMel(nn.Module):
         middle, rest = _HALF - HOP_SAMPLES, WINDOW_SAMPLES - 2 * HOP_SAMPLES
         # both halves of a frame, from its middle outwards, (B, 200, M)
         right = torch.cat([second[:, middle:], third[:, :rest]], dim=1)
-        left = torch.cat([second.index_select(1, self.backwards[-middle:]), first.index_select(1, self.backwards)], dim=1)
+        left = torch.cat(
+            [second.index_select(1, self.backwards[-middle:]), first.index_select(1, self.backwards)], dim=1
+        )
         real, imaginary = self.cosines(self.window * (right + left)), self.sines(self.window * (right - left))
         power = torch.cat([a * a + b * b for a, b in zip(real, imaginary, strict=True)], dim=1)  # (B, 257, M)
         bands = [getattr(self, filters) @ power.index_select(1, getattr(self, bins)) for filters, bins in self.bands]

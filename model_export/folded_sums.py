@@ -1,7 +1,7 @@
 """Cosine and sine transforms with half of their products: the first steps of a fast Fourier transform.
 
-Every step saves half of the products that are left in the even frequencies. Two steps pay on a CPU: further ones save less than the
-additions and copies take that they need.
+Every step saves half of the products that are left in the even frequencies. Two steps pay on a CPU: a third one saves less time
+than its additions and copies take.
 """
 
 # torch ships partial types.

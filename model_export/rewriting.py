@@ -50,7 +50,7 @@ def rewrite_sums_of_stacks(graph: onnx.ModelProto) -> None:
 def rewrite_means_over_height(graph: onnx.ModelProto) -> None:
     """Replaces means over the height of maps (B, C, height, width) by convolutions of each channel with equal values, in place.
 
-    ONNX Runtime runs a convolution in the layout of the convolutions before it, and reads the rows of a map one by one for a mean.
+    For a mean, ONNX Runtime reads a map value by value; a convolution keeps the layout of the convolutions before it.
     """
     shapes = _shapes(graph)
     nodes: list[onnx.NodeProto] = []
@@ -68,10 +68,10 @@ def rewrite_means_over_height(graph: onnx.ModelProto) -> None:
 
 
 def rewrite_largest_values(graph: onnx.ModelProto) -> None:
-    """Replaces the largest value over the last of three axes by the largest of eight slices first, in place.
+    """Compares eight slices of a tensor with each other before the largest value over its middle axis is searched, in place.
 
-    ONNX Runtime compares slices with vector instructions. For the largest value over another axis than the last it does not, and
-    reading the transpose of a tensor, as here, counts as that.
+    ONNX Runtime compares tensors with vector instructions, and the values over a middle axis one by one. Only the largest values
+    over the last axis of a transpose are replaced.
     """
     shapes, makers = _shapes(graph), _makers(graph)
     nodes: list[onnx.NodeProto] = []
