@@ -1,4 +1,4 @@
-"""Convolutions in forms that ONNX Runtime runs in its fastest layout on CPUs, with blocks of 16 channels."""
+"""Convolutions in forms for which ONNX Runtime has its fastest kernels on CPUs, those of its layout NCHWc."""
 
 # torch ships partial types.
 # pyright: reportUnknownMemberType=false
@@ -13,10 +13,11 @@ from training.towers.compact import TemporalBlock
 from training.towers.pyramid import TAPS, MobileNetTrunk
 
 BLOCK = 16
+"""Channels in a block of the layout on CPUs with AVX-512. On others with blocks of 8, additional channels only add products."""
 
 
 class PlanarTemporalBlock(nn.Module):
-    """A `TemporalBlock` with a convolution over a plane of height 1: ONNX Runtime has no such layout for one dimension."""
+    """A `TemporalBlock` whose convolution runs over planes of height 1: the layout exists for two dimensions only."""
 
     def __init__(self, block: TemporalBlock) -> None:
         super().__init__()
@@ -38,13 +39,15 @@ class PlanarTemporalBlock(nn.Module):
 
 
 def widened_trunk(trunk: MobileNetTrunk) -> MobileNetTrunk:
-    """A trunk that computes the same, in which each layer has at least 16 channels: ONNX Runtime copies narrower maps.
+    """A copy of a trunk that gives the same maps, and whose convolutions have at least 16 channels; the new ones hold zeros.
 
-    The additional channels are always zero. A trunk of which the head reads a narrower map stays as it is.
+    ONNX Runtime has slower convolutions for narrower maps. If the head reads a map with fewer than 16 channels, the trunk itself
+    is returned.
     """
     if min(trunk.channels[tap.layer] for tap in TAPS) < BLOCK:
         return trunk
     wide = deepcopy(trunk)
+    wide.channels = tuple(_widened(n_channels) for n_channels in trunk.channels)
     for sequence in [module for module in wide.modules() if isinstance(module, nn.Sequential)]:
         for position, layer in enumerate(sequence):
             if isinstance(layer, nn.Conv2d):
@@ -55,6 +58,7 @@ def widened_trunk(trunk: MobileNetTrunk) -> MobileNetTrunk:
 
 
 def _widened_convolution(layer: nn.Conv2d) -> nn.Conv2d:
+    """The convolutions of a trunk have no bias and no dilation."""
     ends, groups = (_widened(layer.in_channels), _widened(layer.out_channels)), _widened(layer.groups)
     wide = nn.Conv2d(*ends, layer.kernel_size, layer.stride, layer.padding, groups=groups, bias=False)  # pyright: ignore[reportArgumentType] - torch's stub
     _copy_into(wide.weight, layer.weight)
@@ -64,7 +68,7 @@ def _widened_convolution(layer: nn.Conv2d) -> nn.Conv2d:
 def _widened_norm(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
     wide = nn.BatchNorm2d(_widened(norm.num_features), norm.eps).eval()
     for name, values in wide.state_dict().items():
-        if values.dim():
+        if values.dim():  # the number of batches has no channels
             _copy_into(values, norm.state_dict()[name])
     return wide
 
@@ -77,5 +81,5 @@ def _copy_into(wide: Tensor, values: Tensor) -> None:
 
 
 def _widened(n_channels: int) -> int:
-    """The waveform's single channel, and a single group, stay alone."""
+    """At least 16 channels or groups. A single one stays: the spectrogram is one map, and one group is none."""
     return n_channels if n_channels == 1 else max(n_channels, BLOCK)

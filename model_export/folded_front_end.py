@@ -32,16 +32,14 @@ class FoldedLogMel(nn.Module):
         super().__init__()
         self.register_buffer("window", hann(periodic=False)[_HALF:, None].float())  # (200, 1)
         self.register_buffer("backwards", torch.arange(HOP_SAMPLES - 1, -1, -1))
-        self.cosines = FoldedSums(torch.cos, FFT_SAMPLES, _HALF)
-        self.sines = FoldedSums(torch.sin, FFT_SAMPLES, _HALF)
+        self.cosines = FoldedSums("cos", FFT_SAMPLES, _HALF)
+        self.sines = FoldedSums("sin", FFT_SAMPLES, _HALF)
         positions = torch.argsort(torch.tensor(self.cosines.frequencies))
-        self.bands: list[tuple[str, str]] = []
-        for number, filters in enumerate(front_end.filterbank[:, :, 0].chunk(_PARTS)):
+        for part, filters in enumerate(front_end.filterbank[:, :, 0].chunk(_PARTS)):
             used = torch.nonzero(filters.any(dim=0))
             bins = slice(int(used.min()), int(used.max()) + 1)
-            self.bands.append((f"filters{number}", f"bins{number}"))
-            self.register_buffer(f"filters{number}", filters[:, bins].contiguous())
-            self.register_buffer(f"bins{number}", positions[bins])
+            self.register_buffer(f"filters{part}", filters[:, bins].contiguous())
+            self.register_buffer(f"bins{part}", positions[bins])
         self.offset, self.shift, self.range = front_end.OFFSET, front_end.SHIFT, front_end.RANGE
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -50,13 +48,13 @@ class FoldedLogMel(nn.Module):
         hops = padded.unflatten(1, (-1, HOP_SAMPLES)).transpose(1, 2)  # (B, 160, M + 2): a frame is two hops and a half
         first, second, third = hops[:, :, :-2], hops[:, :, 1:-1], hops[:, :, 2:]
         middle, rest = _HALF - HOP_SAMPLES, WINDOW_SAMPLES - 2 * HOP_SAMPLES
-        # both halves of a frame, from its middle outwards, (B, 200, M)
+        # both halves of a frame, from its middle outwards, (B, 200, M); index_select is a single operator of ONNX, [] is not
         right = torch.cat([second[:, middle:], third[:, :rest]], dim=1)
         left = torch.cat(
             [second.index_select(1, self.backwards[-middle:]), first.index_select(1, self.backwards)], dim=1
         )
         real, imaginary = self.cosines(self.window * (right + left)), self.sines(self.window * (right - left))
         power = torch.cat([a * a + b * b for a, b in zip(real, imaginary, strict=True)], dim=1)  # (B, 257, M)
-        bands = [getattr(self, filters) @ power.index_select(1, getattr(self, bins)) for filters, bins in self.bands]
-        mel = torch.cat(bands, dim=1)  # (B, 128, M)
+        bands = [(getattr(self, f"filters{part}"), getattr(self, f"bins{part}")) for part in range(_PARTS)]
+        mel = torch.cat([filters @ power.index_select(1, bins) for filters, bins in bands], dim=1)  # (B, 128, M)
         return ((torch.log(mel + self.offset) + self.shift) / self.range).transpose(1, 2)

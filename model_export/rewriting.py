@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
 _SLICES = 8
+"""Parts of a tensor that are compared with each other."""
 
 
 def rewrite_average_pools(graph: onnx.ModelProto) -> None:
@@ -50,7 +51,7 @@ def rewrite_sums_of_stacks(graph: onnx.ModelProto) -> None:
 def rewrite_means_over_height(graph: onnx.ModelProto) -> None:
     """Replaces means over the height of maps (B, C, height, width) by convolutions of each channel with equal values, in place.
 
-    For a mean, ONNX Runtime reads a map value by value; a convolution keeps the layout of the convolutions before it.
+    ONNX Runtime's mean over an inner axis is slow. A convolution reads a map in the layout that the convolution before it wrote.
     """
     shapes = _shapes(graph)
     nodes: list[onnx.NodeProto] = []
@@ -68,10 +69,10 @@ def rewrite_means_over_height(graph: onnx.ModelProto) -> None:
 
 
 def rewrite_largest_values(graph: onnx.ModelProto) -> None:
-    """Compares eight slices of a tensor with each other before the largest value over its middle axis is searched, in place.
+    """Replaces the largest values over the middle axis of a tensor by those of eight slices, and the largest of these, in place.
 
-    ONNX Runtime compares tensors with vector instructions, and the values over a middle axis one by one. Only the largest values
-    over the last axis of a transpose are replaced.
+    ONNX Runtime compares whole tensors with vector instructions, and the values over a middle axis one by one. Only the largest
+    values over the last axis of a transpose are replaced, because the exporter writes those of a spectrogram so.
     """
     shapes, makers = _shapes(graph), _makers(graph)
     nodes: list[onnx.NodeProto] = []
@@ -80,10 +81,10 @@ def rewrite_largest_values(graph: onnx.ModelProto) -> None:
         if (
             transpose is not None
             and transpose.op_type == "Transpose"
-            and _attributes(transpose)["perm"] == [0, 2, 1]
-            and _axes(graph, node) in ([2], [-1])
+            and _attributes(transpose).get("perm") == [0, 2, 1]
+            and _axes(graph, node) == [2]
             and not _attributes(node).get("keepdims", 1)
-            and not (shapes[node.input[0]][2] or 1) % _SLICES
+            and not (shapes.get(node.input[0], [0])[-1] or 1) % _SLICES
         ):
             slices = [f"{node.output[0]}_slice{number}" for number in range(_SLICES)]
             axis = _stored(graph, "slice_axis", np.array([1], np.int64))
@@ -95,7 +96,7 @@ def rewrite_largest_values(graph: onnx.ModelProto) -> None:
 
 
 def remove_unused_nodes(graph: onnx.ModelProto) -> None:
-    """Removes nodes whose outputs nothing reads, in place: ONNX Runtime would run them."""
+    """Removes nodes whose outputs no other node and no output reads, in place: ONNX Runtime would run them."""
     used = {output.name for output in graph.graph.output}
     kept: list[onnx.NodeProto] = []
     for node in reversed(graph.graph.node):
@@ -132,7 +133,7 @@ def _makers(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def _axes(graph: onnx.ModelProto, node: onnx.NodeProto) -> list[int] | None:
-    """The axes of a reduction, which are its second input; None if they are no constant."""
+    """The axes of a reduction, which are its second input; None if it has no such input, or one that is no constant."""
     constants = (constant for constant in graph.graph.initializer if constant.name in node.input[1:2])
     return next((numpy_helper.to_array(constant).ravel().tolist() for constant in constants), None)
 

@@ -1,7 +1,6 @@
 """Recognizes the frames of pauses in AMR speech (3GPP TS 26.101 and 26.201), which FFmpeg does not decode."""
 
 _FIRST_PAUSE = {"amrnb": 8, "amrwb": 9}
-CODECS_WITH_PAUSES = frozenset(_FIRST_PAUSE)
 _RATES_HZ = {"amrnb": 8_000, "amrwb": 16_000}
 _FRAMES_PER_S = 50
 

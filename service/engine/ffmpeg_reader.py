@@ -15,7 +15,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from service.core.errors import AudioEmpty, AudioUndecodable, UnsupportedAudio
-from service.engine.amr_frames import CODECS_WITH_PAUSES, pause_samples
+from service.engine.amr_frames import pause_samples
 from service.engine.av_frames import TooManyChannelsError, accepted, samples_of
 from service.engine.chunks import is_tag_or_padding
 from service.engine.claimed_length import check_claimed_length
@@ -101,7 +101,6 @@ class _Decoding:
             check_claimed_length(self._header_s(container, stream), max_clip_s - self._start_s)
             self._view.seek(position)
             timeline, codec = self._timeline(container, stream), stream.codec_context.codec.name
-            has_pauses = codec in CODECS_WITH_PAUSES
             self._run = PacketRun(timeline) if isinstance(timeline, ByteTimeline) else None
             for packet in self._packets(container, stream):
                 content = bytes(packet)
@@ -109,7 +108,7 @@ class _Decoding:
                     yield from self._of_run(timeline)
                     timeline.skipped(content)
                     continue
-                n_pause, rate_hz = pause_samples(codec, content) if has_pauses else (0, 1)
+                n_pause, rate_hz = pause_samples(codec, content)
                 if n_pause:
                     self.position_s += n_pause / rate_hz
                     yield from _silence(n_pause, 1, rate_hz)
@@ -162,9 +161,9 @@ class _Decoding:
         if len(self._last_packet) > self._longest_packet_bytes:
             self._longest_packet_bytes = len(self._last_packet)
         self._last_packet = content
-        if len(frames) == 1 and self._run and self._run.begin(content, frames[0]):
-            return
         blocks = [SoundBlock(samples_of(frame), frame.sample_rate) for frame in frames]
+        if len(blocks) == 1 and self._run and self._run.begin(content, blocks[0]):
+            return
         self._block_samples = max(self._block_samples, len(blocks[0].samples))
         yield from self._placed(blocks, PacketFacts(content, self._time_s(frames[0], content)), timeline)
 

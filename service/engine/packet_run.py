@@ -2,10 +2,13 @@
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
 
 from service.engine.av_frames import samples_of
 from service.engine.sound_block import SoundBlock
 from service.engine.timeline import ByteTimeline
+
+Float32 = NDArray[np.float32]
 
 _FULL_SAMPLES = 1 << 16
 """Samples of a full run. A packet has 576 or 1152 samples, and every step for a single packet has a cost."""
@@ -21,7 +24,7 @@ class PacketRun:
     def __init__(self, timeline: ByteTimeline) -> None:
         self._timeline = timeline
         self._contents: list[bytes] = []
-        self._frames: list[AudioFrame] = []
+        self._samples: list[Float32] = []  # (N, C) each
         self._rate_hz, self._channels, self._n_samples = 0, 0, 0
 
     @property
@@ -29,10 +32,10 @@ class PacketRun:
         """Number of packets in the run."""
         return len(self._contents)
 
-    def begin(self, content: bytes, frame: AudioFrame) -> bool:
+    def begin(self, content: bytes, block: SoundBlock) -> bool:
         """Begins the empty run with a packet and its sound; returns False, and does nothing, if the packet has no sound."""
-        self._rate_hz, self._channels = frame.sample_rate, frame.layout.nb_channels
-        return self._added(content, frame)
+        self._rate_hz, self._channels = block.rate_hz, block.samples.shape[1]
+        return self._added(content, block.samples)
 
     def add(self, content: bytes, frame: AudioFrame) -> bool:
         """Adds a packet with its sound to a run that was begun.
@@ -42,7 +45,7 @@ class PacketRun:
         """
         if not 0 < self._n_samples < _FULL_SAMPLES or frame.sample_rate != self._rate_hz:
             return False
-        return frame.layout.nb_channels == self._channels and self._added(content, frame)
+        return frame.layout.nb_channels == self._channels and self._added(content, samples_of(frame))
 
     def place(self) -> tuple[SoundBlock, list[float]] | None:
         """Places the packets directly behind the packets before them, and empties the run.
@@ -51,27 +54,24 @@ class PacketRun:
             The sound of all packets, and the length of the sound of each packet, in seconds; None if bytes are missing between
             the packets, or if sound was lost before them. The packets are then still in the run.
         """
-        durations_s = [frame.samples / self._rate_hz for frame in self._frames]
+        durations_s = [len(samples) / self._rate_hz for samples in self._samples]
         if not self._timeline.place_run(self._contents, durations_s):
             return None
-        sound = SoundBlock(np.concatenate([samples_of(frame) for frame in self._frames]), self._rate_hz)
-        self._empty()
+        sound = SoundBlock(np.concatenate(self._samples), self._rate_hz)
+        self._contents, self._samples, self._n_samples = [], [], 0
         return sound, durations_s
 
     def take(self) -> list[tuple[bytes, SoundBlock]]:
         """Empties the run, and returns its packets with their sound."""
-        blocks = [SoundBlock(samples_of(frame), self._rate_hz) for frame in self._frames]
+        blocks = [SoundBlock(samples, self._rate_hz) for samples in self._samples]
         packets = list(zip(self._contents, blocks, strict=True))
-        self._empty()
+        self._contents, self._samples, self._n_samples = [], [], 0
         return packets
 
-    def _added(self, content: bytes, frame: AudioFrame) -> bool:
-        if not frame.samples:
+    def _added(self, content: bytes, samples: Float32) -> bool:
+        if not len(samples):
             return False
         self._contents.append(content)
-        self._frames.append(frame)
-        self._n_samples += frame.samples
+        self._samples.append(samples)
+        self._n_samples += len(samples)
         return True
-
-    def _empty(self) -> None:
-        self._contents, self._frames, self._n_samples = [], [], 0

@@ -59,3 +59,9 @@ def test_the_header_frame_of_an_mp3_gives_the_length_of_its_sound() -> None:
     assert not is_info_frame(second)
     assert info_frame_duration_s(second) is None
     assert info_frame_duration_s(MP3[:30]) is None
+
+
+@pytest.mark.parametrize("name", [b"Xing", b"Info", b"VBRI"])
+def test_header_frames_are_known_by_a_name_near_their_start(name: bytes) -> None:
+    assert is_info_frame(MP3[:4] + bytes(40) + name)
+    assert not is_info_frame(MP3[:4] + bytes(41) + name)

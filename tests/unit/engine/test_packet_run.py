@@ -8,6 +8,7 @@ from av.audio.frame import AudioFrame
 
 from service.engine.av_frames import samples_of
 from service.engine.packet_run import PacketRun
+from service.engine.sound_block import SoundBlock
 from service.engine.timeline import ByteTimeline
 from tests.av_clips import av_encoded, chirps
 
@@ -26,18 +27,12 @@ def decoded(content: bytes) -> Iterator[tuple[bytes, AudioFrame]]:
                 yield bytes(packet), frame
 
 
-def frame_of(n_samples: int, layout: str) -> AudioFrame:
-    frame = AudioFrame("fltp", layout, n_samples)
-    frame.sample_rate = 16_000
-    return frame
-
-
 def begun(content: bytes, file: bytes | None = None) -> tuple[PacketRun, list[tuple[bytes, AudioFrame]]]:
     """A run with the first packet, and all packets."""
     packets = list(decoded(content))
     run = PacketRun(ByteTimeline(io.BytesIO(content if file is None else file)))
     first, frame = packets[0]
-    assert run.begin(first, frame)
+    assert run.begin(first, SoundBlock(samples_of(frame), frame.sample_rate))
     return run, packets
 
 
@@ -59,15 +54,14 @@ def test_packets_are_collected_until_the_run_is_full_and_give_their_sound_at_onc
 def test_an_empty_run_and_a_run_of_another_format_take_no_packet() -> None:
     run, _ = begun(mp3())
     assert not run.add(*next(decoded(mp3(22_050))))
-    stereo = PacketRun(ByteTimeline(io.BytesIO()))
-    assert not stereo.add(*next(decoded(mp3())))
-    assert stereo.begin(b"x", frame_of(4, "stereo"))
-    assert not stereo.add(*next(decoded(mp3())))
+    stereo = np.zeros((4, 2), np.float32)
+    assert PacketRun(ByteTimeline(io.BytesIO())).begin(b"x", SoundBlock(stereo, 16_000))
+    assert not PacketRun(ByteTimeline(io.BytesIO())).add(*next(decoded(mp3())))
 
 
 def test_a_packet_without_sound_begins_no_run() -> None:
     run = PacketRun(ByteTimeline(io.BytesIO()))
-    assert not run.begin(b"x", frame_of(0, "mono"))
+    assert not run.begin(b"x", SoundBlock(np.zeros((0, 1), np.float32), 16_000))
     assert run.n_packets == 0
 
 

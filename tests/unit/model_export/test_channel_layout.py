@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from model_export.channel_layout import BLOCK, PlanarTemporalBlock, widened_trunk
+from model_export.channel_layout import PlanarTemporalBlock, widened_trunk
 from training.towers.compact import TemporalBlock
 from training.towers.pyramid import MobileNetTrunk
 
@@ -34,8 +34,9 @@ def test_a_widened_trunk_gives_the_same_maps_with_no_narrow_layer() -> None:
         for actual, expected in zip(wide(log_mel), trunk(log_mel), strict=True):
             torch.testing.assert_close(actual, expected)
     layers = [layer for layer in wide.modules() if isinstance(layer, nn.Conv2d)]
-    assert min(layer.out_channels for layer in layers) == BLOCK
-    assert min(layer.in_channels for layer in layers[1:]) == BLOCK
+    assert min(layer.out_channels for layer in layers) == 16
+    assert min(layer.in_channels for layer in layers[1:]) == 16
+    assert wide.channels == (16, 16, *trunk.channels[2:])
     assert all(torch.equal(values, before[name]) for name, values in trunk.state_dict().items())
 
 

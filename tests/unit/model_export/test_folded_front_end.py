@@ -19,6 +19,6 @@ def test_the_folded_front_end_gives_the_spectrogram_of_the_front_end(n_hops: int
 def test_the_filters_keep_all_their_weight() -> None:
     front_end = WideLogMel()
     folded = FoldedLogMel(front_end)
-    kept = [getattr(folded, filters) for filters, _ in folded.bands]
+    kept = [filters for name, filters in folded.named_buffers() if name.startswith("filters")]
     assert sum(float(filters.sum()) for filters in kept) == pytest.approx(float(front_end.filterbank.sum()))
     assert sum(filters.numel() for filters in kept) < 0.5 * front_end.filterbank.numel()

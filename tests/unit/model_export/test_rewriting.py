@@ -133,6 +133,8 @@ def test_a_mean_over_the_height_of_maps_becomes_a_convolution_with_the_same_resu
         reduced("ReduceMean", 3, ["B", 3, 4, 5], keepdims=0),
         reduced("ReduceMean", 2, ["B", 3, 4, 5]),
         reduced("ReduceMean", 2, ["B", 3, "height", 5], keepdims=0),
+        reduced("ReduceMean", 2, ["B", "channels", 4, 5], keepdims=0),
+        reduced("ReduceMean", 2, ["B", 3, 4, 5, 6], keepdims=0),
         reduced("ReduceMean", 2, ["B", 3, 4], keepdims=0),
         reduced("ReduceMax", 2, ["B", 3, 4, 5], keepdims=0),
     ],
