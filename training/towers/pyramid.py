@@ -171,7 +171,7 @@ class MobileNetTrunk(nn.Module):
                 convolution(channels[-1], last, 1, nn.Hardswish),
             ]
         )
-        self.channels = (*channels, last)
+        self.channels: tuple[int, ...] = (*channels, last)
         """Output channels of each layer."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
