@@ -13,6 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxscript.optimizer import remove_unused_nodes
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -23,7 +24,6 @@ from model_export.quantization import quantize_rows
 from model_export.recurrence import OnnxGru
 from model_export.replacement import replaced
 from model_export.rewriting import (
-    remove_unused_nodes,
     rewrite_average_pools,
     rewrite_largest_values,
     rewrite_means_over_height,
@@ -127,7 +127,7 @@ def export_cpu_audio(model: LanguageAudioModel, file: Path) -> None:
     rewrite_sums_of_stacks(graph)
     rewrite_means_over_height(graph)
     rewrite_largest_values(graph)
-    remove_unused_nodes(graph)
+    remove_unused_nodes(graph)  # such as stacks that are no longer summed: ONNX Runtime would run them
     quantize_rows(graph, QUANTIZED_FROM, CPU_LEAST_RANGE)
     store_in_half_precision(graph)
     onnx.save(graph, file)

@@ -95,17 +95,6 @@ def rewrite_largest_values(graph: onnx.ModelProto) -> None:
     _replace_nodes(graph, nodes)
 
 
-def remove_unused_nodes(graph: onnx.ModelProto) -> None:
-    """Removes nodes whose outputs no other node and no output reads, in place: ONNX Runtime would run them."""
-    used = {output.name for output in graph.graph.output}
-    kept: list[onnx.NodeProto] = []
-    for node in reversed(graph.graph.node):
-        if used.intersection(node.output):
-            kept.append(node)
-            used.update(node.input)
-    _replace_nodes(graph, kept[::-1])
-
-
 def _replace_nodes(graph: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
     del graph.graph.node[:]
     graph.graph.node.extend(nodes)

@@ -3,9 +3,9 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript.optimizer import remove_unused_nodes
 
 from model_export.rewriting import (
-    remove_unused_nodes,
     rewrite_average_pools,
     rewrite_largest_values,
     rewrite_means_over_height,
