@@ -77,8 +77,8 @@ class Extension:
             return _reconstruct(levels, self._ceiling(levels, self.ratio))
         marked = np.concatenate([_opening(levels, self.core_frames), levels], axis=1)  # (T, 2 * Q)
         ceilings = [self._ceiling(levels, ratio) for ratio in (self.ratio, self.short_ratio)]
-        cores, all_peaks = np.split(_reconstruct(marked, np.concatenate(ceilings, axis=1)), 2, axis=1)
-        return np.maximum(cores, all_peaks)
+        reached, n_curves = _reconstruct(marked, np.concatenate(ceilings, axis=1)), levels.shape[1]
+        return np.maximum(reached[:, :n_curves], reached[:, n_curves:])  # from the cores, and from all peaks
 
     def _ceiling(self, scores: Float32, ratio: float) -> Float32:
         single = np.float32(ratio)
@@ -109,7 +109,8 @@ def _opening(levels: Float32, width: int) -> Float32:
     if width > len(levels):
         return np.zeros_like(levels)
     lowest = _sliding(np.minimum, levels, width)  # (T - width + 1, Q)
-    return _sliding(np.maximum, np.pad(lowest, ((width - 1, width - 1), (0, 0))), width)
+    beyond = np.zeros((width - 1, levels.shape[1]), np.float32)
+    return _sliding(np.maximum, np.concatenate([beyond, lowest, beyond]), width)
 
 
 def _sliding(extremum: Callable[[Float32, Float32], Float32], levels: Float32, width: int) -> Float32:

@@ -97,5 +97,5 @@ def check_queries(queries: Sequence[str], max_queries: int, max_query_chars: int
     for number, query in enumerate(queries, start=1):
         if len(query) > max_query_chars:
             raise QueryTooLong(number, len(query), max_query_chars)
-        if not any(character.isalnum() for character in _INVISIBLE.sub("", query)):
+        if not any(map(str.isalnum, _INVISIBLE.sub("", query))):
             raise QueryEmpty(number, query)

@@ -124,20 +124,21 @@ def median_filter(curves: Float32, width_frames: int) -> Float32:
         return curves.copy()
     half = width_frames // 2
     smoothed = np.empty_like(curves)
-    padded = np.pad(curves, ((0, 0), (half, half)), mode="edge")  # (Q, T + 2 * half)
+    first, last = (np.repeat(end, half, axis=1) for end in (curves[:, :1], curves[:, -1:]))
+    padded = np.concatenate([first, curves, last], axis=1)  # (Q, T + 2 * half)
     step = max(1, _CHUNK_VALUES // (width_frames * max(1, len(curves))))
     for begin in range(0, curves.shape[1], step):
         chunk = padded[:, begin : begin + step + 2 * half]
-        smoothed[:, begin : begin + step] = _medians(sliding_window_view(chunk, width_frames, axis=1))
+        smoothed[:, begin : begin + step] = _medians(chunk, width_frames)
     return smoothed
 
 
-def _medians(windows: Float32) -> Float32:
-    """Computes the medians (Q, T) of windows (Q, T, width) of odd width."""
-    half = windows.shape[2] // 2
-    if windows.shape[2] > _MAX_EXCHANGED_FRAMES:
-        return np.partition(windows, half, axis=2)[:, :, half]
-    waiting = [windows[:, :, frame] for frame in range(windows.shape[2])]
+def _medians(curves: Float32, width: int) -> Float32:
+    """Computes the medians (Q, T - width + 1) of all windows of an odd width in curves (Q, T)."""
+    half, n_windows = width // 2, curves.shape[1] - width + 1
+    if width > _MAX_EXCHANGED_FRAMES:
+        return np.partition(sliding_window_view(curves, width, axis=1), half, axis=2)[:, :, half]
+    waiting = [curves[:, frame : frame + n_windows] for frame in range(width)]
     held = [waiting.pop() for _ in range(half + 1)]
     # forgetful selection: among half of the values plus two, the smallest and the largest cannot be the median
     while waiting:
