@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING, cast
@@ -29,6 +30,10 @@ from service.standard_streams import discard, discard_if_unwritable, open_standa
 
 if TYPE_CHECKING:
     from service.access.key_ring import Reloads
+    from service.engine.caching.tiers import EmbeddingCache
+    from service.engine.decoders import Decoders
+    from service.engine.engine import Engine
+    from service.settings import Settings
 
 EXIT_DEVICE_FAILED = 1
 EXIT_UNUSABLE_INPUT = 2
@@ -90,15 +95,11 @@ def serve(_args: argparse.Namespace) -> None:
     reloads = _reloads()  # from here on, SIGHUP does not end the process
     # These imports are slow, and `localize` does not need them.
     from service.access.opening import open_access
-    from service.app import Parts, connection_limits, create_apps
     from service.engine.caching.opening import open_cache
     from service.engine.decoders import Decoders
-    from service.engine.engine import open_engine
-    from service.engine.plain_wav import plain_wav_or
-    from service.library.serving import open_served_library
+    from service.listening import bind_if_allowed, bind_metrics
     from service.log_lines import configure_logging
-    from service.server import Endpoint, bind_if_allowed, bind_metrics, run
-    from service.settings import engine_options, ignored_service_links, read_settings, redis_options
+    from service.settings import ignored_service_links, read_settings, redis_options
     from service.temporary_space import check_temporary_space
     from service.tracing import open_tracing
 
@@ -114,7 +115,6 @@ def serve(_args: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     is_open = settings.open or access.keys is not None
-    fail = functools.partial(_fail, shutdown)
     with (
         reloads.calling(access.reload) if reloads else contextlib.nullcontext(),
         bind_if_allowed(settings.host, settings.port, is_open=is_open) as listener,
@@ -122,10 +122,15 @@ def serve(_args: argparse.Namespace) -> None:
         open_tracing(_version(), lambda: settings.grace_s - shutdown.elapsed_s, enabled=settings.tracing) as tracing,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis)) as cache,
         closing(Decoders(settings.decoders)) as decoders,
+        _opening_engine(settings, cache, decoders, shutdown) as opening,
     ):
         start_s = time.perf_counter()
-        decode = plain_wav_or(decoders.decode)
-        engine = open_engine(settings.bundle, engine_options(settings), cache, decode, on_device_lost=fail)
+        # These imports take as long as opening the model, which goes on meanwhile.
+        from service.app import Parts, connection_limits, create_apps
+        from service.library.serving import open_served_library
+        from service.server import Endpoint, run
+
+        engine = opening.result()
         try:
             decoders.check()  # they have started while the model was opened
             model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
@@ -138,10 +143,27 @@ def serve(_args: argparse.Namespace) -> None:
             run(api, limits, shutdown, settings.grace_s, access.limits.close, metrics)
         except KeyboardInterrupt:
             log.info("interrupted")
-        finally:
-            engine.close()
     if shutdown.has_failed:
         raise SystemExit(EXIT_DEVICE_FAILED)
+
+
+@contextlib.contextmanager
+def _opening_engine(
+    settings: "Settings", cache: "EmbeddingCache", decoders: "Decoders", shutdown: Shutdown
+) -> "Generator[Future[Engine]]":
+    """Opens the engine in a thread, and closes it at the end of the `with` block."""
+    from service.engine.engine import open_engine
+    from service.engine.plain_wav import plain_wav_or
+    from service.settings import engine_options
+
+    decode, fail = plain_wav_or(decoders.decode), functools.partial(_fail, shutdown)
+    with ThreadPoolExecutor(1, "engine-opener") as threads:
+        opening = threads.submit(open_engine, settings.bundle, engine_options(settings), cache, decode, fail)
+        try:
+            yield opening
+        finally:
+            if opening.exception() is None:
+                opening.result().close()
 
 
 def _reloads() -> "Reloads | None":

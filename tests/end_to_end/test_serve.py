@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,6 +116,18 @@ def test_a_signal_that_is_repeated_until_the_exit_does_not_interrupt_the_end(
         wait_until(has_ended)
         assert service.process.returncode == 0
         assert service.log == ""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_during_the_start_ends_all_processes(
+    server: "subprocess.Popen[str]", number: signal.Signals, status: int
+) -> None:
+    wait_until(lambda: bool(psutil.Process(server.pid).children()))  # the model is opened from here on
+    decoders = psutil.Process(server.pid).children()
+    server.send_signal(number)
+    out, err = server.communicate(timeout=PATIENCE_S)
+    assert (server.returncode, out, err) == (status, "", "")
+    assert not psutil.wait_procs(decoders, timeout=PATIENCE_S)[1]
 
 
 @pytest.mark.parametrize("settings", [{"LOG_FORMAT": "json"}])
@@ -281,3 +294,19 @@ def test_a_failed_start_prints_one_line(settings: dict[str, str], message: str) 
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.count("\n") == 1
     assert message in run.stderr
+
+
+def test_a_damaged_model_stops_the_start_with_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(tiny_bundle, tmp_path / "damaged"))
+    (damaged / "text.onnx").write_bytes(b"damaged")
+    run = subprocess.run(
+        COMMAND,
+        env=_environment(PORT="0", BUNDLE=str(damaged)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.count("\n") == 1
+    assert "text.onnx" in run.stderr

@@ -3,8 +3,8 @@ import asyncio
 import httpx
 import uvicorn
 
+from service.listening import bind
 from service.metrics_server import MetricsServer
-from service.server import bind
 from tests.waiting import PATIENCE_S
 
 
