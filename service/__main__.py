@@ -4,14 +4,15 @@ import argparse
 import contextlib
 import ctypes
 import functools
+import importlib
 import importlib.metadata
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from types import FrameType
 from typing import TYPE_CHECKING, cast
@@ -39,6 +40,7 @@ EXIT_DEVICE_FAILED = 1
 EXIT_UNUSABLE_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 _M_ARENA_MAX = -8  # malloc.h
+_API_MODULES = ("service.app", "service.library.serving", "service.server")
 
 log = logging.getLogger(__name__)
 
@@ -122,19 +124,14 @@ def serve(_args: argparse.Namespace) -> None:
         open_tracing(_version(), lambda: settings.grace_s - shutdown.elapsed_s, enabled=settings.tracing) as tracing,
         closing(open_cache(read_manifest(settings.bundle), settings.cache_bytes, redis)) as cache,
         closing(Decoders(settings.decoders)) as decoders,
-        _opening_engine(settings, cache, decoders, shutdown) as opening,
+        closing(_open_engine(settings, cache, decoders, shutdown)) as engine,
     ):
-        start_s = time.perf_counter()
-        # These imports take as long as opening the model, which goes on meanwhile.
         from service.app import Parts, connection_limits, create_apps
         from service.library.serving import open_served_library
         from service.server import Endpoint, run
 
-        engine = opening.result()
         try:
             decoders.check()  # they have started while the model was opened
-            model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
-            log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
             library = open_served_library(settings.library, engine.manifest, audio=settings.library_audio)
             parts = Parts(decoders, access, tracing, library, model_checked=True)
             apps = create_apps(engine, settings, _version(), shutdown, parts)
@@ -147,23 +144,29 @@ def serve(_args: argparse.Namespace) -> None:
         raise SystemExit(EXIT_DEVICE_FAILED)
 
 
-@contextlib.contextmanager
-def _opening_engine(
-    settings: "Settings", cache: "EmbeddingCache", decoders: "Decoders", shutdown: Shutdown
-) -> "Generator[Future[Engine]]":
-    """Opens the engine in a thread, and closes it at the end of the `with` block."""
-    from service.engine.engine import open_engine
-    from service.engine.plain_wav import plain_wav_or
-    from service.settings import engine_options
+def _open_engine(settings: "Settings", cache: "EmbeddingCache", decoders: "Decoders", shutdown: Shutdown) -> "Engine":
+    """Opens the engine while a thread imports the API, which takes longer.
 
-    decode, fail = plain_wav_or(decoders.decode), functools.partial(_fail, shutdown)
-    with ThreadPoolExecutor(1, "engine-opener") as threads:
-        opening = threads.submit(open_engine, settings.bundle, engine_options(settings), cache, decode, fail)
-        try:
-            yield opening
-        finally:
-            if opening.exception() is None:
-                opening.result().close()
+    The engine is imported in that thread, too: a signal interrupts only the main thread, and an interrupted import fails in
+    ways that hide the signal.
+    """
+    with ThreadPoolExecutor(1, "imports") as thread, contextlib.ExitStack() as on_failure:
+        imports = [thread.submit(importlib.import_module, name) for name in ("service.engine.engine", *_API_MODULES)]
+        imports[0].result()
+        from service.engine.engine import open_engine
+        from service.engine.plain_wav import plain_wav_or
+        from service.settings import engine_options
+
+        start_s, options, decode = time.perf_counter(), engine_options(settings), plain_wav_or(decoders.decode)
+        fail = functools.partial(_fail, shutdown)
+        engine = open_engine(settings.bundle, options, cache, decode, on_device_lost=fail)
+        on_failure.callback(engine.close)
+        model = {"model": engine.manifest.name, "version": engine.manifest.version, "provider": engine.provider}
+        log.info("model warmed up", extra=model | {"duration_ms": round((time.perf_counter() - start_s) * 1000)})
+        for imported in imports:
+            imported.result()
+        on_failure.pop_all()
+    return engine
 
 
 def _reloads() -> "Reloads | None":

@@ -1,4 +1,4 @@
-"""Sockets on which the service listens, bound before anything that takes time."""
+"""Sockets on which the service listens."""
 
 import contextlib
 import ipaddress

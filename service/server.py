@@ -1,4 +1,4 @@
-"""The HTTP server. Its socket is bound before the model is loaded; its address is printed once it answers."""
+"""The HTTP server, which prints its address once it answers."""
 
 import asyncio
 import logging

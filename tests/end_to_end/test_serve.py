@@ -130,6 +130,53 @@ def test_a_signal_during_the_start_ends_all_processes(
     assert not psutil.wait_procs(decoders, timeout=PATIENCE_S)[1]
 
 
+_SIGNAL_DURING_AN_IMPORT = """
+import os, signal, sys, threading
+from service.__main__ import main
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            if threading.current_thread() is threading.main_thread():
+                print(name, "is imported where signals interrupt imports", file=sys.stderr)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["serve"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["onnxruntime", "uvicorn.server"])
+def test_a_signal_during_the_imports_does_not_interrupt_them(tiny_bundle: Path, module: str) -> None:
+    run = _run_code(_SIGNAL_DURING_AN_IMPORT, module, BUNDLE=str(tiny_bundle))
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+_LOST_DEVICE = """
+import sys
+import service.engine.engine as engine
+from service.__main__ import main
+
+open_engine = engine.open_engine
+
+def open_lost_engine(*arguments, on_device_lost):
+    opened = open_engine(*arguments, on_device_lost=on_device_lost)
+    close = opened.close
+    opened.close = lambda: (print("closed"), close())
+    on_device_lost(RuntimeError("the device is lost"))
+    return opened
+
+engine.open_engine = open_lost_engine
+sys.exit(main(["serve"]))
+"""
+
+
+def test_a_lost_device_ends_the_service_with_status_1_and_closes_the_engine(tiny_bundle: Path) -> None:
+    run = _run_code(_LOST_DEVICE, BUNDLE=str(tiny_bundle))
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (1, "closed")
+    assert "the device failed" in run.stderr
+
+
 @pytest.mark.parametrize("settings", [{"LOG_FORMAT": "json"}])
 def test_what_the_audio_libraries_print_is_json_in_a_json_log(server: "subprocess.Popen[str]") -> None:
     url = _address(server)
@@ -233,6 +280,17 @@ def test_a_client_that_hangs_up_while_its_clip_runs_frees_its_place(server: "sub
     wait_until(lambda: _metric(url, 'earmark_requests_total{route="/localize",status="499"}') == 1)
     wait_until(lambda: _metric(url, "earmark_queued_windows") == 0)
     assert _metric(url, "earmark_windows_total") < 13_500  # the windows of the whole clip
+
+
+def _run_code(code: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=_environment(PORT="0", INTRA_OP_THREADS="1", LOG_LEVEL="warning", **settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
 
 
 def _answers(url: str) -> bool:
