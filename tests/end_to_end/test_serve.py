@@ -283,14 +283,13 @@ def test_a_client_that_hangs_up_while_its_clip_runs_frees_its_place(server: "sub
 
 
 def _run_code(code: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=_environment(PORT="0", INTRA_OP_THREADS="1", LOG_LEVEL="warning", **settings),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    command = [sys.executable, "-c", code, *arguments]
+    return _run(command, PORT="0", INTRA_OP_THREADS="1", LOG_LEVEL="warning", **settings)
+
+
+def _run(command: list[str], **settings: str) -> "subprocess.CompletedProcess[str]":
+    environment = _environment(**settings)
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def _answers(url: str) -> bool:
@@ -341,14 +340,7 @@ def _open_files(pid: int, directory: Path) -> list[str]:
     ],
 )
 def test_a_failed_start_prints_one_line(settings: dict[str, str], message: str) -> None:
-    run = subprocess.run(
-        COMMAND,
-        env=_environment(**{"PORT": "0"} | settings),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    run = _run(COMMAND, **{"PORT": "0"} | settings)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.count("\n") == 1
     assert message in run.stderr
@@ -357,14 +349,7 @@ def test_a_failed_start_prints_one_line(settings: dict[str, str], message: str) 
 def test_a_damaged_model_stops_the_start_with_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
     damaged = Path(shutil.copytree(tiny_bundle, tmp_path / "damaged"))
     (damaged / "text.onnx").write_bytes(b"damaged")
-    run = subprocess.run(
-        COMMAND,
-        env=_environment(PORT="0", BUNDLE=str(damaged)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
+    run = _run(COMMAND, PORT="0", BUNDLE=str(damaged))
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.count("\n") == 1
     assert "text.onnx" in run.stderr
